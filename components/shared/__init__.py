@@ -1,0 +1,1 @@
+"""What two or more steps use. Nothing here imports a step."""

@@ -1,0 +1,99 @@
+"""Artifact folders: written whole or not at all, and describing themselves.
+
+<port>/
+  ...            the step's own files
+  card.json      content: step, port, parameters, input digests, metrics, identity, versions
+  sidecar.json   not content: run ids, start, duration, host, measured times
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from components.shared.errors import UserError
+from components.shared.identity import SIDECAR
+
+CARD = "card.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Card:
+    """The deterministic description of an artifact. Its own digest is not in it."""
+
+    step: str
+    port: str
+    identity: str
+    params: Mapping[str, Any]
+    inputs: Mapping[str, str]
+    metrics: Mapping[str, float]
+    versions: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sidecar:
+    """What one run says of itself. `step_runs` maps each step behind this artifact to its run."""
+
+    run_id: str = ""
+    step_runs: Mapping[str, str]
+    started: str
+    seconds: float
+    host: str
+    measures: Mapping[str, float]
+
+
+def read_card(folder: Path) -> Card:
+    """Raises UserError when the folder is no artifact."""
+    file = folder / CARD
+    if not file.is_file():
+        raise UserError(
+            f"{folder} is no artifact: it has no {CARD}",
+            remedy="run the step that writes it first (`dvc repro` runs them in order)",
+        )
+    return Card(**read_json(file))
+
+
+def read_sidecar(folder: Path) -> Sidecar | None:
+    """None where the artifact came back from DVC's cache, which keeps content only."""
+    file = folder / SIDECAR
+    return Sidecar(**read_json(file)) if file.is_file() else None
+
+
+def read_json(file: Path) -> Any:
+    return json.loads(file.read_text("utf-8"))
+
+
+def write_json(file: Path, value: Any) -> None:
+    """Readable, deterministic JSON: sorted keys, two spaces, a last newline."""
+    text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    file.write_text(text + "\n", "utf-8")
+
+
+@contextmanager
+def written_whole(targets: Mapping[str, Path]) -> Iterator[dict[str, Path]]:
+    """Temporary folders beside the targets, renamed onto them when the block ends without error.
+
+    An error leaves the targets as they were and no temporary folder behind.
+    """
+    partial = {
+        port: target.parent / f".{target.name}.partial-{os.getpid()}"
+        for port, target in targets.items()
+    }
+    try:
+        for folder in partial.values():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
+        yield partial
+        for port, target in targets.items():
+            if target.is_dir():
+                shutil.rmtree(target)
+            elif target.exists():
+                target.unlink()
+            partial[port].rename(target)
+    finally:
+        for folder in partial.values():
+            shutil.rmtree(folder, ignore_errors=True)

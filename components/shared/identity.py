@@ -1,0 +1,146 @@
+"""What makes two things the same: of an artifact its content, of a step all that it depends on.
+
+DVC, KFP's cache, MLflow's tags, resume and promotion all rest on the digests of this module.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import grimp
+
+from components.shared.settings import canonical_json
+
+PROJECT = Path(__file__).resolve().parents[2]
+LOCK_FILE = PROJECT / "requirements.lock"
+
+# What one run writes about itself (run id, times, host). No digest covers it, DVC ignores it.
+SIDECAR = "sidecar.json"
+
+# A package that imports this module loads its siblings by name: it counts whole.
+_PLUGIN_MARK = "components.shared.plugins"
+
+
+def content_digest(path: Path) -> str:
+    """sha256 over the names and bytes of a file or of all files in a folder, sidecars left out."""
+    if path.is_file():
+        return file_digest(path)
+    digest = hashlib.sha256()
+    for file in sorted(path.rglob("*"), key=lambda file: file.relative_to(path).as_posix()):
+        if file.is_file() and file.name != SIDECAR:
+            digest.update(f"{file.relative_to(path).as_posix()}\0{file_digest(file)}\n".encode())
+    return digest.hexdigest()
+
+
+def file_digest(file: Path) -> str:
+    """sha256 of a file's bytes, in hexadecimal."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def text_digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def step_identity(
+    step: str, params: Any, inputs: Mapping[str, str], *, code: str | None = None
+) -> str:
+    """sha256 that two runs of a step share when they must give the same outputs.
+
+    Args:
+        params: the step's Params, seed included.
+        inputs: content digest per input port (for ingest: the pin per source).
+        code: the step's code digest, when it is already known.
+    """
+    return text_digest(
+        canonical_json(
+            {
+                "step": step,
+                "params": canonical_json(params),
+                "inputs": dict(inputs),
+                "code": code or code_digest(step),
+                "lock": lock_digest(),
+            }
+        )
+    )
+
+
+@cache
+def code_digest(step: str) -> str:
+    """sha256 over the files of the step's folder and of its import closure in components/shared."""
+    digest = hashlib.sha256()
+    for path in code_files(step):
+        digest.update(f"{path.relative_to(PROJECT).as_posix()}\0{file_digest(path)}\n".encode())
+    return digest.hexdigest()
+
+
+@cache
+def lock_digest() -> str:
+    """sha256 of the lock file: the versions of every library."""
+    return file_digest(LOCK_FILE)
+
+
+def code_files(step: str) -> list[Path]:
+    """The source files behind `code_digest`, sorted."""
+    files: set[Path] = set()
+    for path in code_dependencies(step):
+        files.update(_source_files(path) if path.is_dir() else [path])
+    return sorted(files)
+
+
+def code_dependencies(step: str) -> list[Path]:
+    """What DVC lists as the step's code: its folder, shared modules, and plugin folders whole."""
+    shared = shared_closure(f"components.{step}.step")
+    plugin_folders = {
+        module for module in shared if _PLUGIN_MARK in _graph().find_modules_directly_imported_by(module)
+        and _module_file(module).name == "__init__.py"
+    }  # fmt: skip
+    paths = {PROJECT / "components" / step}
+    for module in shared:
+        folder = next(
+            (p for p in plugin_folders if module == p or module.startswith(f"{p}.")), None
+        )
+        paths.add(_module_file(folder).parent if folder else _module_file(module))
+    return sorted(paths)
+
+
+def shared_closure(*modules: str) -> set[str]:
+    """All modules of components.shared that the modules import, directly or not.
+
+    Package markers without code (`__init__.py` files that only hold a docstring) are left out.
+    """
+    graph = _graph()
+    upstream: set[str] = set()
+    for module in modules:
+        upstream |= graph.find_upstream_modules(module)
+    return {
+        name
+        for name in upstream
+        if name.startswith("components.shared.") and not _is_empty_package(name)
+    }
+
+
+@cache
+def _graph() -> grimp.ImportGraph:
+    return grimp.build_graph("components", cache_dir=None)
+
+
+def _module_file(module: str) -> Path:
+    base = PROJECT.joinpath(*module.split("."))
+    return base / "__init__.py" if base.is_dir() else base.with_suffix(".py")
+
+
+def _is_empty_package(module: str) -> bool:
+    return _module_file(
+        module
+    ).name == "__init__.py" and not _graph().find_modules_directly_imported_by(module)
+
+
+def _source_files(folder: Path) -> Iterable[Path]:
+    return (
+        file
+        for file in folder.rglob("*")
+        if file.is_file() and "__pycache__" not in file.parts and file.suffix != ".pyc"
+    )

@@ -1,0 +1,1 @@
+"""ONNX folders: written by export_onnx, read by evaluate, register and predict."""

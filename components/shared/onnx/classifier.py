@@ -1,0 +1,112 @@
+"""Text in, label out, from an exported folder. Needs only onnxruntime, tokenizers and numpy.
+
+model.onnx        input_ids int64 (batch, length) → logits float32 (batch, classes)
+tokenizer.json    truncates at max_length_tokens and adds the special tokens
+manifest.json     labels, pad_id, digests, parity, sizes
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+GRAPH, TOKENIZER, MANIFEST = "model.onnx", "tokenizer.json", "manifest.json"
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A label and the probability that the model gives it."""
+
+    label: str
+    score: float
+
+
+class TextClassifier:
+    """An exported teacher or student.
+
+    Args:
+        folder: with the three files above.
+        threads: of ONNX Runtime within one call; 0 means all cores.
+        device: "cpu", or "cuda", which fails when ONNX Runtime sees no GPU.
+
+    Raises:
+        FileNotFoundError: a file of the folder is missing.
+        RuntimeError: a GPU was asked for and there is none.
+    """
+
+    def __init__(self, folder: Path | str, *, threads: int = 1, device: str = "cpu") -> None:
+        self.folder = Path(folder)
+        for name in (GRAPH, TOKENIZER, MANIFEST):
+            if not (self.folder / name).is_file():
+                raise FileNotFoundError(f"{self.folder} is no exported model: {name} is missing")
+        self.manifest: dict[str, Any] = json.loads((self.folder / MANIFEST).read_text("utf-8"))
+        self.labels: tuple[str, ...] = tuple(self.manifest["labels"])
+        self.pad_id = int(self.manifest["pad_id"])
+        self.tokenizer: Tokenizer = Tokenizer.from_file(str(self.folder / TOKENIZER))
+        self.tokenizer.no_padding()
+        self.session = _session(self.folder / GRAPH, threads, device)
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.int64]:
+        """Token ids (batch, longest), padded with pad_id."""
+        if len(texts) == 1:
+            return np.array([self.tokenizer.encode(texts[0]).ids], dtype=np.int64)
+        rows = [encoding.ids for encoding in self.tokenizer.encode_batch_fast(list(texts))]
+        ids = np.full((len(rows), max(map(len, rows), default=0)), self.pad_id, dtype=np.int64)
+        for index, row in enumerate(rows):
+            ids[index, : len(row)] = row
+        return ids
+
+    def run(self, input_ids: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Logits (batch, classes) of token ids (batch, length): the model alone."""
+        logits: NDArray[np.float32] = self.session.run(None, {"input_ids": input_ids})[0]
+        return logits
+
+    def logits(self, texts: Sequence[str], *, batch_size: int = 32) -> NDArray[np.float32]:
+        """Logits (texts, classes), in the order of the texts; tokenization included."""
+        parts = [
+            self.run(self.encode(texts[start : start + batch_size]))
+            for start in range(0, len(texts), batch_size)
+        ]
+        empty = np.zeros((0, len(self.labels)), dtype=np.float32)
+        return np.concatenate(parts) if parts else empty
+
+    def predict(self, texts: Sequence[str], *, batch_size: int = 32) -> list[Prediction]:
+        """The best label of each text and its probability."""
+        probabilities = softmax(self.logits(texts, batch_size=batch_size))
+        best = probabilities.argmax(axis=1)
+        return [
+            Prediction(self.labels[index], float(row[index]))
+            for index, row in zip(best, probabilities, strict=True)
+        ]
+
+
+def softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Probabilities (rows, classes) from logits (rows, classes)."""
+    shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
+    exponentials = np.exp(shifted)
+    return np.asarray(exponentials / exponentials.sum(axis=1, keepdims=True))
+
+
+def _session(graph: Path, threads: int, device: str) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    providers = ["CPUExecutionProvider"]
+    if device == "cuda":
+        if hasattr(onnxruntime, "preload_dlls"):
+            onnxruntime.preload_dlls()
+        providers = ["CUDAExecutionProvider", *providers]
+    session = onnxruntime.InferenceSession(str(graph), options, providers=providers)
+    if device == "cuda" and "CUDAExecutionProvider" not in session.get_providers():
+        raise RuntimeError(
+            "a GPU was asked for, but ONNX Runtime could not open one: "
+            "check the driver and that onnxruntime-gpu's CUDA major is torch's"
+        )
+    return session

@@ -1,0 +1,120 @@
+"""Typed parameters: a section of params.yaml becomes a step's frozen `Params`.
+
+Every key must be in params.yaml, so that no default hides in code. Unknown keys, wrong types and
+values out of range are refused with the key, the value and what is allowed.
+"""
+
+import dataclasses
+import json
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar, cast, dataclass_transform
+
+import pydantic
+from pydantic.dataclasses import dataclass as pydantic_dataclass
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from components.shared.errors import UserError
+
+T = TypeVar("T")
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(pydantic.Field,))
+def settings(cls: type[T]) -> type[T]:
+    """A frozen, keyword-only, strictly validated dataclass that refuses unknown keys."""
+    decorate = cast(
+        Callable[[type[T]], type[T]],
+        pydantic_dataclass(
+            frozen=True, kw_only=True, config=pydantic.ConfigDict(extra="forbid", strict=True)
+        ),
+    )
+    return decorate(cls)
+
+
+def read_params_file(file: Path, overrides: Iterable[str] = ()) -> dict[str, Any]:
+    """All sections of a params file, with `section.key=value` overrides applied (values as YAML)."""
+    if not file.is_file():
+        raise UserError(f"no parameter file at {file}", remedy="give --params FILE")
+    try:
+        content = YAML(typ="safe").load(file.read_text("utf-8"))
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{file} is no valid YAML: {error}") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{file} holds {type(content).__name__}, not sections of parameters")
+    for override in overrides:
+        _apply_override(content, override)
+    return content
+
+
+def section_of(content: Mapping[str, Any], step: str, params_class: type[Any]) -> dict[str, Any]:
+    """The step's section, plus the shared `seed` where its Params has such a field."""
+    section = content.get(step, {})
+    if not isinstance(section, dict):
+        raise UserError(f"parameter section '{step}' is {section!r}, not a mapping of keys")
+    if "seed" in {field.name for field in dataclasses.fields(params_class)}:
+        if "seed" not in content:
+            raise UserError("the parameter 'seed' is missing", remedy="add `seed: 13` to the file")
+        section = {**section, "seed": content["seed"]}
+    return section
+
+
+def parse(params_class: type[T], section: Mapping[str, Any], step: str) -> T:
+    """Validate a section; raises UserError naming every bad key, its value and what is allowed."""
+    try:
+        text = json.dumps(section)
+    except TypeError as error:
+        raise UserError(f"parameter section '{step}': {error}") from None
+    try:
+        return pydantic.TypeAdapter(params_class).validate_json(text)
+    except pydantic.ValidationError as error:
+        raise UserError(_explain(error, params_class, step)) from None
+
+
+def canonical_json(value: Any) -> str:
+    """The one spelling of a value on which identities rest: sorted keys, no spaces, no NaN."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        value = dataclasses.asdict(value)
+    return json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    )
+
+
+def _apply_override(content: dict[str, Any], override: str) -> None:
+    path, equals, text = override.partition("=")
+    if not equals or not path:
+        raise UserError(f"'{override}' is no override", remedy="write SECTION.KEY=VALUE")
+    *parents, key = path.split(".")
+    target: Any = content
+    for parent in parents:
+        target = target.get(parent) if isinstance(target, dict) else None
+        if not isinstance(target, dict):
+            raise UserError(
+                f"no parameter section '{parent}' (from '{override}')",
+                remedy=f"sections: {', '.join(k for k, v in content.items() if isinstance(v, dict))}",
+            )
+    if key not in target:
+        raise UserError(
+            f"no parameter '{path}'", remedy=f"allowed here: {', '.join(map(str, target))}"
+        )
+    try:
+        target[key] = YAML(typ="safe").load(text)
+    except YAMLError:
+        raise UserError(f"the value of '{override}' is no valid YAML: {text!r}") from None
+
+
+def _explain(error: pydantic.ValidationError, params_class: type[Any], step: str) -> str:
+    lines = []
+    for problem in error.errors(include_url=False):
+        location = ".".join([step, *(str(part) for part in problem["loc"])])
+        match problem["type"]:
+            case "missing":
+                lines.append(f"{location}: missing; every parameter must be in the file")
+            case "unexpected_keyword_argument" | "extra_forbidden":
+                known = ", ".join(field.name for field in dataclasses.fields(params_class))
+                lines.append(
+                    f"{location}: unknown parameter (value {problem['input']!r}); known: {known}"
+                )
+            case _:
+                lines.append(f"{location}: {problem['msg']} (value {problem['input']!r})")
+    return "\n".join(lines)
