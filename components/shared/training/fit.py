@@ -1,0 +1,232 @@
+"""One training run on labelled or distilled examples, the best epoch kept.
+
+The engine is transformers' Trainer: it brings mixed precision, schedules, early stopping, the best
+checkpoint and, under torchrun, several processes.
+"""
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import pandas as pd
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from transformers import EarlyStoppingCallback, PrinterCallback, Trainer, TrainerCallback
+from transformers import TrainingArguments as Arguments
+from transformers.utils import logging as transformers_logging
+
+from components.shared.reporter import Advance, Reporter
+from components.shared.settings import settings
+from components.shared.training.device import Device, Precision, pick_device, use_bfloat16
+from components.shared.training.examples import Examples, LengthBuckets, Padding
+from components.shared.training.losses import Loss
+
+
+@settings
+class TrainingPlan:
+    """How long and how fast to learn; the same for teacher, student and control."""
+
+    epochs: Annotated[int, Field(ge=1, le=1000)]
+    batch_size: Annotated[int, Field(ge=1, le=8192)]
+    learning_rate: Annotated[float, Field(gt=0, le=1)]
+    schedule: Literal["linear", "cosine", "constant_with_warmup"]
+    warmup_share: Annotated[float, Field(ge=0, le=1)]
+    weight_decay: Annotated[float, Field(ge=0, le=1)]
+    patience_epochs: Annotated[int, Field(ge=1)]
+    precision: Precision
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitResult:
+    """The best epoch (from 1) and its validation accuracy; the model now has its weights.
+
+    `curves` has a row per epoch: epoch, train_loss, validation_loss, validation_accuracy.
+    """
+
+    best_epoch: int
+    validation_accuracy: float
+    curves: pd.DataFrame
+
+
+def fit(
+    model: nn.Module,
+    train: Examples,
+    validation: Examples,
+    *,
+    loss: Loss,
+    plan: TrainingPlan,
+    device: Device,
+    pad_id: int,
+    seed: int,
+    name: str,
+    reporter: Reporter,
+    parameter_groups: Sequence[Mapping[str, Any]] | None = None,
+) -> FitResult:
+    """Train in place and keep the epoch with the best validation accuracy.
+
+    Args:
+        name: of the model; it begins the names of its curves.
+        parameter_groups: AdamW groups with their own `lr`; all parameters at the plan's otherwise.
+    """
+    where = pick_device(device)
+    transformers_logging.set_verbosity_error()
+    steps = -(-len(train) // plan.batch_size) * plan.epochs
+    with (
+        tempfile.TemporaryDirectory(prefix="decant-fit-") as checkpoints,
+        reporter.progress(f"training {name}", steps) as advance,
+    ):
+        arguments = Arguments(
+            output_dir=checkpoints,
+            num_train_epochs=plan.epochs,
+            per_device_train_batch_size=plan.batch_size,
+            per_device_eval_batch_size=max(plan.batch_size, 64),
+            learning_rate=plan.learning_rate,
+            lr_scheduler_type=plan.schedule,
+            warmup_steps=round(plan.warmup_share * steps),
+            weight_decay=plan.weight_decay,
+            bf16=use_bfloat16(plan.precision, where),
+            use_cpu=where.type == "cpu",
+            seed=seed,
+            eval_strategy="epoch",
+            save_strategy="epoch",
+            logging_strategy="epoch",
+            save_total_limit=1,
+            save_only_model=True,
+            load_best_model_at_end=True,
+            metric_for_best_model="accuracy",
+            greater_is_better=True,
+            remove_unused_columns=False,
+            label_names=["labels"],
+            dataloader_pin_memory=where.type == "cuda",
+            report_to="none",
+            disable_tqdm=True,
+        )
+        curves = _Curves(name, reporter, advance)
+        trainer = _Trainer(
+            loss,
+            model=_Wrapped(model),
+            args=arguments,
+            train_dataset=train,
+            eval_dataset=validation,
+            data_collator=Padding(pad_id),
+            compute_metrics=_accuracy,
+            optimizers=(_optimizer(model, plan, parameter_groups), None),
+            callbacks=[curves, EarlyStoppingCallback(plan.patience_epochs)],
+        )
+        trainer.remove_callback(PrinterCallback)
+        trainer.train()
+    table = curves.table()
+    best = table.iloc[int(table["validation_accuracy"].argmax())]
+    model.to("cpu").eval()
+    return FitResult(
+        best_epoch=int(best["epoch"]),
+        validation_accuracy=float(best["validation_accuracy"]),
+        curves=table,
+    )
+
+
+def write_curves(results: Mapping[str, FitResult], file: Path) -> None:
+    """All models' curves in one CSV: model, epoch, train_loss, validation_loss, ..._accuracy."""
+    tables = [result.curves.assign(model=name) for name, result in results.items()]
+    columns = ["model", "epoch", "train_loss", "validation_loss", "validation_accuracy"]
+    pd.concat(tables)[columns].to_csv(file, index=False, float_format="%.6g")
+
+
+class _Wrapped(nn.Module):
+    """Keeps a model's own `config` out of Trainer's sight, which would write into it."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, input_ids: Tensor) -> Tensor:
+        logits: Tensor = self.model(input_ids)
+        return logits
+
+
+class _Trainer(Trainer):
+    """Trainer for modules that map input_ids to logits, with our loss and our batches."""
+
+    def __init__(self, loss: Loss, **arguments: Any) -> None:
+        self.loss = loss
+        super().__init__(**arguments)
+
+    def compute_loss(
+        self, model: nn.Module, inputs: dict[str, Tensor], *_: object, **__: object
+    ) -> Tensor:
+        return self.loss(model(inputs["input_ids"]), inputs)
+
+    def prediction_step(
+        self, model: nn.Module, inputs: dict[str, Tensor], *_: object, **__: object
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        inputs = self._prepare_inputs(inputs)
+        with torch.inference_mode(), self.compute_loss_context_manager():
+            logits = model(inputs["input_ids"]).float()
+            loss = self.loss(logits, inputs)
+        return loss, logits, inputs["labels"]
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> LengthBuckets:
+        examples: Any = train_dataset if train_dataset is not None else self.train_dataset
+        return LengthBuckets(
+            examples.rows.lengths, self.args.per_device_train_batch_size, self.args.seed
+        )
+
+    def _get_eval_sampler(self, eval_dataset: Any) -> list[int]:  # type: ignore[override]
+        """By length, so that little is padded; the figures do not depend on the order."""
+        order: list[int] = np.argsort(eval_dataset.rows.lengths, kind="stable").tolist()
+        return order
+
+
+class _Curves(TrainerCallback):
+    """Moves the bar and hands every epoch's figures to the reporter."""
+
+    def __init__(self, name: str, reporter: Reporter, advance: Advance) -> None:
+        self.name, self.reporter, self.advance = name, reporter, advance
+        self.epochs: dict[int, dict[str, float]] = {}
+
+    def on_step_end(self, *_: object, **__: object) -> None:
+        self.advance(1)
+
+    def on_log(self, args: Any, state: Any, control: Any, **extra: Any) -> None:
+        logs: dict[str, float] = extra["logs"]
+        names = {
+            "loss": "train_loss",
+            "eval_loss": "validation_loss",
+            "eval_accuracy": "validation_accuracy",
+        }
+        epoch = round(state.epoch or 0)
+        for key, name in names.items():
+            if key in logs:
+                self.epochs.setdefault(epoch, {})[name] = float(logs[key])
+                self.reporter.point(f"{self.name}_{name}", epoch, logs[key])
+        if "eval_accuracy" in logs:
+            figures = self.epochs[epoch]
+            self.reporter.message(
+                f"{self.name} epoch {epoch}: loss {figures.get('train_loss', float('nan')):.4f}, "
+                f"validation accuracy {figures['validation_accuracy']:.4f}"
+            )
+
+    def table(self) -> pd.DataFrame:
+        rows = [{"epoch": epoch, **figures} for epoch, figures in sorted(self.epochs.items())]
+        frame = pd.DataFrame(rows)
+        return frame[frame["validation_accuracy"].notna()].reset_index(drop=True)
+
+
+def _optimizer(
+    model: nn.Module, plan: TrainingPlan, groups: Sequence[Mapping[str, Any]] | None
+) -> torch.optim.Optimizer:
+    trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    return torch.optim.AdamW(
+        [dict(group) for group in groups] if groups else trainable,
+        lr=plan.learning_rate,
+        weight_decay=plan.weight_decay,
+        fused=True,
+    )
+
+
+def _accuracy(prediction: Any) -> dict[str, float]:
+    return {"accuracy": float(np.mean(prediction.predictions.argmax(1) == prediction.label_ids))}

@@ -1,0 +1,72 @@
+"""Losses of the single-label task, on labels and on a teacher's logits.
+
+Shapes: logits and teacher_logits (B, C), labels (B,) with -1 where the label is unknown.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+Loss = Callable[[Tensor, Mapping[str, Tensor]], Tensor]
+UNKNOWN = -1
+
+
+def label_loss(*, class_weights: Tensor | None = None, label_smoothing: float = 0.0) -> Loss:
+    """Cross-entropy on the labels; rows without a label add nothing."""
+
+    def loss(logits: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
+        weights = None if class_weights is None else class_weights.to(logits.device)
+        known = (batch["labels"] != UNKNOWN).sum().clamp(min=1)
+        total = functional.cross_entropy(
+            logits.float(),
+            batch["labels"],
+            weight=weights,
+            ignore_index=UNKNOWN,
+            label_smoothing=label_smoothing,
+            reduction="sum",
+        )
+        return total / (known if weights is None else _weight_sum(weights, batch["labels"]))
+
+    return loss
+
+
+def distillation_loss(
+    kind: Literal["mse", "kl"], *, temperature: float, hard_label_weight: float
+) -> Loss:
+    """The teacher's soft targets, mixed with the labels where there are any.
+
+    mse: mean squared difference of the logits (Ba and Caruana 2014, arXiv:1312.6184; Tang et al.
+    2019, arXiv:1903.12136). kl: Kullback-Leibler divergence from the teacher's distribution at a
+    temperature T, times T² (Hinton et al. 2015, arXiv:1503.02531).
+    """
+    hard = label_loss()
+
+    def loss(logits: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
+        logits = logits.float()
+        if kind == "mse":
+            soft = functional.mse_loss(logits, batch["teacher_logits"])
+        else:
+            soft = temperature**2 * functional.kl_div(
+                functional.log_softmax(logits / temperature, dim=1),
+                functional.log_softmax(batch["teacher_logits"] / temperature, dim=1),
+                reduction="batchmean",
+                log_target=True,
+            )
+        if hard_label_weight == 0:
+            return soft
+        return (1 - hard_label_weight) * soft + hard_label_weight * hard(logits, batch)
+
+    return loss
+
+
+def balanced_class_weights(labels: Tensor, classes: int) -> Tensor:
+    """rows / (classes * rows of the class), the usual "balanced" weights; shape (classes,)."""
+    counts = torch.bincount(labels, minlength=classes).clamp(min=1)
+    return len(labels) / (classes * counts.float())
+
+
+def _weight_sum(weights: Tensor, labels: Tensor) -> Tensor:
+    return weights[labels[labels != UNKNOWN]].sum().clamp(min=1e-12)

@@ -1,0 +1,28 @@
+"""Masked convolutions against values computed by hand, and their indifference to padding."""
+
+import torch
+
+from components.shared.convolution import MaskedConvolutions
+
+
+def test_by_hand_for_one_filter_of_width_two() -> None:
+    layer = MaskedConvolutions(1, 1, [2], mean=True)
+    with torch.no_grad():
+        layer.convolutions[0].weight.copy_(torch.tensor([[[1.0, 10.0]]]))  # type: ignore[operator]
+        layer.convolutions[0].bias.copy_(torch.tensor([-5.0]))  # type: ignore[operator]
+    states = torch.tensor([[[1.0], [2.0], [7.0]]])  # the third position is padding
+    mask = torch.tensor([[True, True, False]])
+    # windows (1, 2) and (2, 0): 1 + 20 - 5 = 16 and 2 + 0 - 5 = -3, which ReLU makes 0
+    assert layer(states, mask).tolist() == [[16.0, 8.0]]
+
+
+def test_padding_does_not_matter_and_one_token_is_enough() -> None:
+    torch.manual_seed(0)
+    layer = MaskedConvolutions(8, 4, [1, 2, 3, 5], mean=True).eval()
+    for length in (1, 2, 6):
+        states = torch.randn(1, length, 8)
+        alone = layer(states, torch.ones(1, length, dtype=torch.bool))
+        garbage = torch.cat([states, torch.randn(1, 5, 8)], dim=1)
+        mask = torch.arange(length + 5)[None] < length
+        torch.testing.assert_close(layer(garbage, mask), alone)
+        assert alone.shape == (1, layer.output_size) == (1, 4 * 4 * 2)
