@@ -1,0 +1,33 @@
+"""The KFP component of distill: its ports and one call."""
+
+from kfp import dsl
+
+from components.shared.image import STEPS_IMAGE
+
+
+@dsl.component(base_image=STEPS_IMAGE, install_kfp_package=False)
+def distill(
+    tokens: dsl.Input[dsl.Dataset],
+    teacher: dsl.Input[dsl.Model],
+    student0: dsl.Input[dsl.Model],
+    params: str,
+    key: str,
+    student: dsl.Output[dsl.Model],
+    undistilled: dsl.Output[dsl.Model],
+    metrics: dsl.Output[dsl.Metrics],
+) -> None:
+    """Train the student on the teacher's soft targets, and a control on the labels alone."""
+    from components.shared.kfp_adapter import run_component
+
+    run_component(
+        "distill",
+        params,
+        {
+            "tokens": tokens.path,
+            "teacher": teacher.path,
+            "student0": student0.path,
+            "student": student.path,
+            "undistilled": undistilled.path,
+        },
+        metrics,
+    )

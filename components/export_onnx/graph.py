@@ -1,0 +1,51 @@
+"""A torch module as an ONNX graph: input_ids (batch, length) → logits (batch, classes)."""
+
+import logging
+import warnings
+from pathlib import Path
+
+import onnx
+import torch
+from torch import nn
+
+
+def export_graph(model: nn.Module, file: Path, *, pad_id: int, opset: int) -> None:
+    """Write one self-contained file with dynamic batch and length.
+
+    The exporter's notes (stack traces with the paths of this machine) are taken out, so that the
+    same weights give the same bytes wherever the code lies.
+    """
+    example = torch.full((2, 9), pad_id, dtype=torch.int64)
+    example[0, :9] = example[1, :5] = pad_id + 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+        program = torch.onnx.export(
+            model.eval(),
+            (example,),
+            input_names=["input_ids"],
+            output_names=["logits"],
+            dynamic_shapes={
+                "input_ids": {0: torch.export.Dim("batch"), 1: torch.export.Dim("length")}
+            },
+            opset_version=opset,
+            dynamo=True,
+            verbose=False,
+        )
+    assert program is not None
+    graph = program.model_proto
+    _strip(graph)
+    onnx.checker.check_model(graph)
+    file.write_bytes(graph.SerializeToString(deterministic=True))
+
+
+def _strip(model: onnx.ModelProto) -> None:
+    model.ClearField("metadata_props")
+    model.doc_string = ""
+    for graph in (model.graph, *model.functions):
+        graph.ClearField("metadata_props")
+        for part in (*graph.node, *graph.value_info):
+            part.ClearField("metadata_props")
+            part.doc_string = ""
+    for value in (*model.graph.input, *model.graph.output, *model.graph.initializer):
+        value.ClearField("metadata_props")

@@ -1,0 +1,66 @@
+"""Whether an exported graph answers as its PyTorch model does, on real text."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import torch
+from torch import nn
+
+from components.shared.errors import UserError
+from components.shared.tokens import TokenRows, pad
+
+BATCH = 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParityLimits:
+    rows: int
+    max_logit_difference: float
+    min_label_agreement: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parity:
+    """Over `rows` rows: the largest absolute difference of a logit, the share of equal labels."""
+
+    rows: int
+    max_logit_difference: float
+    label_agreement: float
+
+
+@torch.inference_mode()
+def check_parity(
+    model: nn.Module, graph: Path, rows: TokenRows, *, pad_id: int, limits: ParityLimits, role: str
+) -> Parity:
+    """Compare on the first rows, in padded batches and the first few also alone.
+
+    Raises UserError when a limit does not hold, which stops the run.
+    """
+    session = onnxruntime.InferenceSession(str(graph), providers=["CPUExecutionProvider"])
+    model = model.to("cpu").eval()
+    count = min(limits.rows, len(rows))
+    groups = [range(start, min(start + BATCH, count)) for start in range(0, count, BATCH)]
+    groups += [range(row, row + 1) for row in range(min(BATCH, count))]
+    difference, same, compared = 0.0, 0, 0
+    for group in groups:
+        ids = pad((rows[row] for row in group), pad_id)
+        ours = session.run(None, {"input_ids": ids})[0]
+        reference = model(torch.from_numpy(ids)).numpy()
+        difference = max(difference, float(np.abs(ours - reference).max()))
+        same += int((ours.argmax(1) == reference.argmax(1)).sum())
+        compared += len(group)
+    parity = Parity(rows=count, max_logit_difference=difference, label_agreement=same / compared)
+    if (
+        not parity.max_logit_difference <= limits.max_logit_difference
+        or parity.label_agreement < limits.min_label_agreement
+    ):
+        raise UserError(
+            f"the exported {role} does not answer as its PyTorch model does: on {count} rows "
+            f"logits differ by up to {difference:.2e} (allowed {limits.max_logit_difference:.0e}), "
+            f"labels agree on {parity.label_agreement:.2%} "
+            f"(demanded {limits.min_label_agreement:.2%})",
+            remedy="look for an operator without an exact ONNX form; do not serve this graph",
+        )
+    return parity

@@ -1,0 +1,106 @@
+"""Students: an embedding table over the encoder's token ids and one of several architectures.
+
+An architecture is one file here with
+    Config                          a settings class of its parameters
+    build(config, width, classes)   its module: (embedded (B, L, width), mask (B, L)) → (B, classes)
+    transfer(body, encoder, projection)
+                                    copies what it can from the encoder's layers into the module,
+                                    and returns the names of the parameters that it filled
+
+A student folder loads with one call, `load_student(folder)`:
+    model.safetensors, student.json, tokenizer.json (the encoder's), curves.csv
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from components.shared.artifacts import read_json, write_json
+from components.shared.errors import UserError
+from components.shared.plugins import plugins
+from components.shared.settings import parse
+
+WEIGHTS = "model.safetensors"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudentConfig:
+    """All that is needed to build a student again.
+
+    Attributes:
+        architecture, options: a file of this folder and its Config.
+        width: of the embeddings.
+        encoder_vocabulary_size: token ids that may come in.
+        kept_ids: how many of them have an embedding of their own; the rest shares the unknown's.
+    """
+
+    architecture: str
+    options: Mapping[str, Any]
+    width: int
+    embedding_dropout: float
+    encoder_vocabulary_size: int
+    kept_ids: int
+    labels: tuple[str, ...]
+    pad_id: int
+    max_length_tokens: int
+
+
+class Student(nn.Module):
+    """forward: input_ids (B, L) of the encoder's tokenizer, padded with pad_id → (B, classes)."""
+
+    row_of_id: Tensor | None
+
+    def __init__(self, config: StudentConfig) -> None:
+        super().__init__()
+        self.config = config
+        module = architecture(config.architecture)
+        options = parse(
+            module.Config, config.options, f"transfer_weights.students.{config.architecture}"
+        )
+        self.embedding = nn.Embedding(config.kept_ids, config.width)
+        self.dropout = nn.Dropout(config.embedding_dropout)
+        self.body: nn.Module = module.build(options, config.width, len(config.labels))
+        # Which row of the table each of the encoder's ids uses. Not there when nothing is pruned.
+        rows = torch.zeros(config.encoder_vocabulary_size, dtype=torch.int64)
+        self.register_buffer("row_of_id", rows if self.is_pruned else None)
+
+    @property
+    def is_pruned(self) -> bool:
+        return self.config.kept_ids < self.config.encoder_vocabulary_size
+
+    def forward(self, input_ids: Tensor) -> Tensor:
+        mask = input_ids != self.config.pad_id
+        rows = self.row_of_id[input_ids] if self.row_of_id is not None else input_ids
+        logits: Tensor = self.body(self.dropout(self.embedding(rows)), mask)
+        return logits
+
+
+def architecture(name: str) -> ModuleType:
+    """The module of an architecture. Raises UserError naming the known ones."""
+    known = {module.__name__.rpartition(".")[2]: module for module in plugins(__name__)}
+    if name not in known:
+        raise UserError(f"no student architecture '{name}'", remedy=f"known: {', '.join(known)}")
+    return known[name]
+
+
+def save_student(student: Student, folder: Path, *, tokenizer: Path) -> None:
+    """Write the folder; `tokenizer` is the encoder's tokenizer.json."""
+    weights = {name: tensor.contiguous() for name, tensor in student.state_dict().items()}
+    save_file(weights, folder / WEIGHTS, metadata={"format": "pt"})
+    write_json(folder / "student.json", dataclasses.asdict(student.config))
+    (folder / "tokenizer.json").write_bytes(tokenizer.read_bytes())
+
+
+def load_student(folder: Path) -> Student:
+    """A student in evaluation mode, on the CPU."""
+    fields = read_json(folder / "student.json")
+    student = Student(StudentConfig(**{**fields, "labels": tuple(fields["labels"])}))
+    student.load_state_dict(load_file(folder / WEIGHTS), strict=True)
+    return student.eval()

@@ -1,0 +1,98 @@
+"""The student's embedding table from BERT's weights.
+
+Shapes: V kept token ids, H the encoder's width, W the student's.
+"""
+
+from collections.abc import Callable
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+Matrix = NDArray[np.float32]
+
+
+def input_embeddings(encoder: nn.Module) -> Matrix:
+    """BERT's own lookup table (vocabulary, H): row i is the embedding of token id i."""
+    table: nn.Embedding = encoder.get_input_embeddings()  # type: ignore[operator]
+    return table.weight.detach().float().numpy().copy()
+
+
+@torch.inference_mode()
+def contextual_embeddings(
+    encoder: nn.Module,
+    ids: NDArray[np.int64],
+    *,
+    cls_id: int,
+    sep_id: int,
+    device: torch.device,
+    bfloat16: bool,
+    batch_size: int = 256,
+    advance: Callable[[int], None] = lambda rows: None,
+) -> Matrix:
+    """(V, H): each token alone through the encoder, as [CLS] token [SEP]; the token's last state.
+
+    So a row holds what all of BERT's layers make of the word, not only its lookup table. After
+    Model2Vec (Tulkens and van Dongen 2024), which takes the mean of the three states instead; the
+    middle state alone gave the better students here.
+    """
+    encoder = encoder.to(device).eval()
+    parts = []
+    for start in range(0, len(ids), batch_size):
+        chosen = torch.from_numpy(ids[start : start + batch_size])
+        batch = torch.stack(
+            [torch.full_like(chosen, cls_id), chosen, torch.full_like(chosen, sep_id)], dim=1
+        ).to(device)
+        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=bfloat16):
+            states = encoder(input_ids=batch, attention_mask=torch.ones_like(batch))
+        parts.append(states.last_hidden_state[:, 1].float().cpu().numpy())
+        advance(len(chosen))
+    return np.concatenate(parts)
+
+
+def project(
+    table: Matrix,
+    width: int,
+    *,
+    method: Literal["pca", "truncate"],
+    std: float,
+    counts: NDArray[np.int64],
+) -> tuple[Matrix, Matrix, float]:
+    """Bring (V, H) to (V, W), and the whole to a standard deviation.
+
+    W < H: `pca` keeps the W directions of largest variance of the centred rows; `truncate` keeps
+    the first W columns. W >= H: the rows as they are, with W - H columns of zeros behind them, the
+    source article's Concat(W_BERT, 0).
+
+    Means and variances are those of running text: each row weighs as often as its token occurs
+    (`counts` (V,)), so that the directions are spent on the words that are read. Without counts,
+    that is all 0, every row weighs the same.
+
+    Returns the table, the linear map (H, W) that was applied before the scaling, and the share of
+    the variance that is kept.
+    """
+    hidden = table.shape[1]
+    weights = counts.astype(np.float64)
+    weights = weights / weights.sum() if weights.any() else np.full(len(table), 1 / len(table))
+    mean = weights @ table
+    covariance = (table - mean).T @ ((table - mean) * weights[:, None])  # (H, H)
+    if width >= hidden or method == "truncate":
+        projection = np.eye(hidden, width)
+        projected = table @ projection
+    else:
+        _, directions = np.linalg.eigh(covariance)  # ascending
+        projection = directions[:, ::-1][:, :width]
+        # An eigenvector's sign is arbitrary: make its largest entry positive, on every machine.
+        largest = np.abs(projection).argmax(axis=0)
+        projection = projection * np.sign(projection[largest, np.arange(width)])
+        projected = (table - mean) @ projection
+    kept = np.trace(projection.T @ covariance @ projection) / np.trace(covariance)
+    spread = weights @ projected**2 - (weights @ projected) ** 2  # (W,)
+    scale = std / np.sqrt(spread.mean())
+    return (
+        (projected * scale).astype(np.float32),
+        projection.astype(np.float32),
+        float(min(kept, 1.0)),
+    )

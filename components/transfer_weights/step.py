@@ -1,0 +1,133 @@
+"""Build the student and initialise it from BERT's weights."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from pydantic import Field
+
+from components.shared.corpus import read_schema
+from components.shared.encoders import load_encoder
+from components.shared.reporter import Reporter
+from components.shared.settings import settings
+from components.shared.students import Student, StudentConfig, architecture, save_student
+from components.shared.teacher import load_teacher, parameter_count
+from components.shared.tokens import read_info
+from components.shared.training.device import Device, Precision, pick_device, use_bfloat16
+from components.transfer_weights.embeddings import (
+    contextual_embeddings,
+    input_embeddings,
+    project,
+)
+from components.transfer_weights.vocabulary import Pruning, kept_ids, occurrences
+
+
+@settings
+class Params:
+    seed: int
+    device: Device
+    precision: Precision
+    architecture: str
+    students: dict[str, dict[str, Any]]
+    width: Annotated[int, Field(ge=1, le=8192)]
+    embedding_dropout: Annotated[float, Field(ge=0, lt=1)]
+    embeddings: Literal["random", "input", "contextual"]
+    encoder: Literal["pretrained", "finetuned"]
+    projection: Literal["pca", "truncate"]
+    embedding_std: Annotated[float, Field(gt=0, le=10)]
+    min_count: Annotated[int, Field(ge=0)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inputs:
+    tokens: Path
+    encoder: Path
+    teacher: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outputs:
+    student0: Path
+
+
+def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) -> None:
+    schema, info = read_schema(inputs.tokens), read_info(inputs.tokens)
+    vocabulary = pd.read_parquet(inputs.tokens / "vocabulary.parquet")
+    kept = kept_ids(vocabulary, Pruning(params.min_count, info.special_ids))
+    student = Student(
+        StudentConfig(
+            architecture=params.architecture,
+            options=params.students.get(params.architecture, {}),
+            width=params.width,
+            embedding_dropout=params.embedding_dropout,
+            encoder_vocabulary_size=info.vocabulary_size,
+            kept_ids=len(kept),
+            labels=schema.labels,
+            pad_id=info.pad_id,
+            max_length_tokens=info.max_length_tokens,
+        )
+    )
+    if student.is_pruned:
+        rows = np.full(info.vocabulary_size, np.searchsorted(kept, info.unk_id))
+        rows[kept] = np.arange(len(kept))
+        student.row_of_id = torch.from_numpy(rows)
+    if params.embeddings == "random":
+        torch.nn.init.normal_(student.embedding.weight, std=params.embedding_std)
+        reporter.message(f"{len(kept)} embeddings at random (control)")
+    else:
+        _transfer(params, inputs, student, kept, occurrences(vocabulary, kept), reporter)
+    save_student(student, outputs.student0, tokenizer=inputs.tokens / "tokenizer.json")
+    reporter.metric("parameters", parameter_count(student))
+    reporter.metric("vocabulary", len(kept))
+
+
+def _transfer(
+    params: Params,
+    inputs: Inputs,
+    student: Student,
+    kept: NDArray[np.int64],
+    counts: NDArray[np.int64],
+    reporter: Reporter,
+) -> None:
+    """Fill the embedding table and whatever the architecture takes from the encoder's layers."""
+    if params.encoder == "finetuned":
+        encoder = load_teacher(inputs.teacher).encoder
+    else:
+        encoder = load_encoder(inputs.encoder)
+    if params.embeddings == "input":
+        table = input_embeddings(encoder)[kept]
+    else:
+        where = pick_device(params.device)
+        info = read_info(inputs.tokens)
+        with reporter.progress("token embeddings", len(kept)) as advance:
+            table = contextual_embeddings(
+                encoder,
+                kept,
+                cls_id=info.cls_id,
+                sep_id=info.sep_id,
+                device=where,
+                bfloat16=use_bfloat16(params.precision, where),
+                advance=advance,
+            )
+    projected, projection, explained = project(
+        table,
+        params.width,
+        method=params.projection,
+        std=params.embedding_std,
+        counts=counts * ~np.isin(kept, read_info(inputs.tokens).special_ids),
+    )
+    with torch.no_grad():
+        student.embedding.weight.copy_(torch.from_numpy(projected))
+    filled = architecture(params.architecture).transfer(
+        student.body, encoder, torch.from_numpy(projection)
+    )
+    reporter.metric("explained_variance", explained)
+    reporter.message(
+        f"{len(kept)} {params.embeddings} embeddings of the {params.encoder} encoder, "
+        f"{table.shape[1]} → {params.width} ({params.projection}, "
+        f"{explained:.1%} of the variance); layers filled: {', '.join(filled) or 'none'}"
+    )

@@ -1,0 +1,107 @@
+"""Augmented copies: what may change, what never does."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tokenizers import Tokenizer
+
+from components.distill.augment import (
+    NO_NEIGHBOUR,
+    Augmentation,
+    WordPieces,
+    augmented_copy,
+    word_pieces,
+)
+from components.shared.tokens import UNLABELLED, TokenRows, TokensInfo
+
+INFO = TokensInfo(
+    max_length_tokens=16, vocabulary_size=20, pad_id=0, unk_id=1, cls_id=2, sep_id=3, mask_id=4
+)
+# ids 10 to 14 are words, 15 to 19 continuations; the only neighbour of word i is 24 - i
+CONTINUES = np.arange(20) >= 15
+NEIGHBOURS = np.full((20, 1), NO_NEIGHBOUR)
+NEIGHBOURS[10:15, 0] = 24 - np.arange(10, 15)
+PIECES = WordPieces(CONTINUES, NEIGHBOURS)
+ROWS = TokenRows.of([np.array([2, 10, 11, 15, 16, 12, 13, 3], dtype=np.int32)] * 300, [1] * 300)
+
+
+def plan(mask: float = 0.0, replace: float = 0.0, span: float = 0.0) -> Augmentation:
+    return Augmentation(
+        copies=1,
+        mask_probability=mask,
+        replace_probability=replace,
+        neighbours=1,
+        span_probability=span,
+    )
+
+
+def copies(of: Augmentation, seed: int = 0) -> list[list[int]]:
+    return [row.tolist() for row in augmented_copy(ROWS, PIECES, of, INFO, seed=[seed])]
+
+
+def test_nothing_changes_without_probabilities() -> None:
+    assert copies(plan()) == [row.tolist() for row in ROWS]
+
+
+def test_a_masked_word_is_one_mask_whatever_its_pieces() -> None:
+    assert copies(plan(mask=1.0))[0] == [2, 4, 4, 4, 4, 3]
+
+
+def test_only_words_of_one_piece_are_replaced_by_their_neighbour() -> None:
+    assert copies(plan(replace=1.0))[0] == [2, 14, 11, 15, 16, 12, 11, 3]
+
+
+def test_spans_are_contiguous_whole_words() -> None:
+    body = ROWS[0].tolist()[1:-1]
+    seen = set()
+    for row in copies(plan(span=1.0)):
+        assert (row[0], row[-1]) == (2, 3)
+        span = row[1:-1]
+        starts = [i for i in range(len(body)) if body[i : i + len(span)] == span]
+        assert starts and not CONTINUES[span[0]]
+        assert not (len(span) < len(body) - starts[0] and CONTINUES[body[starts[0] + len(span)]])
+        seen.add(tuple(span))
+    assert len(seen) > 3
+
+
+def test_shares_of_changed_words_are_the_probabilities() -> None:
+    rows = copies(plan(mask=0.2, replace=0.3))
+    masks = sum(row.count(4) for row in rows) / (300 * 4)
+    replaced = sum(row[1] == 14 for row in rows) / 300
+    assert masks == pytest.approx(0.2, abs=0.04)
+    assert replaced == pytest.approx(0.3, abs=0.08)
+
+
+def test_the_same_seed_gives_the_same_copy_and_copies_are_unlabelled() -> None:
+    mixed = plan(mask=0.1, replace=0.1, span=0.25)
+    assert copies(mixed, 1) == copies(mixed, 1) != copies(mixed, 2)
+    copy = augmented_copy(ROWS, PIECES, mixed, INFO, seed=[1])
+    assert set(copy.labels.tolist()) == {UNLABELLED}
+
+
+def test_an_empty_text_stays_as_it_is() -> None:
+    row = np.array([2, 3], dtype=np.int32)
+    copy = augmented_copy(TokenRows.of([row], [0]), PIECES, plan(mask=1.0), INFO, seed=[0])
+    assert copy[0].tolist() == [2, 3]
+
+
+def test_neighbours_are_the_nearest_whole_words_by_cosine(tiny_encoder: Path) -> None:
+    tokenizer = Tokenizer.from_file(str(tiny_encoder / "tokenizer.json"))
+    size = tokenizer.get_vocab_size()
+    table = np.random.default_rng(0).normal(size=(size, 8)).astype(np.float32)
+    good, bad, part = (tokenizer.token_to_id(piece) for piece in ("good", "bad", "##ing"))
+    used = np.zeros(size, dtype=bool)
+    used[[good, part]] = True
+    pieces = word_pieces(tokenizer, table, used, k=3)
+    assert pieces.continues[part] and not pieces.continues[good]
+    assert (pieces.neighbours[part] == NO_NEIGHBOUR).all()
+    assert (pieces.neighbours[bad] == NO_NEIGHBOUR).all()  # does not occur
+    unit = table / np.linalg.norm(table, axis=1, keepdims=True)
+    words = [
+        index
+        for index in range(size)
+        if (text := tokenizer.id_to_token(index)).isalpha() and len(text) > 1 and index != good
+    ]
+    nearest = sorted(words, key=lambda index: -float(unit[index] @ unit[good]))[:3]
+    assert sorted(nearest) == pieces.neighbours[good].tolist()

@@ -1,0 +1,103 @@
+"""Where BERT's weights go in the student's table, against values computed by hand."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn.decomposition import PCA
+
+from components.shared.encoders import load_encoder
+from components.transfer_weights.embeddings import (
+    contextual_embeddings,
+    input_embeddings,
+    project,
+)
+from components.transfer_weights.vocabulary import Pruning, kept_ids, occurrences
+
+NONE = np.zeros(6, dtype=np.int64)
+
+
+def table_of(rows: int, hidden: int) -> np.ndarray:  # type: ignore[type-arg]
+    return np.random.default_rng(0).normal(size=(rows, hidden)).astype(np.float32)
+
+
+def test_a_wider_student_gets_zeros_behind_berts_columns() -> None:
+    table = table_of(6, 4)
+    projected, projection, explained = project(table, 7, method="pca", std=1.0, counts=NONE)
+    scale = projected[0, 0] / table[0, 0]
+    np.testing.assert_allclose(projected[:, :4], table * scale, rtol=1e-5)
+    assert not projected[:, 4:].any()
+    assert projection.shape == (4, 7)
+    assert explained == 1.0
+
+
+def test_truncation_keeps_the_first_columns() -> None:
+    table = table_of(6, 4)
+    projected, _, _ = project(table, 2, method="truncate", std=1.0, counts=NONE)
+    np.testing.assert_allclose(projected / projected[0, 0], table[:, :2] / table[0, 0], rtol=1e-4)
+
+
+def test_pca_without_counts_is_scikit_learns_up_to_sign_and_scale() -> None:
+    table = table_of(50, 8)
+    counts = np.zeros(50, dtype=np.int64)
+    projected, projection, explained = project(table, 3, method="pca", std=0.5, counts=counts)
+    reference = PCA(3).fit(table)
+    expected = reference.transform(table)
+    for column in range(3):
+        correlation = np.corrcoef(projected[:, column], expected[:, column])[0, 1]
+        assert abs(correlation) == pytest.approx(1, abs=1e-5)
+    assert explained == pytest.approx(reference.explained_variance_ratio_.sum(), rel=1e-5)
+    np.testing.assert_allclose(projection.T @ projection, np.eye(3), atol=1e-5)
+    assert np.sqrt(projected.var(axis=0).mean()) == pytest.approx(0.5, rel=1e-5)
+
+
+def test_counts_weigh_as_repeated_rows_would() -> None:
+    table = table_of(4, 3)
+    counts = np.array([3, 1, 0, 2])
+    weighted, direction, _ = project(table, 1, method="pca", std=1.0, counts=counts)
+    repeated = np.repeat(table, counts, axis=0)
+    _, expected, _ = project(repeated, 1, method="pca", std=1.0, counts=np.zeros(6, np.int64))
+    np.testing.assert_allclose(direction, expected, atol=1e-5)
+    assert weighted.shape == (4, 1)  # tokens that never occur get an embedding too
+
+
+def test_contextual_embeddings_are_the_states_of_single_tokens(tiny_encoder: Path) -> None:
+    encoder = load_encoder(tiny_encoder)
+    ids = np.array([5, 9, 20])
+    got = contextual_embeddings(
+        encoder,
+        ids,
+        cls_id=2,
+        sep_id=3,
+        device=torch.device("cpu"),
+        bfloat16=False,
+        batch_size=2,
+    )
+    with torch.inference_mode():
+        for row, token in zip(got, ids, strict=True):
+            one = torch.tensor([[2, int(token), 3]])
+            state = encoder(input_ids=one, attention_mask=torch.ones_like(one)).last_hidden_state
+            np.testing.assert_allclose(row, state[0, 1].numpy(), atol=1e-5)
+
+
+def test_input_embeddings_are_berts_own_table(tiny_encoder: Path) -> None:
+    encoder = load_encoder(tiny_encoder)
+    table = input_embeddings(encoder)
+    expected = dict(encoder.named_parameters())["embeddings.word_embeddings.weight"]
+    np.testing.assert_array_equal(table, expected.detach().numpy())
+
+
+def test_pruning_keeps_special_ids_and_what_occurs_often_enough() -> None:
+    vocabulary = pd.DataFrame(
+        {
+            "token_id": range(6),
+            "piece": list("abcdef"),
+            "count_train": [0, 0, 1, 0, 5, 0],
+            "count_unlabelled": [0, 0, 1, 3, 0, 0],
+        }
+    )
+    assert kept_ids(vocabulary, Pruning(2, (0,))).tolist() == [0, 2, 3, 4]
+    assert kept_ids(vocabulary, Pruning(0, (0,))).tolist() == list(range(6))
+    assert occurrences(vocabulary, np.array([4, 2])).tolist() == [5, 2]
