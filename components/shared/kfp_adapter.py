@@ -1,0 +1,34 @@
+"""What a KFP component calls: the runner, with KFP's ports and parameters turned into ours."""
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from components.shared.errors import UserError, show_error
+from components.shared.runner import run_step
+
+
+def run_component(
+    name: str, params: str, ports: Mapping[str, str], metrics: Any, *, page: Any = None
+) -> None:
+    """Run a step inside a KFP task.
+
+    Args:
+        params: the step's section as canonical JSON. (A KFP dict would turn 3 into 3.0 and refuse
+            null.)
+        ports: port to local path.
+        metrics: the `dsl.Metrics` output, which gets the step's figures for KFP's UI.
+        page: a `dsl.HTML` output, which gets the report.
+    """
+    try:
+        reporter = run_step(name, json.loads(params), {k: Path(v) for k, v in ports.items()})
+    except UserError as error:
+        show_error(error)
+        sys.exit(2)
+    for figure, value in {**reporter.metrics, **reporter.measures}.items():
+        metrics.log_metric(figure, value)
+    if page is not None:
+        html = Path(ports["report"]) / "report.html"
+        Path(page.path).write_bytes(html.read_bytes())

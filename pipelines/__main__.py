@@ -1,0 +1,42 @@
+"""python -m pipelines COMMAND ...: the pipeline as a whole, and the model that it made."""
+
+import importlib
+import sys
+
+import click
+
+from components.shared.errors import UserError, show_error
+
+# Each is a file of this package with a `<name>_command`.
+COMMANDS = ("compile", "run", "predict")
+
+
+class CommandGroup(click.Group):
+    """A command's imports are paid only when it is named, or when help lists all of them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"pipelines.{cmd_name}")
+        command: click.Command = getattr(module, f"{cmd_name}_command")
+        return command
+
+
+@click.command(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Compile and run the pipeline, use the model."""
+
+
+def entry() -> None:
+    try:
+        main()
+    except UserError as error:
+        show_error(error)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    entry()

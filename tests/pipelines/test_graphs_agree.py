@@ -1,0 +1,157 @@
+"""dvc.yaml and the compiled pipeline are the same graph, and dvc.yaml lists the right code."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from components.shared.errors import UserError
+from components.shared.identity import PROJECT, code_dependencies
+from components.shared.image import STEPS_IMAGE
+from components.shared.settings import parse, read_params_file, section_of
+from components.shared.steps import STEPS, load_step
+from pipelines.arguments import pipeline_arguments
+from pipelines.compile import compile_pipeline, read_package
+from pipelines.run import artifact_folder
+
+UI_PORTS = {"metrics", "page"}  # for KFP's UI only
+PARAMS = PROJECT / "params.yaml"
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    file = tmp_path_factory.mktemp("package") / "pipeline.yaml"
+    compile_pipeline(file, pipeline_arguments(PARAMS), mlflow_uri="http://mlflow:5000")
+    return read_package(file)
+
+
+@pytest.fixture(scope="module")
+def stages() -> dict[str, Any]:
+    return dict(YAML(typ="safe").load((PROJECT / "dvc.yaml").read_text())["stages"])
+
+
+def kfp_name(step: str) -> str:
+    return step.replace("_", "-")
+
+
+def kfp_edges(spec: dict[str, Any]) -> set[tuple[str, str, str]]:
+    """(producing step, port, reading step)"""
+    edges = set()
+    for reader, task in spec["root"]["dag"]["tasks"].items():
+        for port, source in task.get("inputs", {}).get("artifacts", {}).items():
+            output = source["taskOutputArtifact"]
+            assert output["outputArtifactKey"] == port
+            edges.add((output["producerTask"], port, reader))
+    return edges
+
+
+def dvc_edges(stages: dict[str, Any]) -> set[tuple[str, str, str]]:
+    made = {out: name for name, stage in stages.items() for out in stage["outs"]}
+    ports = {artifact_folder(port): port for name in STEPS for port in load_step(name).output_ports}
+    return {
+        (kfp_name(made[dep]), ports[dep], kfp_name(name))
+        for name, stage in stages.items()
+        for dep in stage["deps"]
+        if dep in made
+    }
+
+
+def test_same_steps_in_the_same_order(
+    package: list[dict[str, Any]], stages: dict[str, Any]
+) -> None:
+    assert tuple(stages) == STEPS
+    assert set(package[0]["root"]["dag"]["tasks"]) == {kfp_name(step) for step in STEPS}
+
+
+def test_same_edges(package: list[dict[str, Any]], stages: dict[str, Any]) -> None:
+    edges = dvc_edges(stages)
+    assert len(edges) == 19
+    assert kfp_edges(package[0]) == edges
+
+
+def test_same_outputs(package: list[dict[str, Any]], stages: dict[str, Any]) -> None:
+    for step in STEPS:
+        component = package[0]["components"][f"comp-{kfp_name(step)}"]
+        ports = set(component["outputDefinitions"]["artifacts"]) - UI_PORTS
+        assert ports == set(load_step(step).output_ports)
+        assert [artifact_folder(port) for port in load_step(step).output_ports] == stages[step][
+            "outs"
+        ]
+
+
+def test_same_parameters(package: list[dict[str, Any]], stages: dict[str, Any]) -> None:
+    content = read_params_file(PARAMS)
+    defaults = package[0]["root"]["inputDefinitions"]["parameters"]
+    for step in STEPS:
+        params_class = load_step(step).params
+        section = section_of(content, step, params_class)
+        compiled = json.loads(defaults[f"{step}_params"]["defaultValue"])
+        assert compiled == section
+        assert parse(params_class, compiled, step) == parse(params_class, section, step)
+        expected = ["seed", step] if "seed" in section else [step]
+        assert stages[step]["params"] == expected
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_stage_depends_on_the_code_that_it_imports_no_more_no_less(
+    step: str, stages: dict[str, Any]
+) -> None:
+    listed = {dep for dep in stages[step]["deps"] if dep.startswith("components/")}
+    assert listed == {path.relative_to(PROJECT).as_posix() for path in code_dependencies(step)}
+    assert "requirements.lock" in stages[step]["deps"]
+
+
+def test_local_sources_are_dependencies(stages: dict[str, Any]) -> None:
+    assert {"${ingest.local_corpus}", "${ingest.local_encoder}"} <= set(stages["ingest"]["deps"])
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_the_command_names_every_port(step: str, stages: dict[str, Any]) -> None:
+    words = stages[step]["cmd"].split()
+    assert words[:4] == ["python", "-m", "components", step]
+    declared = load_step(step)
+    ports = (*declared.input_ports, *declared.output_ports)
+    assert words[4:] == [
+        word for port in ports for word in (f"--{port}", artifact_folder(port))
+    ]
+
+
+def test_nothing_is_installed_at_run_time_and_the_image_is_fixed(
+    package: list[dict[str, Any]],
+) -> None:
+    executors = package[0]["deploymentSpec"]["executors"]
+    assert len(executors) == len(STEPS)
+    for executor in executors.values():
+        container = executor["container"]
+        assert container["image"] == STEPS_IMAGE
+        assert "pip install" not in json.dumps(container)
+        assert {"name": "MLFLOW_TRACKING_URI", "value": "http://mlflow:5000"} in container["env"]
+
+
+def test_every_task_finds_kfps_run_id(package: list[dict[str, Any]]) -> None:
+    deployments = package[1]["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+    assert len(deployments) == len(STEPS)
+    for settings in deployments.values():
+        assert settings["fieldPathAsEnv"] == [
+            {"name": "KFP_RUN_ID", "fieldPath": "metadata.labels['pipeline/runid']"}
+        ]
+
+
+def test_register_is_never_answered_from_the_cache(package: list[dict[str, Any]]) -> None:
+    tasks = package[0]["root"]["dag"]["tasks"]
+    cached = {name for name, task in tasks.items() if task["cachingOptions"].get("enableCache")}
+    assert cached == {kfp_name(step) for step in STEPS} - {"register"}
+
+
+@pytest.mark.parametrize("image", ["decant-steps", "decant-steps:latest", "host:5000/decant-steps"])
+def test_an_image_that_can_change_is_refused(image: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no fixed tag"):
+        compile_pipeline(tmp_path / "p.yaml", pipeline_arguments(PARAMS), image=image)
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_bad_parameter_is_told_before_anything_runs() -> None:
+    with pytest.raises(UserError, match=r"distill\.temperature.*greater than 0"):
+        pipeline_arguments(PARAMS, ["distill.temperature=0"])
