@@ -93,10 +93,7 @@ def code_files(step: str) -> list[Path]:
 def code_dependencies(step: str) -> list[Path]:
     """What DVC lists as the step's code: its folder, shared modules, and plugin folders whole."""
     shared = shared_closure(f"components.{step}.step")
-    plugin_folders = {
-        module for module in shared if _PLUGIN_MARK in _graph().find_modules_directly_imported_by(module)
-        and _module_file(module).name == "__init__.py"
-    }  # fmt: skip
+    plugin_folders = {module for module in shared if _is_plugin_folder(module)}
     paths = {PROJECT / "components" / step}
     for module in shared:
         folder = next(
@@ -132,10 +129,14 @@ def _module_file(module: str) -> Path:
     return base / "__init__.py" if base.is_dir() else base.with_suffix(".py")
 
 
+def _is_plugin_folder(module: str) -> bool:
+    is_package = _module_file(module).name == "__init__.py"
+    return is_package and _PLUGIN_MARK in _graph().find_modules_directly_imported_by(module)
+
+
 def _is_empty_package(module: str) -> bool:
-    return _module_file(
-        module
-    ).name == "__init__.py" and not _graph().find_modules_directly_imported_by(module)
+    is_package = _module_file(module).name == "__init__.py"
+    return is_package and not _graph().find_modules_directly_imported_by(module)
 
 
 def _source_files(folder: Path) -> Iterable[Path]:

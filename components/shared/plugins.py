@@ -1,4 +1,4 @@
-"""Folders whose every file is one plugin (a student, a reader, a source): adding one is one file."""
+"""Folders whose every file is a plugin (a student, a reader, ...): adding one is one file."""
 
 import importlib
 import pkgutil

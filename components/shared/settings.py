@@ -33,7 +33,7 @@ def settings(cls: type[T]) -> type[T]:
 
 
 def read_params_file(file: Path, overrides: Iterable[str] = ()) -> dict[str, Any]:
-    """All sections of a params file, with `section.key=value` overrides applied (values as YAML)."""
+    """All sections of a params file, with `section.key=value` overrides (values as YAML)."""
     if not file.is_file():
         raise UserError(f"no parameter file at {file}", remedy="give --params FILE")
     try:
@@ -89,9 +89,10 @@ def _apply_override(content: dict[str, Any], override: str) -> None:
     for parent in parents:
         target = target.get(parent) if isinstance(target, dict) else None
         if not isinstance(target, dict):
+            sections = ", ".join(key for key, value in content.items() if isinstance(value, dict))
             raise UserError(
                 f"no parameter section '{parent}' (from '{override}')",
-                remedy=f"sections: {', '.join(k for k, v in content.items() if isinstance(v, dict))}",
+                remedy=f"sections: {sections}",
             )
     if key not in target:
         raise UserError(

@@ -78,6 +78,18 @@ class TokenRows:
         """Rows in memory, such as augmented copies."""
         return cls([to_batch(rows, labels)])
 
+    @classmethod
+    def joined(cls, parts: Iterable["TokenRows"]) -> "TokenRows":
+        """The rows of several parts, one after the other, without copying their ids."""
+        whole = cls([])
+        for part in parts:
+            whole._values += part._values
+            whole._offsets += part._offsets
+            whole._starts += [whole._starts[-1] + start for start in part._starts[1:]]
+            whole.labels = np.concatenate([whole.labels, part.labels])
+            whole.lengths = np.concatenate([whole.lengths, part.lengths])
+        return whole
+
     def __len__(self) -> int:
         return self._starts[-1]
 

@@ -50,7 +50,7 @@ class TextClassifier:
         self.pad_id = int(self.manifest["pad_id"])
         self.tokenizer: Tokenizer = Tokenizer.from_file(str(self.folder / TOKENIZER))
         self.tokenizer.no_padding()
-        self.session = _session(self.folder / GRAPH, threads, device)
+        self.session = open_session(self.folder / GRAPH, threads, device)
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.int64]:
         """Token ids (batch, longest), padded with pad_id."""
@@ -93,7 +93,8 @@ def softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
     return np.asarray(exponentials / exponentials.sum(axis=1, keepdims=True))
 
 
-def _session(graph: Path, threads: int, device: str) -> onnxruntime.InferenceSession:
+def open_session(graph: Path, threads: int, device: str) -> onnxruntime.InferenceSession:
+    """A session on an ONNX file; `threads` and `device` as in TextClassifier."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1

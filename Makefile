@@ -1,0 +1,68 @@
+# The environment .venv is made from the lock files when it is missing or older than they are.
+PYTHON ?= python3
+VENV := .venv
+READY := $(VENV)/ready
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup repro run test test-fast lint lock compile image ui clean
+
+help: ## Show this help
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY) ## Make the environment .venv from the lock files
+
+$(READY): requirements.lock requirements-dev.lock pyproject.toml
+	@echo "== making $(VENV) from requirements.lock and requirements-dev.lock (about 3 minutes)"
+	$(PYTHON) -c 'import sys; assert (3, 11) <= sys.version_info < (3, 14), "Decant needs Python 3.11 to 3.13; set PYTHON=..."'
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --upgrade pip
+	$(VENV)/bin/python -m pip install --quiet -r requirements.lock -r requirements-dev.lock
+	$(VENV)/bin/python -m pip install --quiet --no-deps --editable .
+	@touch $(READY)
+
+repro: $(READY) ## Run the whole pipeline on the default data with DVC: text in, registered student out
+	@echo "== dvc repro: runs the stages whose inputs changed"
+	dvc repro
+	@echo "== figures: reports/metrics.json; report: reports/report.html; runs and models: make ui"
+	dvc metrics show
+
+run: $(READY) ## The same pipeline with Kubeflow's local runner, into runs/
+	python -m pipelines run
+
+test: $(READY) ## All tests, the slow ones too
+	@echo "== pytest"
+	python -m pytest -n 2 --dist worksteal
+
+test-fast: $(READY) ## The fast tests
+	python -m pytest -n 2 -m "not slow"
+
+lint: $(READY) ## Style and types
+	ruff check .
+	ruff format --check .
+	mypy
+
+compile: $(READY) ## Write the package for a Kubeflow cluster: build/decant.yaml
+	python -m pipelines compile
+
+image: ## Build the steps image
+	docker build --file docker/Dockerfile --target steps \
+	  --build-arg COMMIT=$$(git rev-parse HEAD) \
+	  --tag decant-steps:$$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml) .
+
+ui: $(READY) ## Look at the runs and models of the embedded store
+	mlflow ui --backend-store-uri sqlite:///mlflow.db
+
+# The CUDA packages are torch's own, exact pins: left out, so that the lock also installs where
+# a CPU build of torch is served.
+lock: $(READY) ## Resolve the lock files anew from pyproject.toml
+	(printf '%s\n' '# Made by `make lock`. Without hashes, and without the CUDA packages that torch itself pins, so that the' \
+	  '# same file installs the CUDA build of torch on a GPU machine and the CPU build where that is served.'; \
+	  uv pip compile -q --universal -p 3.11 --no-annotate --no-header pyproject.toml \
+	  | grep -vE '^(nvidia-|cuda-|triton)') > requirements.lock.new
+	mv requirements.lock.new requirements.lock
+	uv pip compile -q --universal -p 3.11 --no-annotate --no-header --group dev \
+	  -c requirements.lock -o requirements-dev.lock
+
+clean: ## Remove the artifacts of the last runs (not DVC's cache, not the registry)
+	rm -rf artifacts reports build runs

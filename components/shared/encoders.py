@@ -1,0 +1,267 @@
+"""The encoder artifact: a pretrained BERT-family encoder and its fast tokenizer.
+
+config.json, model.safetensors (or its shards and their index), tokenizer.json,
+special_tokens_map.json, and tokenizer_config.json where the source has one
+"""
+
+import inspect
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tokenizers import Tokenizer
+
+from components.shared.artifacts import read_json, write_json
+from components.shared.errors import UserError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+# Model types whose AutoModel takes input_ids and attention_mask and gives last_hidden_state.
+SUPPORTED = (
+    "albert",
+    "bert",
+    "camembert",
+    "convbert",
+    "data2vec-text",
+    "deberta",
+    "deberta-v2",
+    "distilbert",
+    "electra",
+    "ernie",
+    "megatron-bert",
+    "mobilebert",
+    "modernbert",
+    "mpnet",
+    "rembert",
+    "roberta",
+    "roberta-prelayernorm",
+    "squeezebert",
+    "xlm-roberta",
+    "xlm-roberta-xl",
+)
+# These number positions from padding_id + 1, so that many of the table's rows are never used.
+_POSITIONS_AFTER_PADDING = {
+    "camembert",
+    "data2vec-text",
+    "mpnet",
+    "roberta",
+    "roberta-prelayernorm",
+    "xlm-roberta",
+    "xlm-roberta-xl",
+}
+CONFIG, TOKENIZER, SPECIAL_TOKENS = "config.json", "tokenizer.json", "special_tokens_map.json"
+_WEIGHTS, _INDEX = "model.safetensors", "model.safetensors.index.json"
+_TOKENIZER_CONFIG = "tokenizer_config.json"
+_SLOW_VOCABULARIES = ("vocab.txt", "vocab.json", "merges.txt")
+_SPECIALS = ("pad_token", "unk_token", "cls_token", "sep_token", "mask_token")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpecialIds:
+    """Token ids of the five special tokens."""
+
+    pad_id: int
+    unk_id: int
+    cls_id: int
+    sep_id: int
+    mask_id: int
+
+
+def check_encoder(folder: Path) -> None:
+    """Raises UserError, with what is missing, when the folder is no usable BERT-family encoder."""
+    if not folder.is_dir() or not (folder / CONFIG).is_file():
+        raise UserError(
+            f"{folder} is no encoder: it has no {CONFIG}",
+            remedy="give a folder as save_pretrained() writes it, or an hf:// model",
+        )
+    model_type = read_config(folder).get("model_type")
+    if model_type not in SUPPORTED:
+        raise UserError(
+            f"{folder} holds a model of type '{model_type}', which is no BERT-family encoder",
+            remedy=f"types that work: {', '.join(SUPPORTED)}",
+        )
+    _weight_files(folder)
+    if not any((folder / name).is_file() for name in (TOKENIZER, *_SLOW_VOCABULARIES[:2])):
+        raise UserError(
+            f"{folder} has no fast tokenizer: neither {TOKENIZER} nor a vocabulary to make it from",
+            remedy="save it with AutoTokenizer.from_pretrained(...).save_pretrained(folder)",
+        )
+
+
+def copy_encoder(source: Path, target: Path) -> None:
+    """Copy what an encoder needs and nothing else; make tokenizer.json where only a vocabulary is.
+
+    Raises UserError as `check_encoder`.
+    """
+    check_encoder(source)
+    for name in (CONFIG, *_weight_files(source)):
+        shutil.copyfile(source / name, target / name)
+    if (source / TOKENIZER).is_file():
+        shutil.copyfile(source / TOKENIZER, target / TOKENIZER)
+    else:
+        _auto_tokenizer(source).backend_tokenizer.save(str(target / TOKENIZER))
+    if (source / _TOKENIZER_CONFIG).is_file():
+        shutil.copyfile(source / _TOKENIZER_CONFIG, target / _TOKENIZER_CONFIG)
+    tokens = _special_tokens(source) or _asked_special_tokens(source)
+    write_json(target / SPECIAL_TOKENS, tokens)
+    special_ids(target)
+
+
+def load_encoder(folder: Path) -> "PreTrainedModel":
+    """The encoder in float32 on the CPU, without the pooler that nothing here uses.
+
+    Its forward takes input_ids and attention_mask (batch, length) and gives last_hidden_state
+    (batch, length, hidden).
+
+    Raises UserError when the weights do not fill the model.
+    """
+    import torch
+    from transformers import AutoConfig, AutoModel
+    from transformers.utils import logging
+
+    check_encoder(folder)
+    config = AutoConfig.from_pretrained(folder, local_files_only=True)
+    verbosity = logging.get_verbosity()
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()  # it warns of the pooler and heads that are left out on purpose
+    try:
+        model, loading = AutoModel.from_pretrained(
+            folder,
+            config=config,
+            local_files_only=True,
+            trust_remote_code=False,
+            use_safetensors=True,
+            dtype=torch.float32,
+            output_loading_info=True,
+            **_without_pooler(config),
+        )
+    finally:
+        logging.set_verbosity(verbosity)
+    if missing := sorted(key for key in loading["missing_keys"] if "pooler" not in key):
+        raise UserError(
+            f"the weights in {folder} do not fill the model: {len(missing)} tensors are missing, "
+            f"such as {missing[0]}",
+            remedy="give the complete encoder",
+        )
+    encoder: PreTrainedModel = model
+    return encoder
+
+
+def build_encoder(folder: Path) -> "PreTrainedModel":
+    """An encoder of the shape that the folder's config.json says, its weights not yet filled."""
+    from transformers import AutoConfig, AutoModel
+
+    config = AutoConfig.from_pretrained(folder, local_files_only=True)
+    encoder: PreTrainedModel = AutoModel.from_config(config, **_without_pooler(config))
+    return encoder
+
+
+def load_tokenizer(folder: Path) -> Tokenizer:
+    """The encoder's tokenizer: adds the special tokens, neither pads nor truncates."""
+    tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    return tokenizer
+
+
+def special_ids(folder: Path) -> SpecialIds:
+    """Raises UserError when the tokenizer lacks one of the five special tokens."""
+    tokens = _special_tokens(folder) or _asked_special_tokens(folder)
+    tokenizer = load_tokenizer(folder)
+    ids: dict[str, int] = {}
+    for name in _SPECIALS:
+        token_id = tokenizer.token_to_id(tokens.get(name, ""))
+        if token_id is None:
+            raise UserError(
+                f"the tokenizer of {folder} has no {name}",
+                remedy="give an encoder that was pretrained with masked tokens, as BERT was",
+            )
+        ids[name.replace("_token", "_id")] = token_id
+    return SpecialIds(**ids)
+
+
+def position_limit(folder: Path) -> int:
+    """The longest input in tokens, special tokens included, for which positions are known."""
+    config = read_config(folder)
+    positions = int(config.get("max_position_embeddings", 512))
+    if config["model_type"] in _POSITIONS_AFTER_PADDING:
+        positions -= int(config.get("pad_token_id", 1)) + 1
+    return positions
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """The encoder's config.json."""
+    try:
+        config = read_json(folder / CONFIG)
+    except ValueError as error:
+        raise UserError(f"{folder / CONFIG} is no valid JSON: {error}") from None
+    if not isinstance(config, dict):
+        raise UserError(f"{folder / CONFIG} holds no JSON object")
+    return config
+
+
+def _without_pooler(config: Any) -> dict[str, bool]:
+    from transformers import AutoModel
+
+    model_class: Any = AutoModel._model_mapping[type(config)]
+    parameters = inspect.signature(model_class).parameters
+    return {"add_pooling_layer": False} if "add_pooling_layer" in parameters else {}
+
+
+def _weight_files(folder: Path) -> list[str]:
+    """The safetensors files of the model, after the index where it is sharded."""
+    if (folder / _WEIGHTS).is_file():
+        return [_WEIGHTS]
+    if (folder / _INDEX).is_file():
+        shards = sorted(set(read_json(folder / _INDEX)["weight_map"].values()))
+        outside = {name for name in shards if Path(name).name != name}
+        lacking = [name for name in shards if name in outside or not (folder / name).exists()]
+        if lacking:
+            raise UserError(f"{folder} lacks shards of its weights: {', '.join(lacking)}")
+        return [_INDEX, *shards]
+    pickled = sorted(file.name for file in folder.glob("*.bin"))
+    found = f"only {', '.join(pickled)}, which is pickle and can run code" if pickled else "none"
+    raise UserError(
+        f"{folder} has no {_WEIGHTS}; weights found: {found}",
+        remedy="save the model with save_pretrained(folder, safe_serialization=True), "
+        "or name a revision that has safetensors",
+    )
+
+
+def _special_tokens(folder: Path) -> dict[str, str] | None:
+    """The five tokens by name as the folder's files tell them, None when one is not told."""
+    tokens: dict[str, str] = {}
+    for name in (_TOKENIZER_CONFIG, SPECIAL_TOKENS):
+        if (folder / name).is_file():
+            for key, value in read_json(folder / name).items():
+                content = value.get("content") if isinstance(value, dict) else value
+                if key in _SPECIALS and isinstance(content, str):
+                    tokens[key] = content
+    return tokens if len(tokens) == len(_SPECIALS) else None
+
+
+def _asked_special_tokens(folder: Path) -> dict[str, str]:
+    """The same from the architecture's own defaults, for folders that do not write them down."""
+    tokenizer = _auto_tokenizer(folder)
+    return {name: str(token) for name in _SPECIALS if (token := getattr(tokenizer, name))}
+
+
+def _auto_tokenizer(folder: Path) -> Any:
+    from transformers import AutoTokenizer
+
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(
+            folder, local_files_only=True, use_fast=True, trust_remote_code=False
+        )
+        json.loads(tokenizer.backend_tokenizer.to_str())
+    except Exception as error:
+        raise UserError(
+            f"no fast tokenizer can be made from {folder}: {error}",
+            remedy="save it with AutoTokenizer.from_pretrained(...).save_pretrained(folder)",
+        ) from None
+    return tokenizer

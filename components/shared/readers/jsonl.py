@@ -1,0 +1,42 @@
+"""One JSON object per line. Numbers and booleans become strings as JSON writes them."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from components.shared.errors import UserError
+from components.shared.readers._bytes import read_text
+
+SUFFIXES = (".jsonl", ".ndjson")
+
+
+def read(file: Path) -> pd.DataFrame:
+    """Raises UserError with the line of what is no JSON object. Blank lines are left out."""
+    rows: list[dict[str, str | None]] = []
+    for number, line in enumerate(read_text(file).split("\n"), start=1):
+        if line.strip():
+            rows.append(_row(line, file, number))
+    return pd.DataFrame(rows, index=pd.RangeIndex(1, len(rows) + 1), dtype="str")
+
+
+def _row(line: str, file: Path, number: int) -> dict[str, str | None]:
+    try:
+        value = json.loads(line)
+    except ValueError as error:
+        problem = str(error)
+    else:
+        if isinstance(value, dict):
+            return {key: _text(item) for key, item in value.items()}
+        problem = f"a JSON {type(value).__name__}, not an object"
+    raise UserError(
+        f"{file.name}, line {number} (the first line of the file is 1): {problem}",
+        remedy='each line must be one object, such as {"text": "...", "label": "..."}',
+    )
+
+
+def _text(value: Any) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    return json.dumps(value, ensure_ascii=False)
