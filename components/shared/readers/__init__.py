@@ -2,7 +2,7 @@
 
 A module declares `SUFFIXES` and one function:
 
-    read(file) -> DataFrame    columns of strings (missing: NA or empty); the index is the data row, from 1
+    read(file) -> DataFrame    columns of strings, missing ones NA or empty; index: data row from 1
 
 Rows are counted as records, without the header. A compression suffix (.gz, .bz2, .xz, .zst) may
 follow the format's own.

@@ -1,0 +1,77 @@
+"""The label budget: how many labels training may see; the rest of its rows lose theirs."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from components.shared.errors import UserError
+from components.shared.reporter import Reporter
+
+
+def take_budget(
+    rows: pd.DataFrame,
+    labels: Sequence[str],
+    budget: int | None,
+    *,
+    per_class: bool,
+    seed: int,
+    reporter: Reporter,
+) -> None:
+    """Move the training rows beyond the budget to the unlabelled ones, marked as withheld.
+
+    Args:
+        budget: labels in all, shared among the classes by their size (at least one each), or, with
+            `per_class`, labels of each class. None keeps all.
+
+    Raises:
+        UserError: the budget is larger than the data, or smaller than the number of classes.
+    """
+    if budget is None:
+        return
+    train = rows.loc[rows["split"] == "train", "label"]
+    sizes = np.array([int((train == label).sum()) for label in labels])
+    wanted = _per_class(sizes, labels, budget) if per_class else _shared(sizes, budget)
+    draw = np.random.default_rng(seed)
+    withheld: list[int] = []
+    for label, count in zip(labels, wanted, strict=True):
+        order = draw.permutation(train.index[train == label].to_numpy())
+        withheld += order[count:].tolist()
+    rows.loc[withheld, "split"] = "unlabelled"
+    rows.loc[withheld, "withheld"] = True
+    reporter.message(f"label budget: {sum(wanted)} of {len(train)} training labels kept")
+
+
+def _per_class(sizes: np.ndarray, labels: Sequence[str], budget: int) -> list[int]:
+    smallest = int(sizes.argmin())
+    if budget > sizes[smallest]:
+        raise UserError(
+            f"ingest.label_budget is {budget} per class, but class '{labels[smallest]}' has only "
+            f"{sizes[smallest]} training rows",
+            remedy=f"set ingest.label_budget to at most {sizes[smallest]}, or to null for all",
+        )
+    return [budget] * len(sizes)
+
+
+def _shared(sizes: np.ndarray, budget: int) -> list[int]:
+    """One label for each class, and the others in proportion by largest remainder."""
+    if budget > sizes.sum():
+        raise UserError(
+            f"ingest.label_budget is {budget}, but there are only {sizes.sum()} labelled training "
+            "rows",
+            remedy="set ingest.label_budget to null to keep all",
+        )
+    if budget < len(sizes):
+        raise UserError(
+            f"ingest.label_budget is {budget}, less than one for each of {len(sizes)} classes",
+            remedy=f"set ingest.label_budget to at least {len(sizes)}",
+        )
+    exact = sizes / sizes.sum() * budget
+    shares = np.clip(np.floor(exact).astype(int), 1, None)
+    while shares.sum() != budget:
+        if shares.sum() < budget:
+            open_classes = np.where(shares < sizes, exact - shares, -np.inf)
+            shares[open_classes.argmax()] += 1
+        else:  # raising small classes to one label took from the others
+            shares[np.where(shares > 1, shares - exact, -np.inf).argmax()] -= 1
+    return [int(share) for share in shares]

@@ -1,0 +1,49 @@
+"""The sources of a run by role: watched by DVC where they are local, and pinned."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from components.shared import sources
+from components.shared.errors import UserError
+
+
+@dataclass(frozen=True)
+class Origin:
+    """A source and what it is for.
+
+    Attributes:
+        role: source, validation, test, unlabelled.1 ..., or encoder.
+        watched: the path that DVC watches for local sources of this kind.
+        watched_by: the parameter that holds that path.
+    """
+
+    role: str
+    uri: str
+    watched: str
+    watched_by: str
+
+
+def pins_of(origins: Sequence[Origin]) -> dict[str, str]:
+    """The pin per role. Raises UserError for what is not there or not watched."""
+    for origin in origins:
+        _check_watched(origin)
+    return {origin.role: sources.pin(origin.uri) for origin in origins}
+
+
+def fetch_watched(origin: Origin) -> Path:
+    """The local file or folder. Raises UserError for what is not there or not watched."""
+    _check_watched(origin)
+    return sources.fetch(origin.uri)
+
+
+def _check_watched(origin: Origin) -> None:
+    if not sources.is_local(origin.uri):
+        return
+    path, watched = sources.fetch(origin.uri).resolve(), Path(origin.watched).resolve()
+    if not path.is_relative_to(watched):
+        raise UserError(
+            f"'{origin.uri}' lies outside of '{origin.watched}', so that DVC would not see when it "
+            "changes",
+            remedy=f"move it there, or set {origin.watched_by} to it or to its folder",
+        )

@@ -1,0 +1,168 @@
+"""Fetch data and encoder, check every row, split without leakage, take the label budget."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import pandas as pd
+from pydantic import Field
+
+from components.ingest.budget import take_budget
+from components.ingest.checks import check_rows
+from components.ingest.duplicates import drop_duplicates, drop_known_unlabelled
+from components.ingest.origins import Origin, fetch_watched, pins_of
+from components.ingest.rows import read_rows
+from components.ingest.splits import assign_splits
+from components.shared.corpus import LABELLED_SPLITS, SPLITS, Schema, write_schema
+from components.shared.encoders import copy_encoder
+from components.shared.reporter import Reporter
+from components.shared.settings import settings
+from components.shared.sources import is_local, pin, shown
+
+Fraction = Annotated[float, Field(gt=0, le=0.5)]
+
+
+@settings
+class Params:
+    """Where the data is, what its columns mean, and how it is split. See params.yaml."""
+
+    source: Annotated[str, Field(min_length=1)]
+    validation: str | None
+    test: str | None
+    unlabelled: list[str]
+    format: str
+    local_corpus: Annotated[str, Field(min_length=1)]
+    text_column: Annotated[str, Field(min_length=1)]
+    label_column: Annotated[str, Field(min_length=1)]
+    group_by: str | None
+    labels: Annotated[list[str], Field(min_length=2)] | None
+    unlabelled_labels: list[str]
+    test_fraction: Fraction
+    validation_fraction: Fraction
+    split_seed: Annotated[int, Field(ge=0, lt=2**32)]
+    label_budget: Annotated[int, Field(ge=1)] | None
+    label_budget_per_class: bool
+    encoder: Annotated[str, Field(min_length=1)]
+    local_encoder: Annotated[str, Field(min_length=1)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inputs:
+    """None: this step reads the outside world, which `pins` names."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outputs:
+    corpus: Path
+    encoder: Path
+
+
+def pins(params: Params) -> dict[str, str]:
+    """What each source was when it was read: digest or revision per source.
+
+    Raises UserError when a source is not there, or where DVC would not see its changes.
+    """
+    return pins_of(_data(params)) | {"encoder": pins_of([_encoder(params)])["encoder"]}
+
+
+def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) -> None:
+    """Write the corpus and the encoder artifact.
+
+    Raises:
+        UserError: whatever of data, encoder or parameters the user can mend.
+    """
+    for origin in (*_data(params), _encoder(params)):
+        if not is_local(origin.uri):
+            reporter.message(f"{origin.role}: {shown(origin.uri)}, pinned as {pin(origin.uri)}")
+    copy_encoder(fetch_watched(_encoder(params)), outputs.encoder)
+    rows = read_rows(
+        _data(params),
+        format_name=params.format,
+        text_column=params.text_column,
+        label_column=params.label_column,
+        group_column=params.group_by,
+    )
+    labels = check_rows(rows, params.labels, params.unlabelled_labels)
+    drop_duplicates(rows, reporter)
+    assign_splits(
+        rows,
+        test_fraction=params.test_fraction,
+        validation_fraction=params.validation_fraction,
+        seed=params.split_seed,
+        grouped=params.group_by is not None,
+        labels=labels,
+    )
+    take_budget(
+        rows,
+        labels,
+        params.label_budget,
+        per_class=params.label_budget_per_class,
+        seed=params.split_seed,
+        reporter=reporter,
+    )
+    drop_known_unlabelled(rows)
+    schema = Schema(
+        labels=tuple(labels),
+        text_column=params.text_column,
+        label_column=params.label_column,
+        group_column=params.group_by,
+    )
+    _write(rows, schema, outputs.corpus)
+    _report(rows, schema, reporter)
+
+
+def _data(params: Params) -> list[Origin]:
+    named = {"source": params.source, "validation": params.validation, "test": params.test}
+    origins = [
+        Origin(role, uri, params.local_corpus, "ingest.local_corpus")
+        for role, uri in named.items()
+        if uri is not None
+    ]
+    return origins + [
+        Origin(f"unlabelled.{number}", uri, params.local_corpus, "ingest.local_corpus")
+        for number, uri in enumerate(params.unlabelled, start=1)
+    ]
+
+
+def _encoder(params: Params) -> Origin:
+    return Origin("encoder", params.encoder, params.local_encoder, "ingest.local_encoder")
+
+
+def _write(rows: pd.DataFrame, schema: Schema, folder: Path) -> None:
+    """Every row goes to exactly one split or to the rejected ones."""
+    if (rows["split"].notna() == rows["reason"].notna()).any():
+        raise RuntimeError("a row is neither kept nor rejected, or both")
+    write_schema(folder, schema)
+    for split in SPLITS:
+        columns = ["row_id", "text", "label", "group"]
+        if split == "unlabelled":
+            columns.remove("label")
+        kept = rows.loc[rows["split"] == split, columns]
+        kept.to_parquet(folder / f"{split}.parquet", index=False)
+    rejected = rows.loc[rows["reason"].notna(), ["source", "row", "reason", "text"]]
+    rejected.to_parquet(folder / "rejected.parquet", index=False)
+
+
+def _report(rows: pd.DataFrame, schema: Schema, reporter: Reporter) -> None:
+    sizes = rows["split"].value_counts()
+    reporter.metric("rows_in", len(rows))
+    for split in SPLITS:
+        reporter.metric(f"rows_{split}", int(sizes.get(split, 0)))
+    reporter.metric("rows_rejected", int(rows["reason"].notna().sum()))
+    reporter.metric("classes", len(schema.labels))
+    reporter.metric("labels_withheld", int(rows["withheld"].sum()))
+    kinds = rows["kind"].value_counts()
+    for kind in sorted(kinds.index):
+        reporter.metric(f"rejected_{kind}", int(kinds[kind]))
+    counts = rows.groupby(["label", "split"]).size()
+    table = [
+        [label, *(int(counts.get((label, split), 0)) for split in LABELLED_SPLITS), ""]
+        for label in schema.labels
+    ]
+    table.append(["all", *(int(sizes.get(split, 0)) for split in SPLITS)])
+    reporter.table("rows per class and split", ("class", *SPLITS), table)
+    reporter.message(
+        f"{len(rows)} rows in = {int(sizes.sum())} kept + {int(rows['reason'].notna().sum())} "
+        f"rejected ({', '.join(f'{kinds[kind]} {kind}' for kind in kinds.index) or 'none'}; "
+        "each with its reason in rejected.parquet)"
+    )
