@@ -89,14 +89,16 @@ def experiment_id(client: Any) -> str:
 def store_root() -> Path:
     """The project's root, also from the temporary copy in which `dvc exp run --temp` works.
 
-    Such a copy lies in <root>/.dvc/tmp/exps/<name>, below which the project has the same place
-    as it has below the root of the repository.
+    Such a copy lies in <root>/.dvc/tmp/exps/NAME, or .../standalone/NAME, below which the project
+    has the same place as it has below the root of the repository.
     """
     project = identity.PROJECT
     for folder in project.parents:
-        if folder.name != ".dvc" or not project.is_relative_to(folder / "tmp" / "exps"):
+        copies = folder / "tmp" / "exps"
+        if folder.name != ".dvc" or not project.is_relative_to(copies):
             continue
-        inside = project.relative_to(folder / "tmp" / "exps").parts[1:]
+        parts = project.relative_to(copies).parts
+        inside = parts[2:] if parts[0] == "standalone" else parts[1:]
         root = folder.parent.joinpath(*inside)
         return root if root.is_dir() else folder.parent
     return project

@@ -113,9 +113,7 @@ def test_the_command_names_every_port(step: str, stages: dict[str, Any]) -> None
     assert words[:4] == ["python", "-m", "components", step]
     declared = load_step(step)
     ports = (*declared.input_ports, *declared.output_ports)
-    assert words[4:] == [
-        word for port in ports for word in (f"--{port}", artifact_folder(port))
-    ]
+    assert words[4:] == [word for port in ports for word in (f"--{port}", artifact_folder(port))]
 
 
 def test_nothing_is_installed_at_run_time_and_the_image_is_fixed(

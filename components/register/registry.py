@@ -1,0 +1,197 @@
+"""The MLflow side of register: log the model, make a version of it, never two of the same."""
+
+import json
+import re
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from components.register.lineage import Evidence, figures
+from components.shared.artifacts import CARD, read_json
+from components.shared.identity import (
+    PROJECT,
+    canonical_json,
+    content_digest,
+    file_digest,
+    shared_closure,
+    text_digest,
+)
+from components.shared.tracking import IDENTITY_TAG, log_figures
+from components.shared.tracking_store import tracking_uri
+
+SCRIPT = Path(__file__).with_name("served_model.py")
+PIN_TAG = "decant.pin."
+LOGGED_NAME = "student"
+EXAMPLE_TEXT = "A short text, such as one line of a review."
+_MAX_DESCRIPTION_CHARACTERS = 5000  # of MLflow's column
+_MAX_DATASET_DIGEST_CHARACTERS = 36  # of MLflow's column
+
+
+@dataclass(frozen=True, kw_only=True)
+class Registered:
+    """A version in the registry; `created` is false when it was there already."""
+
+    name: str
+    version: str
+    run_id: str
+    created: bool
+
+    @property
+    def uri(self) -> str:
+        return f"models:/{self.name}/{self.version}"
+
+
+def requirements() -> list[str]:
+    """What a host needs to serve the model. The GPU build of ONNX Runtime is not among it."""
+    import onnxruntime
+
+    pinned = [f"{package}=={version(package)}" for package in ("tokenizers", "numpy", "pandas")]
+    return [f"onnxruntime=={onnxruntime.__version__}", *pinned]
+
+
+def copy_served_code(folder: Path) -> Path:
+    """Copy the modules that the script imports, and only these; returns the package's folder."""
+    modules = shared_closure(f"components.register.{SCRIPT.stem}")
+    files: set[Path] = set()
+    for module in modules:
+        source = PROJECT.joinpath(*module.split("."))
+        files.add(source / "__init__.py" if source.is_dir() else source.with_suffix(".py"))
+    for file in list(files):
+        inside = file.relative_to(PROJECT).parents
+        files |= {PROJECT / parent / "__init__.py" for parent in inside if parent.name}
+    for file in files:
+        target = folder / file.relative_to(PROJECT)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, target)
+    return folder / "components"
+
+
+def served_digest(code: Path) -> str:
+    """Digest of the code and requirements that are shipped with the model."""
+    return text_digest(
+        canonical_json([file_digest(SCRIPT), content_digest(code), sorted(requirements())])
+    )
+
+
+def find_version(client: Any, name: str, identity: str) -> Registered | None:
+    """The oldest version with this identity."""
+    found = client.search_model_versions(
+        f"name = '{name}' and tags.`{IDENTITY_TAG}` = '{identity}'"
+    )
+    ready = [version for version in found if version.status == "READY"]
+    if not ready:
+        return None
+    first = min(ready, key=lambda version: int(version.version))
+    return Registered(
+        name=name, version=str(first.version), run_id=str(first.run_id or ""), created=False
+    )
+
+
+def pin_tags(client: Any, ingest_run: str) -> dict[str, str]:
+    """decant.pin.SOURCE: its digest or revision, from the card that the run of ingest logged.
+
+    Empty when that run is unknown or its files are gone.
+    """
+    from mlflow.exceptions import MlflowException
+
+    if not ingest_run:
+        return {}
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            card = client.download_artifacts(ingest_run, f"corpus/{CARD}", folder)
+        except (MlflowException, OSError):
+            return {}
+        pins = read_json(Path(card))["inputs"]
+    return {PIN_TAG + re.sub(r"[^\w\-. :/]", "_", source): str(pin) for source, pin in pins.items()}
+
+
+def log_dataset(client: Any, run_id: str, evidence: Evidence, tags: Mapping[str, str]) -> None:
+    """The test split that the figures were measured on, as an input of the run."""
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    data = {key: value for key, value in evidence.metrics.items() if key.startswith("data.")}
+    data["sources"] = {
+        tag.removeprefix(PIN_TAG): pin for tag, pin in tags.items() if tag.startswith(PIN_TAG)
+    }
+    dataset = Dataset(
+        name="test",
+        digest=str(data["data.test_digest"])[:_MAX_DATASET_DIGEST_CHARACTERS],
+        source_type="decant",
+        source=json.dumps(data, sort_keys=True),
+    )
+    context = InputTag("mlflow.data.context", "testing")
+    client.log_inputs(run_id, [DatasetInput(dataset, [context])])
+
+
+def log_model(
+    student: Path, code: Path, card: Path, run_id: str, tags: Mapping[str, str]
+) -> tuple[str, str]:
+    """Log the served model to the run; returns its id and its URI."""
+    import mlflow
+    import pandas as pd
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, Schema
+
+    signature = ModelSignature(
+        inputs=Schema([ColSpec("string", "text")]),
+        outputs=Schema([ColSpec("string", "label"), ColSpec("double", "score")]),
+    )
+    mlflow.set_tracking_uri(tracking_uri())
+    with mlflow.start_run(run_id=run_id):
+        info = mlflow.pyfunc.log_model(
+            name=LOGGED_NAME,
+            python_model=str(SCRIPT),
+            artifacts={"exported": str(student), "model_card": str(card)},
+            code_paths=[str(code)],
+            signature=signature,
+            input_example=pd.DataFrame({"text": [EXAMPLE_TEXT]}),
+            pip_requirements=requirements(),
+            tags=dict(tags),
+            model_type="text-classification",
+        )
+    return str(info.model_id), str(info.model_uri)
+
+
+def register_version(
+    client: Any,
+    *,
+    name: str,
+    run_id: str,
+    evidence: Evidence,
+    student: Path,
+    code: Path,
+    card: Path,
+    tags: Mapping[str, str],
+) -> Registered:
+    """Log figures, data, card and model to the run, and make a version of the model.
+
+    Two hosts may do this at the same time: the older version stays, the other one goes.
+    """
+    from mlflow.exceptions import MlflowException
+
+    log_figures(client, run_id, figures(evidence.metrics))
+    log_dataset(client, run_id, evidence, tags)
+    client.log_artifact(run_id, str(card))
+    model_id, source = log_model(student, code, card, run_id, tags)
+    try:
+        client.create_registered_model(name)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+    made = client.create_model_version(
+        name,
+        source,
+        run_id=run_id,
+        tags=dict(tags),
+        description=card.read_text("utf-8")[:_MAX_DESCRIPTION_CHARACTERS],
+        model_id=model_id,
+    )
+    oldest = find_version(client, name, tags[IDENTITY_TAG])
+    if oldest and oldest.version != str(made.version):
+        client.delete_model_version(name, str(made.version))
+        return oldest
+    return Registered(name=name, version=str(made.version), run_id=run_id, created=True)

@@ -1,0 +1,76 @@
+"""The model as MLflow serves it: text in, label and score out.
+
+MLflow copies this script beside the exported folder and runs it when the model is loaded, so that
+nothing is pickled. It needs onnxruntime, tokenizers, numpy, pandas and MLflow itself.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+from mlflow.exceptions import MlflowException
+from mlflow.models import set_model
+from mlflow.pyfunc import PythonModel, PythonModelContext
+
+from components.shared.onnx.classifier import TextClassifier
+
+TEXT, LABEL, SCORE = "text", "label", "score"
+EXPORTED = "exported"  # the model's artifact that holds the exported folder
+
+
+class ServedModel(PythonModel):
+    """Loads the exported folder once and classifies batches."""
+
+    def load_context(self, context: PythonModelContext) -> None:
+        self.classifier = TextClassifier(context.artifacts[EXPORTED])
+
+    def predict(
+        self,
+        context: PythonModelContext,
+        model_input: pd.DataFrame,
+        params: dict[str, Any] | None = None,
+    ) -> pd.DataFrame:
+        """A frame with `label` and `score`, one row per text, in the order and index of the input.
+
+        Args:
+            model_input: a frame with the column `text`; without MLflow's signature in front also a
+                series, a list of strings, or one string.
+
+        Raises MlflowException for what is no text, naming the row; a server answers 400.
+        """
+        texts, index = _texts(model_input)
+        predictions = self.classifier.predict(texts)
+        return pd.DataFrame(
+            {
+                LABEL: pd.Series([found.label for found in predictions], index=index, dtype=object),
+                SCORE: pd.Series([found.score for found in predictions], index=index, dtype=float),
+            }
+        )
+
+
+def _texts(model_input: Any) -> tuple[list[str], pd.Index]:
+    if isinstance(model_input, pd.DataFrame):
+        if TEXT not in model_input.columns:
+            found = ", ".join(map(str, model_input.columns))
+            raise MlflowException.invalid_parameter_value(
+                f"the input has no column '{TEXT}'; it has: {found}"
+            )
+        model_input = model_input[TEXT]
+    if isinstance(model_input, str):
+        model_input = [model_input]
+    if not isinstance(model_input, pd.Series | Sequence):
+        raise MlflowException.invalid_parameter_value(
+            f"the input is {type(model_input).__name__}, not texts"
+        )
+    series = (
+        model_input if isinstance(model_input, pd.Series) else pd.Series(model_input, dtype=object)
+    )
+    for row, text in enumerate(series):
+        if not isinstance(text, str):
+            raise MlflowException.invalid_parameter_value(
+                f"row {row} of the input is {text!r}, not text"
+            )
+    return list(series), series.index
+
+
+set_model(ServedModel())

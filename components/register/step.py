@@ -1,0 +1,174 @@
+"""Log and register the student in MLflow with its lineage, when the gate passed."""
+
+import os
+import re
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field
+
+from components.register.lineage import (
+    Evidence,
+    lineage_tags,
+    read_evidence,
+    registration_identity,
+)
+from components.register.model_card import model_card
+from components.register.registry import (
+    Registered,
+    copy_served_code,
+    find_version,
+    pin_tags,
+    register_version,
+    served_digest,
+)
+from components.shared.artifacts import write_json
+from components.shared.errors import UserError
+from components.shared.reporter import Reporter
+from components.shared.settings import settings
+from components.shared.tracking_store import (
+    open_client,
+    shown_uri,
+    tracking_is_on,
+    tracking_uri,
+    without_secrets,
+)
+
+VARYING = frozenset({"receipt"})  # holds a run id and a version number
+_AGAIN = "then run register again: the same model is never registered twice"
+
+
+def _allowed_alias(alias: str | None) -> str | None:
+    if alias is not None and (alias.lower() == "latest" or re.fullmatch(r"[vV]\d+", alias)):
+        raise ValueError("`latest` and `v1`, `v2`, ... are reserved by MLflow")
+    return alias
+
+
+@settings
+class Params:
+    enabled: bool
+    in_experiments: bool
+    strict: bool
+    name: Annotated[str, Field(pattern=r"^[\w\-. ]+$", max_length=200)]
+    alias: Annotated[
+        str | None, Field(pattern=r"^[\w\-]+$", max_length=255), AfterValidator(_allowed_alias)
+    ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inputs:
+    onnx: Path
+    evaluation: Path
+    report: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outputs:
+    receipt: Path
+
+
+def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) -> None:
+    student = inputs.onnx / "student"
+    ports = {"onnx": inputs.onnx, "evaluation": inputs.evaluation, "report": inputs.report}
+    evidence = read_evidence(student, inputs.report, ports)
+    with tempfile.TemporaryDirectory() as name:
+        work = Path(name)
+        code = copy_served_code(work)
+        identity = registration_identity(params.name, evidence, served_digest(code))
+        reasons = _reasons_against(params, evidence)
+        if not reasons:
+            registered = _register(params, evidence, identity, student, code, reporter.run_id)
+            _receipt(outputs, params, identity, [], registered)
+            words = "registered" if registered.created else "was registered before"
+            reporter.message(f"{words}: {registered.uri}")
+            return
+    _receipt(outputs, params, identity, reasons, None)
+    reporter.warning(f"registers nothing: {'; '.join(reasons)}")
+
+
+def _reasons_against(params: Params, evidence: Evidence) -> list[str]:
+    """Why nothing is registered. Raises UserError for a failed gate with `strict`."""
+    if not params.enabled:
+        return ["register.enabled is false"]
+    if os.environ.get("DVC_EXP_NAME") and not params.in_experiments:
+        return ["this is a `dvc exp` run and register.in_experiments is false"]
+    if evidence.gate_passed:
+        return []
+    reasons = [f"the gate failed: {reason}" for reason in evidence.gate_reasons]
+    reasons = reasons or ["the gate failed"]
+    if params.strict:
+        raise UserError(
+            f"nothing was registered: {'; '.join(reasons)}",
+            remedy="improve the student, relax the gate's thresholds in params.yaml, "
+            "or set register.strict to false",
+        )
+    return reasons
+
+
+def _register(
+    params: Params, evidence: Evidence, identity: str, student: Path, code: Path, run_id: str
+) -> Registered:
+    """Raises UserError when MLflow is switched off, out of reach, or refuses."""
+    if not tracking_is_on():
+        raise UserError(
+            "register needs MLflow, and DECANT_TRACKING is off",
+            remedy=f"unset DECANT_TRACKING, or set register.enabled to false; {_AGAIN}",
+        )
+    where = shown_uri(tracking_uri())
+    if not run_id:
+        raise UserError(
+            f"nothing was registered: MLflow at {where} could not be reached",
+            remedy=f"check MLFLOW_TRACKING_URI and the server, {_AGAIN}",
+        )
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client = open_client()
+        registered = find_version(client, params.name, identity)
+        if not registered:
+            run_tags = client.get_run(run_id).data.tags
+            tags = lineage_tags(identity, evidence, params, run_tags, run_id)
+            tags |= pin_tags(client, tags.get("decant.run.ingest", ""))
+            card = code.parent / "README.md"
+            card.write_text(model_card(params.name, evidence, tags), "utf-8")
+            registered = register_version(
+                client,
+                name=params.name,
+                run_id=run_id,
+                evidence=evidence,
+                student=student,
+                code=code,
+                card=card,
+                tags=tags,
+            )
+        if params.alias:
+            client.set_registered_model_alias(params.name, params.alias, registered.version)
+        return registered
+    except (MlflowException, OSError) as error:
+        raise UserError(
+            f"MLflow at {where} did not register the model: {without_secrets(str(error))}",
+            remedy=f"mend that, {_AGAIN}",
+        ) from None
+
+
+def _receipt(
+    outputs: Outputs,
+    params: Params,
+    identity: str,
+    reasons: list[str],
+    registered: Registered | None,
+) -> None:
+    content: dict[str, Any] = {
+        "registered": registered is not None,
+        "created": registered.created if registered else False,
+        "name": params.name,
+        "version": registered.version if registered else None,
+        "model_uri": registered.uri if registered else None,
+        "run_id": registered.run_id if registered else None,
+        "alias": params.alias if registered else None,
+        "identity": identity,
+        "reasons": reasons,
+    }
+    write_json(outputs.receipt / "receipt.json", content)

@@ -1,0 +1,158 @@
+"""python -m pipelines predict: classify texts with an exported folder or a registered model."""
+
+import json
+import logging
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+import click
+
+from components.shared.errors import UserError
+
+DEFAULT_MODEL = "artifacts/onnx/student"
+BATCH_TEXTS = 256
+_CHUNK_BYTES = 1 << 16
+
+# Texts in, (label, score) out, in the same order.
+Predict = Callable[[Sequence[str]], list[tuple[str, float]]]
+
+
+@click.command("predict")
+@click.argument("texts", nargs=-1, metavar="[TEXT]...")
+@click.option(
+    "--model",
+    default=DEFAULT_MODEL,
+    show_default=True,
+    help="models:/NAME/VERSION, models:/NAME@ALIAS, or an exported folder.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON lines.")
+def predict_command(texts: tuple[str, ...], model: str, as_json: bool) -> None:
+    """Classify each TEXT, or each line of standard input.
+
+    Prints label, score and text: a table on a terminal, else separated by tabs.
+    """
+    predict = load_model(model)
+    batches = _slices(texts) if texts else read_lines(sys.stdin.buffer)
+    write = _json_lines if as_json else _table if sys.stdout.isatty() else _tab_separated
+    for batch in batches:
+        write(batch, predict(batch))
+        sys.stdout.flush()
+
+
+def load_model(model: str) -> Predict:
+    """Raises UserError when there is no such model or it cannot be read."""
+    return _registered(model) if model.startswith("models:/") else _exported(Path(model))
+
+
+def read_lines(stream: BinaryIO) -> Iterator[list[str]]:
+    """Lines in batches, as soon as they come in: small ones from a person, large ones from a file.
+
+    Raises UserError naming the first line that is not UTF-8.
+    """
+    number, rest = 0, b""
+    while chunk := stream.read1(_CHUNK_BYTES):  # type: ignore[attr-defined]
+        *lines, rest = (rest + chunk).split(b"\n")
+        for start in range(0, len(lines), BATCH_TEXTS):
+            batch = lines[start : start + BATCH_TEXTS]
+            yield _decode(batch, number)
+            number += len(batch)
+    if rest:
+        yield _decode([rest], number)
+
+
+def _decode(lines: Sequence[bytes], number: int) -> list[str]:
+    texts = []
+    for offset, line in enumerate(lines, start=1):
+        try:
+            text = line.removesuffix(b"\r").decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise UserError(
+                f"line {number + offset} of the input is not UTF-8: "
+                f"byte 0x{line[error.start]:02x} at position {error.start}",
+                remedy="convert it first, such as with `iconv -f latin1 -t utf-8`",
+            ) from None
+        texts.append(text.removeprefix("\ufeff") if number + offset == 1 else text)
+    return texts
+
+
+def _slices(texts: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(texts), BATCH_TEXTS):
+        yield texts[start : start + BATCH_TEXTS]
+
+
+def _exported(folder: Path) -> Predict:
+    from components.shared.onnx.classifier import MANIFEST, TextClassifier
+
+    if not folder.is_dir():
+        remedy = "give --model FOLDER or --model models:/NAME/VERSION"
+        if str(folder) == DEFAULT_MODEL:
+            remedy = f"make it with `dvc repro`, or {remedy}"
+        raise UserError(f"there is no exported model at {folder}", remedy=remedy)
+    try:
+        classifier = TextClassifier(folder)
+    except Exception as error:  # each library has its own for a damaged file
+        inner = sorted(found.parent.name for found in folder.glob(f"*/{MANIFEST}"))
+        remedy = f"it holds: {', '.join(inner)}; name one of them" if inner else ""
+        raise UserError(f"the model in {folder} cannot be read: {error}", remedy=remedy) from None
+    return lambda texts: [(found.label, found.score) for found in classifier.predict(texts)]
+
+
+def _registered(uri: str) -> Predict:
+    from components.shared.tracking_store import (
+        open_client,
+        shown_uri,
+        tracking_uri,
+        without_secrets,
+    )
+
+    store = tracking_uri()
+    shown = shown_uri(store)
+    remedy = f"list what {shown} holds with `mlflow ui`, or set MLFLOW_TRACKING_URI"
+    database = store.removeprefix("sqlite:///")
+    if database != store and not Path(database).is_file():
+        raise UserError(f"no model {uri}: there is no tracking store {shown} yet", remedy=remedy)
+    try:
+        open_client()
+        import mlflow.pyfunc
+        import pandas as pd
+
+        mlflow.set_tracking_uri(store)
+        # It would warn that onnxruntime is not installed where onnxruntime-gpu stands in for it.
+        logging.getLogger("mlflow.utils.requirements_utils").setLevel(logging.ERROR)
+        model = mlflow.pyfunc.load_model(uri)
+    except Exception as error:  # MLflow's, the database's, the artifact store's, the model's
+        problem = f"cannot load {uri} from {shown}: {without_secrets(str(error))}"
+        raise UserError(problem, remedy=remedy) from None
+
+    def predict(texts: Sequence[str]) -> list[tuple[str, float]]:
+        answers = model.predict(pd.DataFrame({"text": list(texts)}))
+        return list(zip(answers["label"], map(float, answers["score"]), strict=True))
+
+    return predict
+
+
+def _json_lines(texts: Sequence[str], answers: Sequence[tuple[str, float]]) -> None:
+    for text, (label, score) in zip(texts, answers, strict=True):
+        line = {"label": label, "score": score, "text": text}
+        click.echo(json.dumps(line, ensure_ascii=False))
+
+
+def _tab_separated(texts: Sequence[str], answers: Sequence[tuple[str, float]]) -> None:
+    for text, (label, score) in zip(texts, answers, strict=True):
+        line = text.replace("\r", " ").replace("\n", " ")
+        click.echo(f"{label}\t{score:.6f}\t{line}")
+
+
+def _table(texts: Sequence[str], answers: Sequence[tuple[str, float]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None)
+    for column in ("label", "score", "text"):
+        table.add_column(column)
+    for text, (label, score) in zip(texts, answers, strict=True):
+        table.add_row(Text(label, style="bold"), f"{score:.4f}", Text(text))
+    Console().print(table)

@@ -1,0 +1,356 @@
+"""register, through the runner, on the embedded kind of store."""
+
+import dataclasses
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.register.lineage import figures
+from components.register.registry import copy_served_code, find_version, requirements
+from components.register.step import Params
+from components.shared.artifacts import Card, read_json, write_json
+from components.shared.errors import UserError
+from components.shared.identity import PROJECT
+from components.shared.runner import run_step
+from components.shared.settings import parse
+from components.shared.tracking_store import open_client
+
+SECTION = {
+    "enabled": True,
+    "in_experiments": False,
+    "strict": False,
+    "name": "tiny",
+    "alias": None,
+}
+METRICS: dict[str, Any] = {
+    "teacher": {"accuracy": 0.8, "accuracy_interval": [0.75, 0.85]},
+    "student": {
+        "accuracy": 0.78,
+        "accuracy_interval": [0.73, 0.83],
+        "ece": 0.05,
+        "retention": 0.975,
+        "retention_interval": [0.95, 1.0],
+    },
+    "controls": {"tfidf": {"accuracy": 0.66}, "undistilled": {"accuracy": 0.6}},
+    "data": {"test_digest": "ab" * 32, "rows": {"test": 100}},
+    "latency_p50_us": {"student": {"model": 60.0, "end_to_end": 100.0}},
+    "speedup": {"end_to_end": {"vs_teacher": 50.0}},
+    "gate": {"passed": True, "reasons": []},
+}
+
+
+def write_card(folder: Path, step: str, inputs: dict[str, str]) -> None:
+    card = Card(
+        step=step,
+        port=folder.name,
+        identity=f"identity of {step}",
+        params={"a": 1},
+        inputs=inputs,
+        metrics={},
+        versions={},
+    )
+    write_json(folder / "card.json", dataclasses.asdict(card))
+
+
+@pytest.fixture
+def ports(tmp_path: Path, tiny_exported: Path) -> dict[str, Path]:
+    """The folders that register reads, and where it writes."""
+    onnx, evaluation, report = (tmp_path / port for port in ("onnx", "evaluation", "report"))
+    for role in ("teacher", "student", "undistilled"):
+        shutil.copytree(tiny_exported, onnx / role)
+    evaluation.mkdir()
+    report.mkdir()
+    write_card(onnx, "export_onnx", {"teacher": "t" * 64, "student": "s" * 64})
+    write_card(evaluation, "evaluate", {"onnx": "o" * 64, "corpus": "c" * 64})
+    write_card(report, "evaluate", {"onnx": "o" * 64, "corpus": "c" * 64})
+    write_json(evaluation / "quality.json", {"student": {"accuracy": 0.78}})
+    write_json(report / "metrics.json", METRICS)
+    return {"onnx": onnx, "evaluation": evaluation, "report": report, "receipt": tmp_path / "out"}
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, empty_mlflow: Path) -> str:
+    shutil.copy(empty_mlflow, tmp_path / "mlflow.db")
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    monkeypatch.setenv("DECANT_TRACKING", "on")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    monkeypatch.delenv("MLFLOW_RUN_ID", raising=False)
+    return uri
+
+
+def register(ports: dict[str, Path], **changes: Any) -> dict[str, Any]:
+    run_step("register", {**SECTION, **changes}, ports)
+    receipt: dict[str, Any] = read_json(ports["receipt"] / "receipt.json")
+    return receipt
+
+
+def change_metrics(ports: dict[str, Path], section: str, **values: Any) -> None:
+    file = ports["report"] / "metrics.json"
+    metrics = read_json(file)
+    metrics[section] |= values
+    write_json(file, metrics)
+
+
+def test_the_same_model_is_registered_once(ports: dict[str, Path], store: str) -> None:
+    first = register(ports)
+    assert (first["registered"], first["created"], first["version"]) == (True, True, "1")
+    assert first["model_uri"] == "models:/tiny/1"
+    change_metrics(ports, "latency_p50_us", student={"model": 61.0, "end_to_end": 99.0})
+
+    second = register(ports, alias="candidate")
+    assert (second["registered"], second["created"], second["version"]) == (True, False, "1")
+    assert second["identity"] == first["identity"]
+    assert second["run_id"] == first["run_id"]
+    client = open_client()
+    assert str(client.get_model_version_by_alias("tiny", "candidate").version) == "1"
+
+    write_json(ports["evaluation"] / "quality.json", {"student": {"accuracy": 0.79}})
+    third = register(ports)
+    assert (third["created"], third["version"]) == (True, "2")
+    assert len(client.search_model_versions("name = 'tiny'")) == 2
+
+    other = register(ports, name="other name")
+    assert (other["created"], other["model_uri"]) == (True, "models:/other name/1")
+
+    client.delete_model_version("tiny", "2")
+    assert register(ports)["version"] == "3"
+
+
+def test_the_version_says_where_it_comes_from(ports: dict[str, Path], store: str) -> None:
+    receipt = register(ports)
+    client = open_client()
+    version = client.get_model_version("tiny", "1")
+    tags = version.tags
+    assert tags["decant.identity"] == receipt["identity"]
+    assert tags["decant.digest.corpus"] == "c" * 64
+    assert tags["decant.digest.teacher"] == "t" * 64
+    assert len(tags["decant.digest.onnx"]) == len(tags["decant.digest.report"]) == 64
+    assert tags["decant.digest.onnx"] != "o" * 64, "what was read, not what a card says of it"
+    assert tags["decant.identity.evaluate"] == "identity of evaluate"
+    assert tags["decant.run.register"] == receipt["run_id"]
+    assert len(tags["decant.params"]) == 64
+    assert tags["decant.commit"]
+    assert ("decant.dvc_lock" in tags) == (PROJECT / "dvc.lock").is_file()
+
+    for line in (
+        "| this model | 78.0 % | 73.0 to 83.0 % |",
+        "| its teacher | 80.0 % | 75.0 to 85.0 % |",
+        "| control: TF-IDF and logistic regression on the same labels | 66.0 % |  |",
+        "keeps 97.5 % of its teacher's accuracy (95 % interval, paired bootstrap: 95.0 to 100.0 %)",
+        "tokenization included: 100 µs, 50.0 times less than its teacher.",
+        "cut after 32 tokens",
+        "- test_digest: `" + "ab" * 32,
+        "`negative`, `positive`",
+    ):
+        assert line in version.description
+    assert "\n\n\n" not in version.description
+
+    run = client.get_run(receipt["run_id"])
+    assert run.info.status == "FINISHED"
+    assert run.data.metrics["student.accuracy"] == 0.78
+    assert run.data.metrics["student.retention_interval.low"] == 0.95
+    dataset = run.inputs.dataset_inputs[0].dataset
+    assert dataset.digest == ("ab" * 32)[:36]
+    assert json.loads(dataset.source)["data.rows.test"] == 100
+    assert {file.path for file in client.list_artifacts(run.info.run_id)} >= {"README.md"}
+    model = client.get_logged_model(run.outputs.model_outputs[0].model_id)
+    assert model.source_run_id == run.info.run_id
+    assert {metric.key: metric.value for metric in model.metrics}["student.accuracy"] == 0.78
+
+
+def test_the_teachers_run_and_the_sources_pins_are_found(
+    ports: dict[str, Path], store: str, tmp_path: Path
+) -> None:
+    client = open_client()
+    experiment = client.create_experiment("earlier", (tmp_path / "mlruns").as_uri())
+    runs = {
+        step: client.create_run(experiment, tags={"decant.step": step}).info.run_id
+        for step in ("ingest", "finetune")
+    }
+    corpus = tmp_path / "corpus"
+    corpus.mkdir()
+    write_card(corpus, "ingest", {"source": "sha256 of the source"})
+    client.log_artifact(runs["ingest"], str(corpus / "card.json"), "corpus")
+    evaluate = client.create_run(
+        experiment,
+        tags={
+            "decant.step": "evaluate",
+            "decant.identity": "identity of evaluate",
+            **{f"decant.behind.{step}": run for step, run in runs.items()},
+        },
+    ).info.run_id
+    for port in ("evaluation", "report"):
+        sidecar = {"run_id": evaluate, "step_runs": {"evaluate": evaluate}}
+        rest = {"started": "", "seconds": 1.0, "host": "", "measures": {}}
+        write_json(ports[port] / "sidecar.json", sidecar | rest)
+    register(ports)
+    version = client.get_model_version("tiny", "1")
+    assert version.tags["decant.teacher_run"] == runs["finetune"]
+    assert version.tags["decant.run.evaluate"] == evaluate
+    assert version.tags["decant.pin.source"] == "sha256 of the source"
+    assert "pin.source: `sha256 of the source`" in version.description
+    dataset = client.get_run(version.run_id).inputs.dataset_inputs[0].dataset
+    assert json.loads(dataset.source)["sources"] == {"source": "sha256 of the source"}
+
+
+def test_a_failed_gate_registers_nothing_and_says_why(ports: dict[str, Path], store: str) -> None:
+    change_metrics(ports, "gate", passed=False, reasons=["accuracy 0.78 is below 0.9"])
+    receipt = register(ports)
+    assert receipt["registered"] is False
+    assert receipt["version"] is None
+    assert receipt["reasons"] == ["the gate failed: accuracy 0.78 is below 0.9"]
+    assert not open_client().search_registered_models()
+    before = (ports["receipt"] / "receipt.json").read_bytes()
+    with pytest.raises(UserError, match=r"accuracy 0\.78 is below 0\.9"):
+        register(ports, strict=True)
+    assert (ports["receipt"] / "receipt.json").read_bytes() == before
+
+
+def test_what_is_off_needs_no_mlflow(
+    ports: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert register(ports, enabled=False)["reasons"] == ["register.enabled is false"]
+    monkeypatch.setenv("DVC_EXP_NAME", "bold-idea")
+    assert "dvc exp" in register(ports)["reasons"][0]
+    with pytest.raises(UserError, match="DECANT_TRACKING is off"):
+        register(ports, in_experiments=True)
+    monkeypatch.delenv("DVC_EXP_NAME")
+    with pytest.raises(UserError, match="DECANT_TRACKING is off"):
+        register(ports)
+
+
+def test_a_server_out_of_reach_is_an_error_without_its_password(
+    ports: dict[str, Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DECANT_TRACKING", "on")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://someone:secret@127.0.0.1:9")
+    with pytest.raises(UserError, match=r"MLflow at http://127\.0\.0\.1:9 could not") as caught:
+        register(ports)
+    assert "run register again" in str(caught.value)
+    printed = capsys.readouterr()
+    assert "secret" not in printed.out + printed.err + str(caught.value)
+    assert not ports["receipt"].exists()
+
+
+@pytest.mark.parametrize(
+    ("port", "file", "message"),
+    [
+        ("report", "metrics.json", "has no metrics.json"),
+        ("onnx", "student/manifest.json", "manifest.json is missing"),
+    ],
+)
+def test_a_missing_file_is_named(
+    ports: dict[str, Path], port: str, file: str, message: str
+) -> None:
+    (ports[port] / file).unlink()
+    with pytest.raises(UserError, match=message):
+        register(ports)
+
+
+def test_a_report_without_a_verdict_is_refused(ports: dict[str, Path]) -> None:
+    write_json(ports["report"] / "metrics.json", {"student": {"accuracy": 1}})
+    with pytest.raises(UserError, match=r"lacks gate\.passed, gate\.reasons, data\.test_digest"):
+        register(ports)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"alias": "latest"}, {"alias": "Latest"}, {"alias": "v1"}, {"name": "a/b"}, {"name": ""}],
+)
+def test_names_that_mlflow_reserves_are_refused(changes: dict[str, str]) -> None:
+    with pytest.raises(UserError, match=next(iter(changes))):
+        parse(Params, {**SECTION, **changes}, "register")
+
+
+def test_only_what_the_served_model_imports_is_shipped(tmp_path: Path) -> None:
+    package = copy_served_code(tmp_path)
+    shipped = {file.relative_to(package).as_posix() for file in package.rglob("*.py")}
+    assert shipped == {
+        "__init__.py",
+        "shared/__init__.py",
+        "shared/onnx/__init__.py",
+        "shared/onnx/classifier.py",
+    }
+    names = [line.partition("==")[0] for line in requirements()]
+    assert names == ["onnxruntime", "tokenizers", "numpy", "pandas"]
+
+
+def test_figures_are_the_numbers_and_the_ends_of_intervals() -> None:
+    metrics = {"a": 1, "b": True, "c": "text", "d.e": 0.5, "f": [0.1, 0.2], "g": None, "h": ["x"]}
+    assert figures(metrics) == {"a": 1.0, "d.e": 0.5, "f.low": 0.1, "f.high": 0.2}
+
+
+def test_of_two_versions_the_older_counts(ports: dict[str, Path], store: str) -> None:
+    receipt = register(ports)
+    client = open_client()
+    source = client.get_model_version("tiny", "1").source
+    client.create_model_version("tiny", source, tags={"decant.identity": receipt["identity"]})
+    found = find_version(client, "tiny", receipt["identity"])
+    assert found
+    assert found.version == "1"
+    assert find_version(client, "tiny", "another") is None
+    assert find_version(client, "unknown", receipt["identity"]) is None
+
+
+USE = """
+import sys
+import mlflow, numpy as np, pandas as pd
+mlflow.set_tracking_uri(sys.argv[1])
+model = mlflow.pyfunc.load_model("models:/tiny/1")
+texts = ["a good film", "", "dull plot " * 500, "great", "awful awful"]
+frame = pd.DataFrame({"text": texts}, index=[5, 6, 7, 8, 9])
+answer = model.predict(frame)
+assert list(answer.index) == [5, 6, 7, 8, 9], answer
+assert list(answer.columns) == ["label", "score"], answer
+labels = list(answer["label"])
+assert labels == ["positive", "negative", "negative", "positive", "negative"], labels
+# 20 points for one telling word of five tokens ([CLS] a good film [SEP]): softmax of (0, 4)
+assert abs(answer["score"][5] - 1 / (1 + np.exp(-4))) < 1e-6
+assert answer["score"][6] == 0.5
+assert list(model.predict(pd.Series(texts, name="text"))["label"]) == labels
+assert list(model.predict([{"text": text} for text in texts])["label"]) == labels
+served = model.unwrap_python_model()
+assert list(served.predict(None, texts)["label"]) == labels
+assert list(served.predict(None, pd.Series(texts))["label"]) == labels
+assert list(served.predict(None, "a good film")["label"]) == ["positive"]
+big = model.predict(pd.DataFrame({"text": texts * 300}))
+assert list(big["label"]) == labels * 300
+for predict, wrong, reason in (
+    (model.predict, pd.DataFrame({"text": [1]}), "Incompatible input types for column text"),
+    (model.predict, pd.DataFrame({"other": ["a"]}), "Model is missing inputs ['text']"),
+    (model.predict, pd.DataFrame({"text": ["a", None]}), "row 1 of the input is"),
+    (model.predict, {"text": ["a"]}, "row 0 of the input is ['a'], not text"),
+    (lambda texts: served.predict(None, texts), [1, 2], "row 0 of the input is 1, not text"),
+    (lambda texts: served.predict(None, texts), 5, "the input is int, not texts"),
+):
+    try:
+        predict(wrong)
+    except Exception as error:
+        assert reason in str(error), error
+    else:
+        raise AssertionError(f"took {wrong}")
+for module in ("torch", "transformers", "kfp", "dvc"):
+    assert module not in sys.modules, module
+import components
+print("code:", components.__path__[0])
+"""
+
+
+@pytest.mark.slow
+def test_the_model_answers_in_another_process_without_torch(
+    ports: dict[str, Path], store: str, tmp_path: Path
+) -> None:
+    register(ports)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", USE, store], cwd=elsewhere, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "mlruns" in done.stdout.partition("code:")[2], "the shipped code, not the checkout's"
+    assert not list((tmp_path / "mlruns").rglob("*.pkl"))
