@@ -3,8 +3,15 @@
 import os
 import random
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from components.shared.identity import PROJECT
+from components.shared.settings import read_params_file
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
 
 os.environ.setdefault("DECANT_TRACKING", "off")  # tests of the tracking switch it on themselves
 os.environ["TOKENIZERS_PARALLELISM"] = "true"
@@ -53,10 +60,98 @@ def tiny_csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A BERT folder with random weights: 2 layers, 32 wide, WordPiece of about 100 pieces."""
     import torch
-    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
     from transformers import BertConfig, BertModel, BertTokenizerFast
 
     folder = tmp_path_factory.mktemp("encoder")
+    tokenizer = tiny_tokenizer()
+    BertTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token="[PAD]",
+        unk_token="[UNK]",
+        cls_token="[CLS]",
+        sep_token="[SEP]",
+        mask_token="[MASK]",
+    ).save_pretrained(folder)
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=tokenizer.get_vocab_size(),
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=64,
+        max_position_embeddings=64,
+    )
+    BertModel(config).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An exported folder whose logits are (share of NEGATIVE words, share of POSITIVE words) * 20.
+
+    Both are shares of all tokens, [CLS] and [SEP] included. Texts are cut after 32 tokens.
+    """
+    import json
+
+    import numpy as np
+    from onnx import TensorProto, helper, numpy_helper, save_model
+
+    folder = tmp_path_factory.mktemp("exported")
+    tokenizer = tiny_tokenizer()
+    tokenizer.enable_truncation(32)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    table = np.zeros((tokenizer.get_vocab_size(), 2), dtype=np.float32)
+    for column, words in enumerate((NEGATIVE, POSITIVE)):
+        table[[tokenizer.token_to_id(word) for word in words], column] = 20
+    constants = {
+        "table": table,
+        "pad": np.array(0, dtype=np.int64),
+        "length": np.array([1], dtype=np.int64),
+    }
+    nodes = [
+        helper.make_node("Gather", ["table", "input_ids"], ["states"]),
+        helper.make_node("ReduceSum", ["states", "length"], ["sums"], keepdims=0),
+        helper.make_node("Equal", ["input_ids", "pad"], ["is_padding"]),
+        helper.make_node("Not", ["is_padding"], ["is_token"]),
+        helper.make_node("Cast", ["is_token"], ["ones"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceSum", ["ones", "length"], ["counts"], keepdims=1),
+        helper.make_node("Div", ["sums", "counts"], ["logits"]),
+    ]
+    ids = helper.make_tensor_value_info("input_ids", TensorProto.INT64, ["batch", "length"])
+    logits = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", 2])
+    weights = [numpy_helper.from_array(value, name) for name, value in constants.items()]
+    graph = helper.make_graph(nodes, "tiny", [ids], [logits], weights)
+    opset = helper.make_opsetid("", 20)
+    save_model(
+        helper.make_model(graph, opset_imports=[opset], ir_version=10), folder / "model.onnx"
+    )
+    manifest = {
+        "architecture": "table of word weights",
+        "encoder": "none",
+        "labels": ["negative", "positive"],
+        "pad_id": 0,
+        "max_length_tokens": 32,
+        "parameters": int(table.size),
+        "size_bytes": 1234,
+    }
+    (folder / "manifest.json").write_text(json.dumps(manifest), "utf-8")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def empty_mlflow(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An MLflow database without runs, to be copied: making one takes a second."""
+    from mlflow.tracking import MlflowClient
+
+    file = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+    MlflowClient(f"sqlite:///{file}").search_experiments()
+    return file
+
+
+def tiny_tokenizer() -> "Tokenizer":
+    """BERT's WordPiece over the words above; [PAD] is 0, [CLS] 2, [SEP] 3."""
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+
     specials = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     pieces = [*specials, *NEUTRAL, *POSITIVE, *NEGATIVE, *PIECES]
     pieces += [letter for letter in LETTERS if letter not in pieces]
@@ -68,22 +163,44 @@ def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
     )
-    BertTokenizerFast(
-        tokenizer_object=tokenizer,
-        pad_token="[PAD]",
-        unk_token="[UNK]",
-        cls_token="[CLS]",
-        sep_token="[SEP]",
-        mask_token="[MASK]",
-    ).save_pretrained(folder)
-    torch.manual_seed(0)
-    config = BertConfig(
-        vocab_size=len(vocabulary),
-        hidden_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        intermediate_size=64,
-        max_position_embeddings=64,
-    )
-    BertModel(config).save_pretrained(folder)
-    return folder
+    return tokenizer
+
+
+@pytest.fixture(scope="session")
+def tiny_params(tiny_csv: Path, tiny_encoder: Path) -> dict[str, Any]:
+    """params.yaml, made small: the whole pipeline on the tiny corpus in seconds."""
+    content = read_params_file(PROJECT / "params.yaml")
+    content["ingest"] |= {
+        "source": str(tiny_csv),
+        "local_corpus": str(tiny_csv.parent),
+        "encoder": str(tiny_encoder),
+        "local_encoder": str(tiny_encoder),
+        "label_column": "label",
+        "group_by": "film",
+        "labels": None,
+        "unlabelled_labels": [],
+        "label_budget": 100,
+    }
+    content["tokenize"]["max_length_tokens"] = 16
+    content["finetune"]["freeze_embeddings"] = False
+    content["finetune"]["training"] |= {
+        "epochs": 6,
+        "batch_size": 16,
+        "learning_rate": 0.01,
+        "precision": "float32",
+    }
+    content["transfer_weights"] |= {"width": 16, "precision": "float32"}
+    content["transfer_weights"]["students"]["cnn"] |= {"filters": 8, "kernel_widths": [1, 2]}
+    content["distill"]["teacher_precision"] = "float32"
+    content["distill"]["augmentation"] |= {"copies": 1, "neighbours": 3}
+    content["distill"]["training"] |= {"epochs": 2, "batch_size": 32}
+    content["distill"]["undistilled_training"] |= {"epochs": 2}
+    content["evaluate"] |= {
+        "bootstrap_samples": 100,
+        "latency_texts": 10,
+        "throughput_batches": 1,
+        "bert_base": False,
+        "gate": dict.fromkeys(content["evaluate"]["gate"])
+        | {"must_beat_tfidf": False, "must_beat_undistilled": False},
+    }
+    return content

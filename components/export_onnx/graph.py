@@ -25,9 +25,7 @@ def export_graph(model: nn.Module, file: Path, *, pad_id: int, opset: int) -> No
             (example,),
             input_names=["input_ids"],
             output_names=["logits"],
-            dynamic_shapes={
-                "input_ids": {0: torch.export.Dim("batch"), 1: torch.export.Dim("length")}
-            },
+            dynamic_shapes=({0: torch.export.Dim("batch"), 1: torch.export.Dim("length")},),
             opset_version=opset,
             dynamo=True,
             verbose=False,

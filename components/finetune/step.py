@@ -39,6 +39,7 @@ class Params:
     layer_learning_rate_decay: Annotated[float, Field(gt=0, le=1)]
     class_weights: Literal["none", "balanced"]
     label_smoothing: Annotated[float, Field(ge=0, lt=1)]
+    consistency_weight: Annotated[float, Field(ge=0, le=100)]
     training: TrainingPlan
 
 
@@ -90,6 +91,7 @@ def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) ->
         seed=params.seed,
         name="teacher",
         reporter=reporter,
+        consistency_weight=params.consistency_weight,
         parameter_groups=learning_rate_groups(
             teacher,
             learning_rate=params.training.learning_rate,

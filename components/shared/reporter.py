@@ -32,7 +32,7 @@ class Reporter:
     """
 
     step: str
-    console: Console = field(default_factory=lambda: Console(soft_wrap=True, highlight=False))
+    console: Console = field(default_factory=lambda: _console())
     on_point: PointListener | None = None
     run_id: str = ""
     metrics: dict[str, float] = field(default_factory=dict)
@@ -79,6 +79,13 @@ class Reporter:
         for row in rows:
             table.add_row(*(escape(_cell(value)) for value in row))
         self.console.print(table)
+
+
+def _console() -> Console:
+    console = Console(soft_wrap=True, highlight=False)
+    if not console.is_terminal:
+        console.width = 120  # a log has no width; the 80 that rich assumes breaks the tables
+    return console
 
 
 def _cell(value: object) -> str:

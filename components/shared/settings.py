@@ -8,7 +8,7 @@ import dataclasses
 import json
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar, cast, dataclass_transform
+from typing import Any, TypeVar, cast, dataclass_transform, get_type_hints
 
 import pydantic
 from pydantic.dataclasses import dataclass as pydantic_dataclass
@@ -112,10 +112,19 @@ def _explain(error: pydantic.ValidationError, params_class: type[Any], step: str
             case "missing":
                 lines.append(f"{location}: missing; every parameter must be in the file")
             case "unexpected_keyword_argument" | "extra_forbidden":
-                known = ", ".join(field.name for field in dataclasses.fields(params_class))
+                known = ", ".join(_known_keys(params_class, problem["loc"][:-1]))
                 lines.append(
                     f"{location}: unknown parameter (value {problem['input']!r}); known: {known}"
                 )
             case _:
                 lines.append(f"{location}: {problem['msg']} (value {problem['input']!r})")
     return "\n".join(lines)
+
+
+def _known_keys(params_class: Any, path: tuple[int | str, ...]) -> list[str]:
+    """The keys allowed at a path of nested settings."""
+    for part in path:
+        params_class = get_type_hints(params_class).get(str(part))
+    if not dataclasses.is_dataclass(params_class):
+        return []
+    return [field.name for field in dataclasses.fields(params_class)]

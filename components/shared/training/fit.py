@@ -23,7 +23,7 @@ from components.shared.reporter import Advance, Reporter
 from components.shared.settings import settings
 from components.shared.training.device import Device, Precision, pick_device, use_bfloat16
 from components.shared.training.examples import Examples, LengthBuckets, Padding
-from components.shared.training.losses import Loss
+from components.shared.training.losses import Loss, disagreement
 
 
 @settings
@@ -64,12 +64,15 @@ def fit(
     seed: int,
     name: str,
     reporter: Reporter,
+    consistency_weight: float = 0.0,
     parameter_groups: Sequence[Mapping[str, Any]] | None = None,
 ) -> FitResult:
     """Train in place and keep the epoch with the best validation accuracy.
 
     Args:
         name: of the model; it begins the names of its curves.
+        consistency_weight: of the disagreement between two dropouts of the same rows (R-Drop);
+            0 leaves the second pass away.
         parameter_groups: AdamW groups with their own `lr`; all parameters at the plan's otherwise.
     """
     where = pick_device(device)
@@ -108,6 +111,7 @@ def fit(
         curves = _Curves(name, reporter, advance)
         trainer = _Trainer(
             loss,
+            consistency_weight,
             model=_Wrapped(model),
             args=arguments,
             train_dataset=train,
@@ -151,14 +155,21 @@ class _Wrapped(nn.Module):
 class _Trainer(Trainer):
     """Trainer for modules that map input_ids to logits, with our loss and our batches."""
 
-    def __init__(self, loss: Loss, **arguments: Any) -> None:
+    def __init__(self, loss: Loss, consistency_weight: float, **arguments: Any) -> None:
         self.loss = loss
+        self.consistency_weight = consistency_weight
         super().__init__(**arguments)
 
     def compute_loss(
         self, model: nn.Module, inputs: dict[str, Tensor], *_: object, **__: object
     ) -> Tensor:
-        return self.loss(model(inputs["input_ids"]), inputs)
+        logits = model(inputs["input_ids"])
+        loss = self.loss(logits, inputs)
+        if self.consistency_weight == 0:
+            return loss
+        again = model(inputs["input_ids"])
+        loss = (loss + self.loss(again, inputs)) / 2
+        return loss + self.consistency_weight * disagreement(logits, again)
 
     def prediction_step(
         self, model: nn.Module, inputs: dict[str, Tensor], *_: object, **__: object

@@ -62,6 +62,18 @@ def distillation_loss(
     return loss
 
 
+def disagreement(one: Tensor, other: Tensor) -> Tensor:
+    """Mean of both Kullback-Leibler divergences between two logits (B, C) of the same rows.
+
+    The second term of R-Drop (Liang et al. 2021, arXiv:2106.14448, equation 3), where the two come
+    from the same network under two dropouts.
+    """
+    p, q = functional.log_softmax(one.float(), dim=1), functional.log_softmax(other.float(), dim=1)
+    forward = functional.kl_div(p, q, log_target=True, reduction="batchmean")
+    backward = functional.kl_div(q, p, log_target=True, reduction="batchmean")
+    return (forward + backward) / 2
+
+
 def balanced_class_weights(labels: Tensor, classes: int) -> Tensor:
     """rows / (classes * rows of the class), the usual "balanced" weights; shape (classes,)."""
     counts = torch.bincount(labels, minlength=classes).clamp(min=1)

@@ -7,6 +7,7 @@ import torch
 
 from components.shared.training.losses import (
     balanced_class_weights,
+    disagreement,
     distillation_loss,
     label_loss,
 )
@@ -60,3 +61,11 @@ def test_hard_labels_are_mixed_in() -> None:
 def test_balanced_weights_by_hand() -> None:
     weights = balanced_class_weights(torch.tensor([0, 0, 0, 1]), 2)
     assert weights.tolist() == pytest.approx([4 / 6, 2.0])
+
+
+def test_disagreement_is_symmetric_and_that_of_the_distributions() -> None:
+    p, q = LOGITS.double().softmax(1), TEACHER.double().softmax(1)
+    expected = ((p * (p / q).log()).sum(1).mean() + (q * (q / p).log()).sum(1).mean()) / 2
+    assert disagreement(LOGITS, TEACHER).item() == pytest.approx(expected.item(), rel=1e-5)
+    assert disagreement(TEACHER, LOGITS).item() == pytest.approx(expected.item(), rel=1e-5)
+    assert disagreement(LOGITS, LOGITS).item() == pytest.approx(0, abs=1e-7)

@@ -1,0 +1,180 @@
+"""The whole DAG on a tiny corpus, for real: kfp.local and `dvc repro` make the same artifacts."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from components.shared.artifacts import read_card, read_sidecar
+from components.shared.identity import PROJECT, content_digest
+from components.shared.steps import STEPS, load_step
+from pipelines.run import artifact_folder
+
+pytestmark = pytest.mark.slow
+CONTENT_PORTS = [
+    port
+    for name in STEPS
+    for port in load_step(name).output_ports
+    if port not in load_step(name).varying
+]
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """A fresh cache and a fresh MLflow store, and bytecode written as on a user's machine."""
+    home = tmp_path_factory.mktemp("home")
+    environment = dict(os.environ)
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    environment.pop("DECANT_TRACKING", None)
+    environment["DECANT_CACHE"] = str(home / "cache")
+    environment["MLFLOW_TRACKING_URI"] = f"sqlite:///{home / 'mlflow.db'}"
+    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
+    environment["GIT_AUTHOR_NAME"] = environment["GIT_COMMITTER_NAME"] = "test"
+    environment["GIT_AUTHOR_EMAIL"] = environment["GIT_COMMITTER_EMAIL"] = "test@example.org"
+    return environment
+
+
+def run(command: list[str], folder: Path, environment: dict[str, str]) -> str:
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=900
+    )
+    assert done.returncode == 0, f"{command}\n{done.stdout[-6000:]}\n{done.stderr[-6000:]}"
+    return done.stdout + done.stderr
+
+
+def write_params(params: dict[str, Any], file: Path) -> None:
+    YAML().dump(params, file)
+
+
+@pytest.fixture(scope="module")
+def repository(
+    tmp_path_factory: pytest.TempPathFactory,
+    tiny_params: dict[str, Any],
+    environment: dict[str, str],
+) -> Path:
+    """A copy of the project under git and DVC, with the tiny corpus, reproduced once."""
+    folder = tmp_path_factory.mktemp("checkout") / "decant"
+    folder.mkdir()
+    for name in (".dvc/config", ".dvc/.gitignore", ".dvcignore", ".gitignore", "dvc.yaml"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        shutil.copy(PROJECT / name, folder / name)
+    for name in ("components", "pipelines"):
+        shutil.copytree(PROJECT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("requirements.lock", "pyproject.toml"):
+        shutil.copy(PROJECT / name, folder / name)
+    params = json.loads(json.dumps(tiny_params))
+    shutil.copytree(params["ingest"]["local_corpus"], folder / "data" / "corpus")
+    shutil.copytree(params["ingest"]["local_encoder"], folder / "data" / "encoder")
+    params["ingest"] |= {
+        "source": "data/corpus/reviews.csv",
+        "local_corpus": "data/corpus",
+        "encoder": "data/encoder",
+        "local_encoder": "data/encoder",
+    }
+    write_params(params, folder / "params.yaml")
+    run(["git", "init", "--quiet"], folder, environment)
+    run(["git", "add", "--all"], folder, environment)
+    run(["git", "commit", "--quiet", "--message", "start"], folder, environment)
+    run(["dvc", "repro"], folder, environment)
+    return folder
+
+
+def executed(log: str) -> set[str]:
+    return {step for step in STEPS if f"Running stage '{step}'" in log}
+
+
+def test_every_step_ran_and_says_what_it_made(repository: Path) -> None:
+    for name in STEPS:
+        for port in load_step(name).output_ports:
+            folder = repository / artifact_folder(port)
+            assert read_card(folder).step == name
+            sidecar = read_sidecar(folder)
+            assert sidecar is not None and sidecar.run_id
+
+
+def test_a_second_repro_does_nothing(repository: Path, environment: dict[str, str]) -> None:
+    assert not executed(run(["dvc", "repro"], repository, environment))
+
+
+def test_metrics_and_params_are_dvcs(repository: Path, environment: dict[str, str]) -> None:
+    shown = json.loads(run(["dvc", "metrics", "show", "--json"], repository, environment))
+    figures = shown[""]["data"]["reports/metrics.json"]["data"]
+    assert 0 < figures["student"]["accuracy"] <= 1
+    plots = json.loads(run(["dvc", "plots", "show", "--json"], repository, environment))
+    assert plots.get("errors", []) == []
+    assert len(plots["data"]) >= 3
+
+
+def test_kfp_local_makes_the_same_artifacts(
+    repository: Path, environment: dict[str, str], tmp_path: Path
+) -> None:
+    output = tmp_path / "out"
+    command = [sys.executable, "-m", "pipelines", "run", "--output", str(output)]
+    run(command, repository, environment)
+    theirs = {port: content_digest(output / artifact_folder(port)) for port in CONTENT_PORTS}
+    ours = {port: content_digest(repository / artifact_folder(port)) for port in CONTENT_PORTS}
+    assert theirs == ours
+
+
+def test_a_changed_parameter_reruns_its_step_and_what_follows(
+    repository: Path, environment: dict[str, str]
+) -> None:
+    before = (repository / "params.yaml").read_text()
+    params = YAML(typ="safe").load(before)
+    params["distill"]["loss"] = "kl"
+    write_params(params, repository / "params.yaml")
+    try:
+        diff = run(["dvc", "params", "diff"], repository, environment)
+        assert "distill.loss" in diff
+        log = run(["dvc", "repro"], repository, environment)
+    finally:
+        (repository / "params.yaml").write_text(before)
+    assert executed(log) == {"distill", "export_onnx", "evaluate", "register"}
+    run(["dvc", "repro"], repository, environment)
+
+
+def test_a_changed_students_file_reruns_only_what_builds_students(
+    repository: Path, environment: dict[str, str]
+) -> None:
+    file = repository / "components" / "shared" / "students" / "cnn.py"
+    before = file.read_text()
+    file.write_text(before + "\n# a remark\n")
+    try:
+        log = run(["dvc", "status", "--json"], repository, environment)
+    finally:
+        file.write_text(before)
+    changed = set(json.loads(log[log.index("{") :]))
+    assert changed == {"transfer_weights", "distill", "export_onnx"}
+
+
+def test_a_changed_csv_reruns_everything_that_reads_it(
+    repository: Path, environment: dict[str, str]
+) -> None:
+    file = repository / "data" / "corpus" / "reviews.csv"
+    before = file.read_text()
+    file.write_text(before + "a superb and lovely film,positive,film 9999\n")
+    try:
+        log = run(["dvc", "repro"], repository, environment)
+    finally:
+        file.write_text(before)
+    assert {"ingest", "tokenize", "finetune", "distill", "evaluate"} <= executed(log)
+
+
+def test_an_experiment_varies_one_value_and_registers_nothing(
+    repository: Path, environment: dict[str, str]
+) -> None:
+    run(["dvc", "repro"], repository, environment)
+    run(["git", "add", "--all"], repository, environment)
+    run(["git", "commit", "--quiet", "--message", "reproduced"], repository, environment)
+    run(["dvc", "exp", "run", "-S", "distill.temperature=4"], repository, environment)
+    params = YAML(typ="safe").load((repository / "params.yaml").read_text())
+    assert params["distill"]["temperature"] == 4
+    receipt = json.loads((repository / "artifacts" / "receipt" / "receipt.json").read_text())
+    assert receipt["registered"] is False
+    assert "experiment" in " ".join(receipt["reasons"])

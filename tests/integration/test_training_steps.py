@@ -1,0 +1,142 @@
+"""finetune → transfer_weights → distill → export_onnx through the runner, on the tiny corpus."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from safetensors.numpy import load_file
+
+from components.shared.artifacts import read_card
+from components.shared.errors import UserError
+from components.shared.identity import content_digest
+from components.shared.onnx.classifier import TextClassifier
+from components.shared.runner import run_step
+from components.shared.settings import section_of
+from components.shared.steps import load_step
+
+CHAIN = ("ingest", "tokenize", "finetune", "transfer_weights", "distill", "export_onnx")
+
+
+def run_chain(root: Path, params: dict[str, Any], steps: tuple[str, ...] = CHAIN) -> None:
+    for name in steps:
+        step = load_step(name)
+        ports = {port: root / port for port in (*step.input_ports, *step.output_ports)}
+        run_step(name, section_of(params, name, step.params), ports)
+
+
+def changed(params: dict[str, Any], **sections: dict[str, Any]) -> dict[str, Any]:
+    copy: dict[str, Any] = json.loads(json.dumps(params))
+    for name, values in sections.items():
+        copy[name] |= values
+    return copy
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(autouse=True)
+def own_cache(monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
+    monkeypatch.setenv("DECANT_CACHE", str(cache))
+
+
+@pytest.fixture(scope="module")
+def artifacts(
+    tmp_path_factory: pytest.TempPathFactory, tiny_params: dict[str, Any], cache: Path
+) -> Path:
+    root = tmp_path_factory.mktemp("artifacts")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DECANT_CACHE", str(cache))
+        run_chain(root, tiny_params)
+    return root
+
+
+def test_the_teacher_learns_and_its_curves_are_kept(artifacts: Path) -> None:
+    curves = pd.read_csv(artifacts / "teacher" / "curves.csv")
+    assert curves["epoch"].tolist() == [1, 2, 3, 4, 5, 6]
+    assert curves["train_loss"].iloc[-1] < curves["train_loss"].iloc[0]
+    best = read_card(artifacts / "teacher").metrics["validation_accuracy"]
+    assert best == pytest.approx(curves["validation_accuracy"].max(), abs=1e-5)
+    assert best > 0.8
+
+
+def test_student_and_control_start_from_the_same_weights(artifacts: Path) -> None:
+    start = load_file(artifacts / "student0" / "model.safetensors")
+    for port in ("student", "undistilled"):
+        trained = load_file(artifacts / port / "model.safetensors")
+        assert trained.keys() == start.keys()
+        assert not np.array_equal(trained["embedding.weight"], start["embedding.weight"])
+    rows, columns = start["embedding.weight"].shape
+    assert columns == 16
+    assert rows == read_card(artifacts / "student0").metrics["vocabulary"]
+
+
+def test_exported_folders_classify_text(artifacts: Path) -> None:
+    texts = [
+        "a superb story and funny",
+        "the film is dull",
+        "",
+        "moving " * 500,
+        "🙂 \uff37\uff29\uff24\uff25",
+    ]
+    for role in ("teacher", "student", "undistilled"):
+        classifier = TextClassifier(artifacts / "onnx" / role)
+        together = classifier.logits(texts)
+        alone = np.concatenate([classifier.logits([text]) for text in texts])
+        np.testing.assert_allclose(together, alone, atol=1e-4)
+    labels = [
+        prediction.label
+        for prediction in TextClassifier(artifacts / "onnx" / "teacher").predict(texts[:2])
+    ]
+    assert labels == ["positive", "negative"]
+
+
+def test_two_runs_give_the_same_digests(
+    artifacts: Path, tmp_path: Path, tiny_params: dict[str, Any]
+) -> None:
+    run_chain(tmp_path, tiny_params)
+    ports = [port for name in CHAIN for port in load_step(name).output_ports]
+    first = {port: content_digest(artifacts / port) for port in ports}
+    assert {port: content_digest(tmp_path / port) for port in ports} == first
+
+
+@pytest.mark.parametrize(
+    "variant",
+    [
+        {"finetune": {"head": "cnn", "class_weights": "balanced", "freeze_embeddings": True}},
+        {"finetune": {"consistency_weight": 0.0, "label_smoothing": 0.1}},
+        {"transfer_weights": {"embeddings": "input", "encoder": "pretrained", "min_count": 3}},
+        {"transfer_weights": {"embeddings": "random"}},
+        {"transfer_weights": {"width": 48}},
+        {"transfer_weights": {"projection": "truncate", "min_count": 0}},
+        {"distill": {"loss": "kl", "temperature": 3.0, "hard_label_weight": 0.3}},
+    ],
+    ids=lambda variant: "-".join(f"{k}" for section in variant.values() for k in section),
+)
+@pytest.mark.slow
+def test_every_choice_of_the_params_file_works(
+    variant: dict[str, dict[str, Any]],
+    artifacts: Path,
+    tmp_path: Path,
+    tiny_params: dict[str, Any],
+) -> None:
+    for port in ("corpus", "encoder", "tokens"):
+        (tmp_path / port).symlink_to(artifacts / port)
+    run_chain(tmp_path, changed(tiny_params, **variant), CHAIN[2:])
+    TextClassifier(tmp_path / "onnx" / "student").predict(["a lovely film"])
+
+
+def test_a_failed_step_leaves_no_output(
+    artifacts: Path, tmp_path: Path, tiny_params: dict[str, Any]
+) -> None:
+    for port in ("tokens", "teacher", "student", "undistilled"):
+        (tmp_path / port).symlink_to(artifacts / port)
+    bad = changed(tiny_params, export_onnx={"max_logit_difference": 1e-12})
+    with pytest.raises(UserError, match="does not answer as its PyTorch model"):
+        run_chain(tmp_path, bad, ("export_onnx",))
+    assert not (tmp_path / "onnx").exists()
+    assert not list(tmp_path.glob(".*partial*"))
