@@ -1,0 +1,1 @@
+"""Measures the exported models against each other and against controls."""

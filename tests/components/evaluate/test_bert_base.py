@@ -1,0 +1,32 @@
+"""The BERT-base graph: exported once, any batch and length."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from components.evaluate import bert_base
+from components.evaluate.bert_base import BertBase, cached_graph
+from components.shared.onnx.classifier import TextClassifier
+
+
+@pytest.mark.slow
+def test_exported_once_and_runs_on_any_shape(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_exported: Path
+) -> None:
+    monkeypatch.setenv("DECANT_CACHE", str(tmp_path))
+    graph = cached_graph()
+    assert 400e6 < graph.stat().st_size < 500e6  # 109.5 million float32
+    monkeypatch.setattr(bert_base, "_export", lambda file: pytest.fail("exported again"))
+    assert cached_graph() == graph
+    assert sorted(file.suffix for file in tmp_path.iterdir()) == [".lock", ".onnx"]
+    model = BertBase(TextClassifier(tiny_exported, threads=1), threads=1)
+    for texts in (["a good film"], ["a film", "the plot is dull and sad"], ["good " * 40]):
+        logits = model.run(model.encode(texts))
+        assert logits.shape == (len(texts), 2)
+        assert np.isfinite(logits).all()
+        assert len(model.predict(texts)) == len(texts)
+    # Padding is masked: a padded text gets the answer that it gets alone.
+    alone = model.run(model.encode(["a film"]))[0]
+    padded = model.run(model.encode(["a film", "the plot is dull and sad"]))[0]
+    assert alone == pytest.approx(padded, abs=1e-4)

@@ -1,0 +1,247 @@
+"""The whole step on tiny models whose right answers are counted by hand."""
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from components.shared.artifacts import read_json
+from components.shared.errors import UserError
+from components.shared.identity import content_digest, text_digest
+from components.shared.runner import run_step
+
+HOSTILE = "<script>alert('x')</script> | good *film* [link](http://example.org) "
+
+POSITIVE = {"good", "great", "fine", "lovely", "superb", "moving", "funny", "clever"}
+NEGATIVE = {"bad", "awful", "dull", "poor", "boring", "clumsy", "sad", "stale"}
+
+
+def evaluate(
+    onnx: Path, corpus: Path, section: dict[str, Any], to: Path
+) -> tuple[Path, Path, dict[str, float]]:
+    """Returns the evaluation folder, the report folder and the step's metrics."""
+    ports = {
+        "onnx": onnx,
+        "corpus": corpus,
+        "evaluation": to / "evaluation",
+        "report": to / "reports",
+    }
+    reporter = run_step("evaluate", section, ports)
+    return ports["evaluation"], ports["report"], reporter.metrics
+
+
+def counted(text: str, unknown: tuple[str, ...]) -> str:
+    """What a model that does not know some words must answer; a tie is the first label."""
+    words = [word for word in text.split() if word not in unknown]
+    balance = sum((word in POSITIVE) - (word in NEGATIVE) for word in words)
+    return "positive" if balance > 0 else "negative"
+
+
+def test_figures_predictions_and_files(
+    tmp_path: Path,
+    evaluate_onnx: Path,
+    make_corpus: Callable[..., Path],
+    evaluate_section: dict[str, Any],
+    unknown_words: dict[str, tuple[str, ...]],
+) -> None:
+    corpus = make_corpus(tmp_path / "corpus")
+    evaluation, report, metrics = evaluate(
+        evaluate_onnx, corpus, evaluate_section, tmp_path / "out"
+    )
+    test = pd.read_parquet(corpus / "test.parquet")
+    predictions = pd.read_parquet(evaluation / "predictions.parquet")
+    assert predictions["row_id"].tolist() == test["row_id"].tolist()
+    assert predictions["text_digest"].tolist() == [text_digest(text) for text in test["text"]]
+    assert predictions["label"].tolist() == test["label"].tolist()
+    accuracy = {}
+    for role, unknown in unknown_words.items():
+        expected = [counted(text, unknown) for text in test["text"]]
+        assert predictions[f"{role}_label"].tolist() == expected
+        accuracy[role] = float(np.mean(test["label"].to_numpy() == expected))
+    assert accuracy["teacher"] > accuracy["student"] > accuracy["undistilled"]
+    for model in (*unknown_words, "tfidf"):
+        both = predictions[[f"{model}_probability_negative", f"{model}_probability_positive"]]
+        assert np.allclose(both.sum(axis=1), 1)
+
+    figures = read_json(report / "metrics.json")
+    assert figures["teacher"]["accuracy"] == accuracy["teacher"] == metrics["teacher_accuracy"]
+    assert figures["student"]["accuracy"] == accuracy["student"] == metrics["student_accuracy"]
+    assert figures["controls"]["undistilled"]["accuracy"] == accuracy["undistilled"]
+    assert figures["student"]["retention"] == accuracy["student"] / accuracy["teacher"]
+    low, high = figures["student"]["retention_interval"]
+    assert low <= figures["student"]["retention"] <= high
+    assert figures["controls"]["tfidf"]["accuracy"] == metrics["tfidf_accuracy"] > 0.8
+    assert figures["controls"]["majority"]["accuracy"] == 0.5
+    assert figures["data"]["rows"] == {
+        "train": 150,
+        "validation": 50,
+        "test": 100,
+        "unlabelled": 100,
+    }
+    assert figures["student"]["size_bytes"] == 1234
+    assert figures["gate"] == {"passed": True, "reasons": []}
+    for name in ("student", "teacher"):
+        times = figures["latency_p50_us"][name]
+        assert 0 < times["model"] < times["end_to_end"]
+        assert times["end_to_end"] <= figures["latency_p95_us"][name]["end_to_end"]
+    assert figures["latency_p50_us"]["bert_base"] == {"model": None, "end_to_end": None}
+    assert figures["speedup"]["end_to_end"]["vs_teacher"] > 0
+    assert figures["speedup"]["model"]["vs_bert_base"] is None
+    assert len(pd.read_csv(report / "latency.csv")) == 4 * 10
+    assert pd.read_csv(report / "accuracy_latency.csv")["model"].tolist() == [
+        "teacher",
+        "student",
+        "undistilled",
+        "tfidf",
+    ]
+    quality = read_json(evaluation / "quality.json")
+    assert {key: figures[key] for key in quality} == quality
+
+
+def test_tables_for_dvc_plots_agree_with_the_predictions(
+    tmp_path: Path,
+    evaluate_onnx: Path,
+    make_corpus: Callable[..., Path],
+    evaluate_section: dict[str, Any],
+) -> None:
+    evaluation, _, _ = evaluate(
+        evaluate_onnx, make_corpus(tmp_path / "corpus"), evaluate_section, tmp_path / "out"
+    )
+    predictions = pd.read_parquet(evaluation / "predictions.parquet")
+    confusion = pd.read_csv(evaluation / "confusion.csv")
+    assert confusion["actual"].tolist() == predictions["label"].tolist()
+    assert confusion["predicted"].tolist() == predictions["student_label"].tolist()
+    assert confusion["predicted_teacher"].tolist() == predictions["teacher_label"].tolist()
+    per_class = pd.read_csv(evaluation / "per_class.csv").set_index("label")
+    of_positive = predictions[predictions["label"] == "positive"]
+    recall = (of_positive["student_label"] == "positive").mean()
+    assert per_class.loc["positive", "student_recall"] == pytest.approx(recall, abs=1e-6)
+    assert per_class["support"].tolist() == [50, 50]
+    reliability = pd.read_csv(evaluation / "reliability.csv")
+    assert reliability["student_rows"].sum() == 100
+    assert reliability["bin_middle"].is_monotonic_increasing
+
+
+def test_two_runs_give_the_same_content(
+    tmp_path: Path,
+    evaluate_onnx: Path,
+    make_corpus: Callable[..., Path],
+    evaluate_section: dict[str, Any],
+) -> None:
+    corpus = make_corpus(tmp_path / "corpus")
+    first, _, _ = evaluate(evaluate_onnx, corpus, evaluate_section, tmp_path / "1")
+    second, _, _ = evaluate(evaluate_onnx, corpus, evaluate_section, tmp_path / "2")
+    assert content_digest(first) == content_digest(second)
+
+
+def test_report_is_self_contained_and_escapes_the_data(
+    tmp_path: Path,
+    evaluate_onnx: Path,
+    make_corpus: Callable[..., Path],
+    evaluate_section: dict[str, Any],
+) -> None:
+    def hostile(test: pd.DataFrame) -> pd.DataFrame:
+        return test.assign(
+            text=[HOSTILE + "good " * 60, *test["text"][1:]], label=["negative", *test["label"][1:]]
+        )
+
+    corpus = make_corpus(tmp_path / "corpus", hostile)
+    section = {**evaluate_section, "gate": {**evaluate_section["gate"], "min_retention": 2.0}}
+    _, report, _ = evaluate(evaluate_onnx, corpus, section, tmp_path / "out")
+    page = (report / "report.html").read_text("utf-8")
+    assert "<script" not in page
+    assert "&lt;script&gt;alert(&#39;x&#39;)" in page
+    assert "Gate failed" in page
+    assert "below the minimum 2" in page
+    assert len(re.findall(r'src="data:image/png;base64,', page)) == 4
+    assert not re.search(r'(src|href)="(?!data:)', page)
+    text = (report / "report.md").read_text("utf-8")
+    assert "&lt;script&gt;alert('x')&lt;/script&gt; \\| good \\*film\\* \\[link\\](http" in text
+    assert "good " * 30 not in text  # shortened
+    for name in re.findall(r"\]\((\w+\.png)\)", text):
+        assert (report / name).read_bytes().startswith(b"\x89PNG")
+    rows = [line for line in text.splitlines() if line.startswith("| &lt;script")]
+    assert all(len(re.findall(r"(?<!\\)\|", row)) == 5 for row in rows)
+    assert rows
+    assert read_json(report / "metrics.json")["gate"]["passed"] is False
+
+
+def test_fewer_test_rows_than_texts_to_time(
+    tmp_path: Path,
+    evaluate_onnx: Path,
+    make_corpus: Callable[..., Path],
+    evaluate_section: dict[str, Any],
+) -> None:
+    corpus = make_corpus(tmp_path / "corpus", lambda test: test[:1])
+    _, report, _ = evaluate(evaluate_onnx, corpus, evaluate_section, tmp_path / "out")
+    assert read_json(report / "metrics.json")["compared_with"]["texts"]["student"] == 1
+
+
+def test_test_label_that_no_model_knows(
+    tmp_path: Path,
+    evaluate_onnx: Path,
+    make_corpus: Callable[..., Path],
+    evaluate_section: dict[str, Any],
+) -> None:
+    corpus = make_corpus(
+        tmp_path / "corpus",
+        lambda test: test.assign(label=["positive"] * 7 + ["mixed"] + ["negative"] * 92),
+    )
+    with pytest.raises(UserError, match=r"row 7 \(row-207\): label 'mixed'"):
+        evaluate(evaluate_onnx, corpus, evaluate_section, tmp_path / "out")
+    assert not (tmp_path / "out" / "evaluation").exists()
+
+
+def test_empty_test_split(
+    tmp_path: Path,
+    evaluate_onnx: Path,
+    make_corpus: Callable[..., Path],
+    evaluate_section: dict[str, Any],
+) -> None:
+    corpus = make_corpus(tmp_path / "corpus", lambda test: test[:0])
+    with pytest.raises(UserError, match=r"test\.parquet has no rows"):
+        evaluate(evaluate_onnx, corpus, evaluate_section, tmp_path / "out")
+
+
+def test_models_of_different_labels(
+    tmp_path: Path,
+    evaluate_onnx: Path,
+    make_corpus: Callable[..., Path],
+    evaluate_section: dict[str, Any],
+) -> None:
+    onnx = tmp_path / "onnx"
+    shutil.copytree(evaluate_onnx, onnx)
+    file = onnx / "student" / "manifest.json"
+    file.write_text(json.dumps({**read_json(file), "labels": ["positive", "negative"]}), "utf-8")
+    with pytest.raises(UserError, match=r"student has the labels positive, negative"):
+        evaluate(onnx, make_corpus(tmp_path / "corpus"), evaluate_section, tmp_path / "out")
+
+
+def test_missing_model(
+    tmp_path: Path,
+    evaluate_onnx: Path,
+    make_corpus: Callable[..., Path],
+    evaluate_section: dict[str, Any],
+) -> None:
+    onnx = tmp_path / "onnx"
+    shutil.copytree(evaluate_onnx, onnx)
+    (onnx / "undistilled" / "model.onnx").unlink()
+    with pytest.raises(UserError, match=r"model\.onnx is missing"):
+        evaluate(onnx, make_corpus(tmp_path / "corpus"), evaluate_section, tmp_path / "out")
+
+
+def test_unknown_threshold_is_refused(
+    tmp_path: Path,
+    evaluate_onnx: Path,
+    make_corpus: Callable[..., Path],
+    evaluate_section: dict[str, Any],
+) -> None:
+    section = {**evaluate_section, "gate": {**evaluate_section["gate"], "min_acuracy": 0.5}}
+    with pytest.raises(UserError, match=r"evaluate\.gate\.min_acuracy: unknown parameter"):
+        evaluate(evaluate_onnx, make_corpus(tmp_path / "corpus"), section, tmp_path / "out")

@@ -1,0 +1,129 @@
+"""Thresholds, verdicts and the sentences of the report."""
+
+import copy
+from typing import Any
+
+import pytest
+
+from components.evaluate.findings import findings
+from components.evaluate.gate import Gate, judge
+from components.shared.errors import UserError
+from components.shared.settings import parse
+
+OFF: dict[str, Any] = {
+    "min_student_accuracy": None,
+    "min_retention": None,
+    "max_ece": None,
+    "min_speedup_end_to_end_vs_teacher": None,
+    "max_latency_p50_us": None,
+    "max_size_bytes": None,
+    "must_beat_tfidf": False,
+    "must_beat_undistilled": False,
+}
+
+
+@pytest.fixture
+def figures() -> dict[str, Any]:
+    return {
+        "student": {
+            "accuracy": 0.78,
+            "retention": 0.975,
+            "retention_interval": [0.95, 1.0],
+            "ece": 0.05,
+            "size_bytes": 16_000_000,
+        },
+        "teacher": {"accuracy": 0.8},
+        "controls": {
+            "tfidf": {"accuracy": 0.66},
+            "undistilled": {"accuracy": 0.7},
+            "majority": {"accuracy": 0.58, "label": "fresh"},
+        },
+        "differences": {
+            "student_minus_tfidf": {"accuracy": 0.12, "interval": [0.1, 0.14]},
+            "student_minus_undistilled": {"accuracy": 0.08, "interval": [-0.01, 0.17]},
+        },
+        "speedup": {"end_to_end": {"vs_teacher": 40.0, "vs_bert_base": None}},
+        "speedup_interval": {"end_to_end": {"vs_teacher": [35.0, 45.0], "vs_bert_base": None}},
+        "latency_p50_us": {"student": {"end_to_end": 130.0}},
+        "compared_with": {"vs_teacher": "bert, 6 layers", "vs_bert_base": "", "shape": "batch 1"},
+        "machine": {"threads": 1},
+    }
+
+
+def test_everything_switched_off_passes(figures: dict[str, Any]) -> None:
+    verdict = judge(Gate(**OFF), figures)
+    assert verdict.passed
+    assert verdict.reasons == ()
+
+
+@pytest.mark.parametrize(
+    ("threshold", "met", "missed", "value"),
+    [
+        ("min_student_accuracy", 0.78, 0.781, "0.78"),
+        ("min_retention", 0.975, 0.98, "0.975"),
+        ("max_ece", 0.05, 0.049, "0.05"),
+        ("min_speedup_end_to_end_vs_teacher", 40.0, 41.0, "40"),
+        ("max_latency_p50_us", 130.0, 129.0, "130"),
+        ("max_size_bytes", 16_000_000, 15_999_999, "16,000,000"),
+    ],
+)
+def test_a_missed_threshold_names_value_and_threshold(
+    figures: dict[str, Any], threshold: str, met: float, missed: float, value: str
+) -> None:
+    assert judge(Gate(**{**OFF, threshold: met}), figures).passed
+    verdict = judge(Gate(**{**OFF, threshold: missed}), figures)
+    assert not verdict.passed
+    (reason,) = verdict.reasons
+    assert value in reason
+    assert f"{missed:,}".rstrip("0").rstrip(".") in reason
+
+
+@pytest.mark.parametrize("control", ["tfidf", "undistilled"])
+def test_a_control_as_good_as_the_student_fails_the_gate(
+    figures: dict[str, Any], control: str
+) -> None:
+    gate = Gate(**{**OFF, f"must_beat_{control}": True})
+    assert judge(gate, figures).passed
+    figures["controls"][control]["accuracy"] = 0.78
+    assert not judge(gate, figures).passed
+
+
+def test_every_missed_threshold_gives_a_reason(figures: dict[str, Any]) -> None:
+    gate = Gate(**{**OFF, "min_student_accuracy": 0.9, "max_ece": 0.01, "min_retention": 0.99})
+    assert len(judge(gate, figures).reasons) == 3
+
+
+def test_an_undefined_retention_does_not_pass(figures: dict[str, Any]) -> None:
+    figures["student"]["retention"] = None
+    (reason,) = judge(Gate(**{**OFF, "min_retention": 0.1}), figures).reasons
+    assert "undefined" in reason
+
+
+def test_a_threshold_out_of_range_is_refused() -> None:
+    with pytest.raises(UserError, match=r"evaluate\.max_ece.*1\.5"):
+        parse(Gate, {**OFF, "max_ece": 1.5}, "evaluate")
+    with pytest.raises(UserError, match=r"evaluate\.min_retention: missing"):
+        parse(
+            Gate, {key: value for key, value in OFF.items() if key != "min_retention"}, "evaluate"
+        )
+
+
+def test_sentences_name_encoder_shape_and_doubt(figures: dict[str, Any]) -> None:
+    kept, speed, undistilled, tfidf = findings(figures)
+    assert "97.5 %" in kept
+    assert "40.0 times (35.0 to 45.0)" in speed
+    assert "bert, 6 layers" in speed
+    assert "batch 1" in speed
+    assert "cannot tell the two apart" in undistilled
+    assert tfidf.startswith("The student is better than TF-IDF")
+    assert "cannot tell" not in tfidf
+
+
+def test_a_control_that_wins_is_named(figures: dict[str, Any]) -> None:
+    figures = copy.deepcopy(figures)
+    figures["controls"]["tfidf"]["accuracy"] = 0.85
+    figures["controls"]["majority"]["accuracy"] = 0.79
+    figures["differences"]["student_minus_tfidf"] = {"accuracy": -0.07, "interval": [-0.1, -0.04]}
+    sentences = findings(figures)
+    assert any(text.startswith("A control wins: TF-IDF") and "85.0 %" in text for text in sentences)
+    assert "learned nothing of use" in sentences[-1]

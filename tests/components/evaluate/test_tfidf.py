@@ -1,0 +1,62 @@
+"""The TF-IDF control against scikit-learn used by hand."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+
+from components.evaluate.tfidf import fit_tfidf
+from components.shared.errors import UserError
+
+LABELS = ("negative", "positive")
+
+
+def test_same_answers_as_scikit_learn_by_hand(
+    tmp_path: Path, make_corpus: Callable[..., Path]
+) -> None:
+    corpus = make_corpus(tmp_path / "corpus")
+    train = pd.read_parquet(corpus / "train.parquet")
+    texts = pd.read_parquet(corpus / "test.parquet")["text"].tolist()
+    control = fit_tfidf(corpus, LABELS, c_grid=[3.0], seed=0)
+    # The corpus has no signs and the word "a" is the only short one, so \w+ finds the same words.
+    vectorizer = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=r"\w+")
+    model = LogisticRegression(C=3.0, max_iter=1000)
+    model.fit(vectorizer.fit_transform(train["text"]), train["label"])
+    expected = model.predict_proba(vectorizer.transform(texts))
+    assert control.probabilities(texts) == pytest.approx(expected, abs=1e-4)
+    assert control.features == len(vectorizer.vocabulary_)
+
+
+def test_c_is_chosen_on_the_validation_split(
+    tmp_path: Path, make_corpus: Callable[..., Path]
+) -> None:
+    corpus = make_corpus(tmp_path / "corpus")
+    each = {c: fit_tfidf(corpus, LABELS, c_grid=[c], seed=0) for c in (1e-6, 1.0, 100.0)}
+    best = fit_tfidf(corpus, LABELS, c_grid=list(each), seed=0)
+    assert best.validation_accuracy == max(one.validation_accuracy for one in each.values())
+    assert best.c == min(
+        c for c, one in each.items() if one.validation_accuracy == best.validation_accuracy
+    )
+
+
+def test_a_class_without_training_rows_has_probability_0(
+    tmp_path: Path, make_corpus: Callable[..., Path]
+) -> None:
+    corpus = make_corpus(tmp_path / "corpus")
+    control = fit_tfidf(corpus, ("absent", *LABELS), c_grid=[1.0], seed=0)
+    probabilities = control.probabilities(["a good film", "?!"])
+    assert probabilities.shape == (2, 3)
+    assert probabilities[:, 0].tolist() == [0, 0]
+    assert np.allclose(probabilities.sum(axis=1), 1)
+
+
+def test_one_label_cannot_be_learned(tmp_path: Path, make_corpus: Callable[..., Path]) -> None:
+    corpus = make_corpus(tmp_path / "corpus")
+    train = pd.read_parquet(corpus / "train.parquet")
+    train.assign(label="positive").to_parquet(corpus / "train.parquet", index=False)
+    with pytest.raises(UserError, match=r"1 label\(s\)"):
+        fit_tfidf(corpus, LABELS, c_grid=[1.0], seed=0)
