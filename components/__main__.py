@@ -11,7 +11,7 @@ from components.shared.steps import STEPS, load_step
 
 
 class StepGroup(click.Group):
-    """One command per step, made from its ports; a step's imports are paid only when it is named."""
+    """One command per step, made from its ports; only the named step is imported."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(STEPS)
