@@ -14,7 +14,7 @@ setup: $(READY) ## Make the environment .venv from the lock files
 
 $(READY): requirements.lock requirements-dev.lock pyproject.toml
 	@echo "== making $(VENV) from requirements.lock and requirements-dev.lock (about 3 minutes)"
-	$(PYTHON) -c 'import sys; assert (3, 11) <= sys.version_info < (3, 14), "Decant needs Python 3.11 to 3.13; set PYTHON=..."'
+	@$(PYTHON) -c 'import sys; assert (3, 11) <= sys.version_info < (3, 14), "Decant needs Python 3.11 to 3.13; set PYTHON=..."'
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --upgrade pip
 	$(VENV)/bin/python -m pip install --quiet -r requirements.lock -r requirements-dev.lock
@@ -24,8 +24,7 @@ $(READY): requirements.lock requirements-dev.lock pyproject.toml
 repro: $(READY) ## Run the whole pipeline on the default data with DVC: text in, registered student out
 	@echo "== dvc repro: runs the stages whose inputs changed"
 	dvc repro
-	@echo "== figures: reports/metrics.json; report: reports/report.html; runs and models: make ui"
-	dvc metrics show
+	@echo "== report: reports/report.html; figures: reports/metrics.json; runs and models: make ui"
 
 run: $(READY) ## The same pipeline with Kubeflow's local runner, into runs/
 	python -m pipelines run

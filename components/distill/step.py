@@ -16,9 +16,10 @@ from components.shared.settings import settings
 from components.shared.students import Student, load_student, save_student
 from components.shared.teacher import load_teacher
 from components.shared.tokens import TokenRows, TokensInfo, read_info
+from components.shared.training.curves import write_curves
 from components.shared.training.device import Device, Precision, pick_device, use_bfloat16
 from components.shared.training.examples import Examples
-from components.shared.training.fit import FitResult, TrainingPlan, fit, write_curves
+from components.shared.training.fit import FitResult, TrainingPlan, fit
 from components.shared.training.losses import Loss, distillation_loss, label_loss
 
 
@@ -104,7 +105,7 @@ def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) ->
         ("undistilled", control, undistilled, outputs.undistilled),
     ):
         save_student(model, folder, tokenizer=tokenizer)
-        write_curves({name: result}, folder / "curves.csv")
+        write_curves(name, result.curves, folder)
         reporter.metric(f"{name}_validation_accuracy", result.validation_accuracy)
         reporter.metric(f"{name}_best_epoch", result.best_epoch)
 

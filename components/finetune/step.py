@@ -23,9 +23,10 @@ from components.shared.teacher import (
     save_teacher,
 )
 from components.shared.tokens import TokenRows, read_info
+from components.shared.training.curves import write_curves
 from components.shared.training.device import Device
 from components.shared.training.examples import Examples
-from components.shared.training.fit import TrainingPlan, fit, write_curves
+from components.shared.training.fit import TrainingPlan, fit
 from components.shared.training.losses import balanced_class_weights, label_loss
 
 
@@ -102,7 +103,7 @@ def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) ->
     for file in ("config.json", "tokenizer.json"):
         shutil.copyfile(inputs.encoder / file, outputs.teacher / file)
     save_teacher(teacher, outputs.teacher)
-    write_curves({"teacher": result}, outputs.teacher / "curves.csv")
+    write_curves("teacher", result.curves, outputs.teacher)
     reporter.metric("validation_accuracy", result.validation_accuracy)
     reporter.metric("best_epoch", result.best_epoch)
     reporter.metric("parameters", parameter_count(teacher))

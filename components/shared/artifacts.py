@@ -23,11 +23,15 @@ CARD = "card.json"
 
 @dataclass(frozen=True, kw_only=True)
 class Card:
-    """The deterministic description of an artifact. Its own digest is not in it."""
+    """The deterministic description of an artifact. Its own digest is not in it.
+
+    `varying` says that the port holds measured times, so that no identity rests on its content.
+    """
 
     step: str
     port: str
     identity: str
+    varying: bool
     params: Mapping[str, Any]
     inputs: Mapping[str, str]
     metrics: Mapping[str, float]

@@ -8,8 +8,10 @@ import json
 import os
 import platform
 import random
+import signal
 import socket
 import sys
+import threading
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -44,6 +46,7 @@ def run_step(name: str, section: Mapping[str, Any], ports: Mapping[str, Path]) -
     Returns the reporter with the step's metrics and curves.
     Raises UserError for whatever the user can mend; the outputs are then as they were before.
     """
+    _end_on_termination()
     step = load_step(name)
     params = parse(step.params, section, name)
     input_paths, output_paths = step.bind(ports)
@@ -51,7 +54,7 @@ def run_step(name: str, section: Mapping[str, Any], ports: Mapping[str, Path]) -
     digests = {
         port: identity.content_digest(path)
         for port, path in input_paths.items()
-        if port not in load_step(cards[port].step).varying
+        if not cards[port].varying
     }
     if step.pins:
         digests |= step.pins(params)
@@ -72,6 +75,7 @@ def run_step(name: str, section: Mapping[str, Any], ports: Mapping[str, Path]) -
                 step=name,
                 port=port,
                 identity=key,
+                varying=port in step.varying,
                 params=json.loads(identity.canonical_json(params)),
                 inputs=digests,
                 metrics=reporter.metrics,
@@ -98,6 +102,12 @@ def seed_everything(seed: int) -> None:
     np.random.seed(seed)
     if "torch" in sys.modules:
         sys.modules["torch"].manual_seed(seed)
+
+
+def _end_on_termination() -> None:
+    """Let SIGTERM (a pod that is taken away) unwind as Ctrl-C does: outputs whole, run closed."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
 
 def _origin(card: Card, folder: Path) -> Origin:

@@ -8,7 +8,7 @@ An architecture is one file here with
                                     and returns the names of the parameters that it filled
 
 A student folder loads with one call, `load_student(folder)`:
-    model.safetensors, student.json, tokenizer.json (the encoder's), curves.csv
+    model.safetensors, student.json, tokenizer.json (the encoder's), curves.csv, curves.png
 """
 
 import dataclasses

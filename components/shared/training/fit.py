@@ -7,7 +7,6 @@ checkpoint and, under torchrun, several processes.
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -131,13 +130,6 @@ def fit(
         validation_accuracy=float(best["validation_accuracy"]),
         curves=table,
     )
-
-
-def write_curves(results: Mapping[str, FitResult], file: Path) -> None:
-    """All models' curves in one CSV: model, epoch, train_loss, validation_loss, ..._accuracy."""
-    tables = [result.curves.assign(model=name) for name, result in results.items()]
-    columns = ["model", "epoch", "train_loss", "validation_loss", "validation_accuracy"]
-    pd.concat(tables)[columns].to_csv(file, index=False, float_format="%.6g")
 
 
 class _Wrapped(nn.Module):

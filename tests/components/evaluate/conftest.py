@@ -80,6 +80,13 @@ def evaluate_section(tiny_params: dict[str, Any]) -> dict[str, Any]:
 
 def write_card(folder: Path, step: str) -> None:
     card = Card(
-        step=step, port=folder.name, identity="0", params={}, inputs={}, metrics={}, versions={}
+        step=step,
+        port=folder.name,
+        identity="0",
+        varying=folder.name == "report",
+        params={},
+        inputs={},
+        metrics={},
+        versions={},
     )
     write_json(folder / "card.json", dataclasses.asdict(card))

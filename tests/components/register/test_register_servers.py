@@ -92,6 +92,7 @@ def ports(tmp_path: Path, tiny_exported: Path) -> dict[str, Path]:
             step=step,
             port=folder.name,
             identity=step,
+            varying=folder == report,
             params={},
             inputs={},
             metrics={},

@@ -49,6 +49,7 @@ def write_card(folder: Path, step: str, inputs: dict[str, str]) -> None:
         step=step,
         port=folder.name,
         identity=f"identity of {step}",
+        varying=folder.name == "report",
         params={"a": 1},
         inputs=inputs,
         metrics={},
