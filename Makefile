@@ -31,10 +31,10 @@ run: $(READY) ## The same pipeline with Kubeflow's local runner, into runs/
 
 test: $(READY) ## All tests, the slow ones too
 	@echo "== pytest"
-	python -m pytest -n 2 --dist worksteal
+	python -m pytest -n 2 --dist loadfile
 
 test-fast: $(READY) ## The fast tests
-	python -m pytest -n 2 -m "not slow"
+	python -m pytest -n 2 --dist loadfile -m "not slow"
 
 lint: $(READY) ## Style and types
 	ruff check .
