@@ -13,7 +13,7 @@ help: ## Show this help
 setup: $(READY) ## Make the environment .venv from the lock files
 
 $(READY): requirements.lock requirements-dev.lock pyproject.toml
-	@echo "== making $(VENV) from requirements.lock and requirements-dev.lock (about 3 minutes)"
+	@echo "== making $(VENV) from requirements.lock and requirements-dev.lock (about 2 minutes)"
 	@$(PYTHON) -c 'import sys; assert (3, 11) <= sys.version_info < (3, 14), "Decant needs Python 3.11 to 3.13; set PYTHON=..."'
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --upgrade pip
@@ -46,7 +46,7 @@ compile: $(READY) ## Write the package for a Kubeflow cluster: build/decant.yaml
 
 image: ## Build the steps image
 	docker build --file docker/Dockerfile --target steps \
-	  --build-arg COMMIT=$$(git rev-parse HEAD) \
+	  --build-arg COMMIT=$$(git describe --always --dirty --abbrev=40 --match=) \
 	  --tag decant-steps:$$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml) .
 
 ui: $(READY) ## Look at the runs and models of the embedded store

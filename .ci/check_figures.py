@@ -1,6 +1,7 @@
 """Checks the figures of the main job: the shape of metrics.json and what the student must reach.
 
-The bounds leave room for another machine's rounding. Times are reported, never asserted.
+The bounds lie a little below the default run's figures, by about the spread between seeds, since on
+another machine rounding takes training another way. Times are reported, never asserted.
 """
 
 import json
@@ -17,9 +18,9 @@ def main() -> None:
     tfidf = at(metrics, "controls.tfidf.accuracy")
     undistilled = at(metrics, "controls.undistilled.accuracy")
     checks = {
-        "teacher is at least 76 %": teacher >= 0.76,
-        "student keeps at least 95 % of it": at(metrics, "student.retention") >= 0.95,
-        "student is 6 points above TF-IDF": student >= tfidf + 0.06,
+        "teacher is at least 77 %": teacher >= 0.77,
+        "student keeps at least 96 % of it": at(metrics, "student.retention") >= 0.96,
+        "student is 7 points above TF-IDF": student >= tfidf + 0.07,
         "student is above the undistilled one": student > undistilled,
         "student is smaller than 25 MB": at(metrics, "student.size_bytes") < 25e6,
         "the gate passed": at(metrics, "gate.passed") is True,

@@ -1,9 +1,7 @@
 """The pipeline's arguments from a params file: each step's parameters and key."""
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from components.shared.identity import code_digest, lock_digest, text_digest
 from components.shared.settings import canonical_json, parse, read_params_file, section_of
@@ -26,8 +24,3 @@ def pipeline_arguments(file: Path, overrides: Iterable[str] = ()) -> dict[str, s
             canonical_json({"code": code_digest(name), "lock": lock_digest(), "sources": pins})
         )
     return arguments
-
-
-def as_sections(arguments: dict[str, str]) -> dict[str, Any]:
-    """The steps' parameters back from the arguments."""
-    return {name: json.loads(arguments[f"{name}_params"]) for name in STEPS}

@@ -47,7 +47,12 @@ def compile_pipeline(
     Raises UserError for an image that can change under its name: KFP's cache compares names.
     """
     check_image(image)
-    output.parent.mkdir(parents=True, exist_ok=True)
+    if output.is_dir():
+        raise UserError(f"the output {output} is a folder", remedy="name a file")
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot write in {output.parent}: {error.strerror}") from None
     with tempfile.TemporaryDirectory() as folder:
         compiled = Path(folder) / "pipeline.yaml"
         compiler.Compiler().compile(

@@ -47,9 +47,20 @@ def run_pipeline(arguments: dict[str, str], output: Path, *, run_id: str) -> Non
 
     from pipelines.distillation import distillation
 
-    if output.exists() and any(output.iterdir()):
-        raise UserError(f"the output folder {output} is not empty", remedy="give another --output")
     root = (output / ".kfp").resolve()
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise UserError(
+            f"the output {output} is not an empty folder", remedy="give another --output"
+        )
+    if "python3" in str(root):
+        raise UserError(
+            f"the output path {root} holds the word python3, which KFP's local runner replaces",
+            remedy="give another --output",
+        )
+    try:
+        root.mkdir(parents=True)
+    except OSError as error:
+        raise UserError(f"cannot write in {output}: {error.strerror}") from None
     os.environ["KFP_RUN_ID"] = run_id  # the steps inherit it, and MLflow's parent run is found
     local.init(
         local.SubprocessRunner(use_venv=False), pipeline_root=str(root), raise_on_error=False

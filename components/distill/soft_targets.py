@@ -9,7 +9,8 @@ import torch
 from numpy.typing import NDArray
 
 from components.shared.cache import cache_folder, write_once
-from components.shared.identity import file_digest, text_digest
+from components.shared.errors import UserError
+from components.shared.identity import code_digest, file_digest, lock_digest, text_digest
 from components.shared.reporter import Reporter
 from components.shared.teacher import WEIGHTS, load_teacher
 from components.shared.tokens import TokenRows
@@ -28,12 +29,19 @@ def soft_targets(
 ) -> NDArray[np.float32]:
     """Logits (rows of all shards, classes), in order.
 
-    Every shard is a file of its own in the cache, under the digest of the teacher's weights, the
-    shard's token ids and the precision: more copies, or another loss, use again what is there.
+    Every shard is a file of its own in the cache, under a digest of all that decides its bytes:
+    the teacher, the shard's token ids, the precision, the libraries and the code. More copies, or
+    another loss, use again what is there.
+
+    Raises UserError when the teacher has diverged: a logit is no number.
     """
     folder = cache_folder() / "logits"
-    weights = file_digest(teacher / WEIGHTS)
-    settings = f"{device.type} bfloat16={bfloat16} torch={torch.__version__}"
+    model_files = (WEIGHTS, "teacher.json", "config.json")
+    weights = " ".join(file_digest(teacher / name) for name in model_files)
+    settings = (
+        f"{device.type} bfloat16={bfloat16} tokens={TOKENS_PER_BATCH} threads="
+        f"{torch.get_num_threads()} lock={lock_digest()} code={code_digest('distill')}"
+    )
     files = [
         folder / f"{text_digest(f'{weights} {rows_digest(shard)} {settings}')}.npy"
         for shard in shards
@@ -53,6 +61,11 @@ def soft_targets(
                     tokens_per_batch=TOKENS_PER_BATCH * (64 if device.type == "cuda" else 1),
                     advance=advance,
                 )
+                if not np.isfinite(logits).all():
+                    raise UserError(
+                        "the teacher's logits are not all numbers: its training diverged",
+                        remedy="lower finetune.training.learning_rate",
+                    )
                 write_once(files[index], lambda file, logits=logits: _save(file, logits))  # type: ignore[misc]
     reporter.message(
         f"teacher's logits over {sum(map(len, shards))} rows "

@@ -12,7 +12,7 @@ from tokenizers import Tokenizer
 from components.distill.augment import Augmentation, augmented_copy, word_pieces
 from components.distill.soft_targets import soft_targets
 from components.shared.reporter import Reporter
-from components.shared.settings import settings
+from components.shared.settings import Seed, settings
 from components.shared.students import Student, load_student, save_student
 from components.shared.teacher import load_teacher
 from components.shared.tokens import TokenRows, TokensInfo, read_info
@@ -25,7 +25,7 @@ from components.shared.training.losses import Loss, distillation_loss, label_los
 
 @settings
 class Params:
-    seed: int
+    seed: Seed
     device: Device
     teacher_precision: Precision
     loss: Literal["mse", "kl"]
@@ -123,7 +123,7 @@ def _copies(
         used[row] = True
     pieces = word_pieces(
         Tokenizer.from_file(str(inputs.tokens / "tokenizer.json")),
-        embeddings.detach().numpy(),
+        embeddings.detach().numpy()[: info.vocabulary_size],  # some tables are padded
         used,
         k=plan.neighbours,
     )

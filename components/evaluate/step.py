@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -37,7 +38,7 @@ from components.shared.artifacts import write_json
 from components.shared.corpus import SPLITS, read_schema, read_split, split_rows
 from components.shared.onnx.classifier import TextClassifier, softmax
 from components.shared.reporter import Reporter
-from components.shared.settings import settings
+from components.shared.settings import Seed, settings
 
 VARYING = frozenset({"report"})
 _ALL_CORES = 0
@@ -55,7 +56,7 @@ class Params:
     bert_base: bool
     bert_base_texts: Annotated[int, Field(ge=10, le=100_000)]
     gate: Gate
-    seed: int
+    seed: Seed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,7 +157,12 @@ def _measure(
     texts = test["text"].iloc[np.sort(chosen)].tolist()
     tokens = [models["teacher"].encode([text]).shape[1] for text in texts]
     candidates = {
-        name: Candidate(predict=model.predict, encode=model.encode, run=model.run, texts=count)
+        name: Candidate(
+            predict=partial(model.predict, batch_size=params.batch_size),
+            encode=model.encode,
+            run=model.run,
+            texts=count,
+        )
         for name, model in models.items()
     }
     candidates[TFIDF] = Candidate(predict=control.probabilities, encode=None, run=None, texts=count)

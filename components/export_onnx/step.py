@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
+from torch import nn
 
 from components.export_onnx.graph import export_graph
 from components.export_onnx.parity import Parity, ParityLimits, check_parity
@@ -147,4 +148,5 @@ def _architecture(model: Teacher | Student, encoder: str) -> str:
 def _embeddings(model: Teacher | Student) -> int:
     if isinstance(model, Student):
         return model.config.kept_ids
-    return int(model.encoder.get_parameter("embeddings.word_embeddings.weight").shape[0])
+    table: nn.Embedding = model.encoder.get_input_embeddings()  # type: ignore[operator]
+    return table.num_embeddings

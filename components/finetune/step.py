@@ -5,16 +5,17 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import nn
 
 from components.shared.corpus import read_schema
 from components.shared.encoders import load_encoder
+from components.shared.heads import check_heads
 from components.shared.reporter import Reporter
-from components.shared.settings import settings
+from components.shared.settings import Seed, settings
 from components.shared.teacher import (
     Teacher,
     TeacherConfig,
@@ -32,7 +33,7 @@ from components.shared.training.losses import balanced_class_weights, label_loss
 
 @settings
 class Params:
-    seed: int
+    seed: Seed
     device: Device
     head: str
     heads: dict[str, dict[str, Any]]
@@ -42,6 +43,11 @@ class Params:
     label_smoothing: Annotated[float, Field(ge=0, lt=1)]
     consistency_weight: Annotated[float, Field(ge=0, le=100)]
     training: TrainingPlan
+
+    @model_validator(mode="after")
+    def _check_heads(self) -> Self:
+        check_heads(self.head, self.heads, where="finetune.heads")
+        return self
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,6 +124,11 @@ def learning_rate_groups(
     """
     depths = {name: _depth(name) for name, _ in teacher.named_parameters()}
     top = max(depths.values()) + 1
+    # What is neither embedding nor numbered layer (a last norm, layers that share weights) learns
+    # as the highest layer does.
+    depths = {
+        name: depth or (0 if "embeddings" in name else top - 1) for name, depth in depths.items()
+    }
     groups: dict[tuple[int, bool], list[nn.Parameter]] = {}
     for name, parameter in teacher.named_parameters():
         if parameter.requires_grad:

@@ -1,5 +1,6 @@
 """Which rows can be used, and which classes there are."""
 
+import re
 from collections.abc import Sequence
 
 import pandas as pd
@@ -81,7 +82,7 @@ def _check_names(labels: Sequence[str] | None, unlabelled_labels: Sequence[str])
 def _found(rows: pd.DataFrame) -> list[str]:
     """The labels of the source, sorted; whole numbers by their value."""
     found = rows.loc[candidates(rows) & (rows["role"] == "source"), "label"].unique().tolist()
-    if all(label.lstrip("-").isdecimal() for label in found):
+    if all(re.fullmatch(r"-?\d+", label) for label in found):
         return sorted(found, key=int)
     return sorted(found)
 

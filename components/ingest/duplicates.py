@@ -1,4 +1,4 @@
-"""Texts that occur more than once, and unlabelled texts that would leak.
+"""Texts that occur more than once, and rows that would leak a given split or a held-out one.
 
 Two texts are the same when they differ only in case and white space.
 """
@@ -7,6 +7,24 @@ import pandas as pd
 
 from components.ingest.checks import candidates, reject, usable
 from components.shared.reporter import Reporter
+
+
+def drop_groups_of_given_splits(rows: pd.DataFrame, reporter: Reporter) -> None:
+    """Reject labelled rows of the source whose group is in a given split.
+
+    Given splits without the group column have no groups, so that nothing is rejected for them.
+    """
+    given = rows["role"].isin(["validation", "test"]) & usable(rows)
+    if not (given & rows["group"].notna()).any():
+        return
+    source = (rows["role"] == "source") & candidates(rows)
+    dropped = _reject_groups(rows, source, rows[given].set_index("group")["role"])
+    reporter.metric("group_leaks_dropped_for_given_splits", dropped)
+    if dropped:
+        reporter.warning(
+            f"given splits: {dropped} training rows belong to a group of a validation or test row "
+            "and were dropped"
+        )
 
 
 def drop_duplicates(rows: pd.DataFrame, reporter: Reporter) -> None:
@@ -38,14 +56,7 @@ def drop_known_unlabelled(rows: pd.DataFrame) -> None:
     """Reject unlabelled rows that repeat a text, or belong to a group of validation or test."""
     unlabelled = (rows["split"] == "unlabelled") & ~rows["withheld"]
     held_out = rows["split"].isin(["validation", "test"])
-    grouped = rows[held_out & rows["group"].notna()].drop_duplicates("group").set_index("group")
-    split = rows["group"].map(grouped["split"])
-    reject(
-        rows,
-        unlabelled & split.notna(),
-        "leak",
-        "leak: group '" + rows["group"].fillna("") + "' is in the split " + split.fillna(""),
-    )
+    _reject_groups(rows, unlabelled, rows[held_out].set_index("group")["split"])
     unlabelled &= usable(rows)
     first = rows[held_out].drop_duplicates("key").set_index("key")
     _reject_known(rows, unlabelled, first, "leak", "leak: same text as ")
@@ -62,6 +73,18 @@ def text_keys(texts: "pd.Series[str]") -> "pd.Series[str]":
     """Texts with case folded and white space (Unicode's) collapsed."""
     keys = [" ".join(text.split()).casefold() for text in texts.fillna("")]
     return pd.Series(keys, index=texts.index, dtype="str")
+
+
+def _reject_groups(
+    rows: pd.DataFrame, where: "pd.Series[bool]", split_of_group: "pd.Series[str]"
+) -> int:
+    """Reject rows whose group is in the index of `split_of_group`; returns how many."""
+    known = split_of_group[split_of_group.index.notna()]
+    split = rows["group"].map(known[~known.index.duplicated()])
+    where = where & split.notna()
+    reason = "leak: group '" + rows["group"].fillna("") + "' is in the split " + split.fillna("")
+    reject(rows, where, "leak", reason)
+    return int(where.sum())
 
 
 def _reject_known(

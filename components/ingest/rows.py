@@ -66,7 +66,7 @@ def _table(
         "row": numbers,
         "text": text,
         "label": label.str.strip() if label is not None else None,
-        "group": group.str.strip() if group is not None else None,
+        "group": group.str.strip().replace({"": pd.NA}) if group is not None else None,
     }
     types = dict.fromkeys(("row_id", "role", "source", "text", "label", "group"), "str")
     return pd.DataFrame(columns, index=text.index).astype({**types, "row": "int64"})
@@ -102,6 +102,11 @@ def _text(frame: pd.DataFrame, column: str, file: Path, labelled: bool) -> "pd.S
 
 def _column(frame: pd.DataFrame, column: str, file: Path, parameter: str) -> "pd.Series[str]":
     if column not in frame.columns:
+        if column in (left_out := frame.attrs.get("left_out", {})):
+            raise UserError(
+                f"column '{column}' of {file.name} cannot be read as text: {left_out[column]}",
+                remedy=f"save it as text, or set ingest.{parameter} to another column",
+            )
         raise UserError(
             f"no column '{column}' in {file.name}; it has: {', '.join(map(str, frame.columns))}",
             remedy=f"set ingest.{parameter} to one of them",

@@ -67,7 +67,7 @@ def _draw_rows(pool: pd.DataFrame, fraction: float, seed: int, split: str) -> ND
 
 def _draw_groups(pool: pd.DataFrame, fraction: float, seed: int, split: str) -> NDArray[np.int64]:
     """Positions in the pool; a row without a group is a group of its own."""
-    groups = pool["group"].where(pool["group"].fillna("") != "", pool["row_id"])
+    groups = pool["group"].fillna(pool["row_id"])
     folds = StratifiedGroupKFold(round(1 / fraction), shuffle=True, random_state=seed)
     labels = pool["label"].to_numpy(dtype=object)
     try:

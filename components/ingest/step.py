@@ -9,7 +9,11 @@ from pydantic import Field
 
 from components.ingest.budget import take_budget
 from components.ingest.checks import check_rows
-from components.ingest.duplicates import drop_duplicates, drop_known_unlabelled
+from components.ingest.duplicates import (
+    drop_duplicates,
+    drop_groups_of_given_splits,
+    drop_known_unlabelled,
+)
 from components.ingest.origins import Origin, fetch_watched, pins_of
 from components.ingest.rows import read_rows
 from components.ingest.splits import assign_splits
@@ -83,6 +87,7 @@ def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) ->
         group_column=params.group_by,
     )
     labels = check_rows(rows, params.labels, params.unlabelled_labels)
+    drop_groups_of_given_splits(rows, reporter)
     drop_duplicates(rows, reporter)
     assign_splits(
         rows,

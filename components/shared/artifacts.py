@@ -13,12 +13,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from components.shared.errors import UserError
 from components.shared.identity import SIDECAR
 
 CARD = "card.json"
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,13 +59,37 @@ def read_card(folder: Path) -> Card:
             f"{folder} is no artifact: it has no {CARD}",
             remedy="run the step that writes it first (`dvc repro` runs them in order)",
         )
-    return Card(**read_json(file))
+    return _read(Card, file)
 
 
 def read_sidecar(folder: Path) -> Sidecar | None:
     """None where the artifact came back from DVC's cache, which keeps content only."""
     file = folder / SIDECAR
-    return Sidecar(**read_json(file)) if file.is_file() else None
+    return _read(Sidecar, file) if file.is_file() else None
+
+
+def check_targets(targets: Mapping[str, Path], sources: Mapping[str, Path]) -> None:
+    """Refuse to write where something else would be lost.
+
+    Raises UserError for a target that is a file or a folder that is no artifact, and for one that
+    is, holds or lies in an input or another output.
+    """
+    for port, target in targets.items():
+        if target.is_file() or (
+            target.is_dir() and any(target.iterdir()) and not (target / CARD).is_file()
+        ):
+            raise UserError(
+                f"--{port} {target} exists and is no artifact of Decant; it would be lost",
+                remedy="name a new folder",
+            )
+        others = {**sources, **{name: path for name, path in targets.items() if name != port}}
+        for name, other in others.items():
+            one, two = target.resolve(), other.resolve()
+            if one == two or one in two.parents or two in one.parents:
+                raise UserError(
+                    f"--{port} {target} and --{name} {other} overlap",
+                    remedy="give every port a folder of its own",
+                )
 
 
 def read_json(file: Path) -> Any:
@@ -82,6 +107,8 @@ def written_whole(targets: Mapping[str, Path]) -> Iterator[dict[str, Path]]:
     """Temporary folders beside the targets, renamed onto them when the block ends without error.
 
     An error leaves the targets as they were and no temporary folder behind.
+
+    Raises UserError when a target cannot be made.
     """
     partial = {
         port: target.parent / f".{target.name}.partial-{os.getpid()}"
@@ -90,14 +117,27 @@ def written_whole(targets: Mapping[str, Path]) -> Iterator[dict[str, Path]]:
     try:
         for folder in partial.values():
             shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir(parents=True)
+            try:
+                folder.mkdir(parents=True)
+            except OSError as error:
+                raise UserError(f"cannot write in {folder.parent}: {error.strerror}") from None
         yield partial
         for port, target in targets.items():
-            if target.is_dir():
-                shutil.rmtree(target)
-            elif target.exists():
-                target.unlink()
+            old = target.with_name(f".{target.name}.old-{os.getpid()}")
+            if target.exists():
+                target.rename(old)
             partial[port].rename(target)
+            shutil.rmtree(old, ignore_errors=True)
     finally:
         for folder in partial.values():
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _read(kind: type[T], file: Path) -> T:
+    try:
+        return kind(**read_json(file))
+    except (TypeError, ValueError):
+        raise UserError(
+            f"{file} was written by another version of Decant, or is damaged",
+            remedy="run the step that made it again",
+        ) from None

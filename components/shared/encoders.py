@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from safetensors import SafetensorError, safe_open
 from tokenizers import Tokenizer
 
 from components.shared.artifacts import read_json, write_json
@@ -84,7 +85,9 @@ def check_encoder(folder: Path) -> None:
             f"{folder} holds a model of type '{model_type}', which is no BERT-family encoder",
             remedy=f"types that work: {', '.join(SUPPORTED)}",
         )
-    _weight_files(folder)
+    for name in _weight_files(folder):
+        if name != _INDEX:
+            _check_weights(folder / name)
     if not any((folder / name).is_file() for name in (TOKENIZER, *_SLOW_VOCABULARIES[:2])):
         raise UserError(
             f"{folder} has no fast tokenizer: neither {TOKENIZER} nor a vocabulary to make it from",
@@ -117,7 +120,7 @@ def load_encoder(folder: Path) -> "PreTrainedModel":
     Its forward takes input_ids and attention_mask (batch, length) and gives last_hidden_state
     (batch, length, hidden).
 
-    Raises UserError when the weights do not fill the model.
+    Raises UserError when the weights are damaged, do not fit the model or do not fill it.
     """
     import torch
     from transformers import AutoConfig, AutoModel
@@ -139,6 +142,11 @@ def load_encoder(folder: Path) -> "PreTrainedModel":
             output_loading_info=True,
             **_without_pooler(config),
         )
+    except (OSError, RuntimeError, ValueError, SafetensorError) as error:
+        raise UserError(
+            f"the weights in {folder} cannot be loaded: {error}",
+            remedy=f"give the weights that belong to its {CONFIG}",
+        ) from None
     finally:
         logging.set_verbosity(verbosity)
     if missing := sorted(key for key in loading["missing_keys"] if "pooler" not in key):
@@ -161,15 +169,26 @@ def build_encoder(folder: Path) -> "PreTrainedModel":
 
 
 def load_tokenizer(folder: Path) -> Tokenizer:
-    """The encoder's tokenizer: adds the special tokens, neither pads nor truncates."""
-    tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
+    """The encoder's tokenizer: adds the special tokens, neither pads nor truncates.
+
+    Raises UserError when its file cannot be read.
+    """
+    try:
+        tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
+    except Exception as error:  # the library raises no narrower one
+        raise UserError(
+            f"{folder / TOKENIZER} is no readable tokenizer: {error}",
+            remedy="save it with AutoTokenizer.from_pretrained(...).save_pretrained(folder)",
+        ) from None
     tokenizer.no_padding()
     tokenizer.no_truncation()
     return tokenizer
 
 
 def special_ids(folder: Path) -> SpecialIds:
-    """Raises UserError when the tokenizer lacks one of the five special tokens."""
+    """Raises UserError when the tokenizer lacks one of the five, or does not put text between
+    cls_id and sep_id as distillation expects it.
+    """
     tokens = _special_tokens(folder) or _asked_special_tokens(folder)
     tokenizer = load_tokenizer(folder)
     ids: dict[str, int] = {}
@@ -181,6 +200,13 @@ def special_ids(folder: Path) -> SpecialIds:
                 remedy="give an encoder that was pretrained with masked tokens, as BERT was",
             )
         ids[name.replace("_token", "_id")] = token_id
+    encoded = tokenizer.encode("text").ids
+    if encoded[:1] != [ids["cls_id"]] or encoded[-1:] != [ids["sep_id"]]:
+        raise UserError(
+            f"the tokenizer of {folder} does not encode text as {tokens['cls_token']} ... "
+            f"{tokens['sep_token']}: 'text' gives {encoded}",
+            remedy=f"give a {TOKENIZER} whose post-processor adds both, as BERT's does",
+        )
     return SpecialIds(**ids)
 
 
@@ -194,14 +220,18 @@ def position_limit(folder: Path) -> int:
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """The encoder's config.json."""
+    """The encoder's config.json. Raises UserError when it is no JSON object."""
+    return _json(folder / CONFIG)
+
+
+def _json(file: Path) -> dict[str, Any]:
     try:
-        config = read_json(folder / CONFIG)
+        content = read_json(file)
     except ValueError as error:
-        raise UserError(f"{folder / CONFIG} is no valid JSON: {error}") from None
-    if not isinstance(config, dict):
-        raise UserError(f"{folder / CONFIG} holds no JSON object")
-    return config
+        raise UserError(f"{file} is no valid JSON: {error}") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{file} holds no JSON object")
+    return content
 
 
 def _without_pooler(config: Any) -> dict[str, bool]:
@@ -217,7 +247,10 @@ def _weight_files(folder: Path) -> list[str]:
     if (folder / _WEIGHTS).is_file():
         return [_WEIGHTS]
     if (folder / _INDEX).is_file():
-        shards = sorted(set(read_json(folder / _INDEX)["weight_map"].values()))
+        weight_map = _json(folder / _INDEX).get("weight_map")
+        if not isinstance(weight_map, dict) or not weight_map:
+            raise UserError(f"{folder / _INDEX} has no weight_map, which names the shards")
+        shards = sorted({str(name) for name in weight_map.values()})
         outside = {name for name in shards if Path(name).name != name}
         lacking = [name for name in shards if name in outside or not (folder / name).exists()]
         if lacking:
@@ -232,12 +265,24 @@ def _weight_files(folder: Path) -> list[str]:
     )
 
 
+def _check_weights(file: Path) -> None:
+    """Read the header, which also says how long the file must be."""
+    try:
+        with safe_open(file, framework="numpy") as tensors:
+            tensors.keys()
+    except (SafetensorError, OSError) as error:
+        raise UserError(
+            f"{file} is no readable safetensors file: {error}",
+            remedy="fetch or save the encoder anew",
+        ) from None
+
+
 def _special_tokens(folder: Path) -> dict[str, str] | None:
     """The five tokens by name as the folder's files tell them, None when one is not told."""
     tokens: dict[str, str] = {}
     for name in (_TOKENIZER_CONFIG, SPECIAL_TOKENS):
         if (folder / name).is_file():
-            for key, value in read_json(folder / name).items():
+            for key, value in _json(folder / name).items():
                 content = value.get("content") if isinstance(value, dict) else value
                 if key in _SPECIALS and isinstance(content, str):
                     tokens[key] = content

@@ -110,8 +110,15 @@ def shared_closure(*modules: str) -> set[str]:
     """
     graph = _graph()
     upstream: set[str] = set()
-    for module in modules:
-        upstream |= graph.find_upstream_modules(module)
+    pending = list(modules)
+    while pending:
+        module = pending.pop()
+        found = graph.find_upstream_modules(module)
+        if _is_plugin_folder(module):  # its modules are loaded by name, which no import shows
+            plugins = graph.find_descendants(module)
+            found = found.union(plugins, *map(graph.find_upstream_modules, plugins))
+        pending += [name for name in found - upstream if _is_plugin_folder(name)]
+        upstream |= found
     return {
         name
         for name in upstream

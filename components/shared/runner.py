@@ -26,6 +26,7 @@ from components.shared.artifacts import (
     CARD,
     Card,
     Sidecar,
+    check_targets,
     read_card,
     read_sidecar,
     write_json,
@@ -50,6 +51,7 @@ def run_step(name: str, section: Mapping[str, Any], ports: Mapping[str, Path]) -
     step = load_step(name)
     params = parse(step.params, section, name)
     input_paths, output_paths = step.bind(ports)
+    check_targets(output_paths, input_paths)
     cards = {port: read_card(path) for port, path in input_paths.items()}
     digests = {
         port: identity.content_digest(path)

@@ -8,7 +8,7 @@ import dataclasses
 import json
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar, cast, dataclass_transform, get_type_hints
+from typing import Annotated, Any, TypeVar, cast, dataclass_transform, get_type_hints
 
 import pydantic
 from pydantic.dataclasses import dataclass as pydantic_dataclass
@@ -18,6 +18,7 @@ from ruamel.yaml.error import YAMLError
 from components.shared.errors import UserError
 
 T = TypeVar("T")
+Seed = Annotated[int, pydantic.Field(ge=0, lt=2**32)]
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(pydantic.Field,))
@@ -26,7 +27,9 @@ def settings(cls: type[T]) -> type[T]:
     decorate = cast(
         Callable[[type[T]], type[T]],
         pydantic_dataclass(
-            frozen=True, kw_only=True, config=pydantic.ConfigDict(extra="forbid", strict=True)
+            frozen=True,
+            kw_only=True,
+            config=pydantic.ConfigDict(extra="forbid", strict=True, allow_inf_nan=False),
         ),
     )
     return decorate(cls)
@@ -95,13 +98,28 @@ def _apply_override(content: dict[str, Any], override: str) -> None:
                 remedy=f"sections: {sections}",
             )
     if key not in target:
-        raise UserError(
-            f"no parameter '{path}'", remedy=f"allowed here: {', '.join(map(str, target))}"
-        )
+        raise UserError(f"no parameter '{path}'", remedy=_suggestion(content, parents, key, target))
     try:
         target[key] = YAML(typ="safe").load(text)
     except YAMLError:
         raise UserError(f"the value of '{override}' is no valid YAML: {text!r}") from None
+
+
+def _suggestion(
+    content: dict[str, Any], parents: list[str], key: str, target: dict[str, Any]
+) -> str:
+    """Where in the section a key of this name is, else what is allowed here."""
+    section = content.get(parents[0], {}) if parents else content
+    nested = [
+        ".".join([*parents[:1], str(name), key])
+        for name, value in section.items()
+        if isinstance(value, dict) and key in value
+    ]
+    return (
+        f"did you mean {' or '.join(nested)}?"
+        if nested
+        else (f"allowed here: {', '.join(map(str, target))}")
+    )
 
 
 def _explain(error: pydantic.ValidationError, params_class: type[Any], step: str) -> str:

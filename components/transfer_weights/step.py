@@ -2,19 +2,25 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from components.shared.corpus import read_schema
 from components.shared.encoders import load_encoder
 from components.shared.reporter import Reporter
-from components.shared.settings import settings
-from components.shared.students import Student, StudentConfig, architecture, save_student
+from components.shared.settings import Seed, settings
+from components.shared.students import (
+    Student,
+    StudentConfig,
+    architecture,
+    save_student,
+    typed_options,
+)
 from components.shared.teacher import load_teacher, parameter_count
 from components.shared.tokens import read_info
 from components.shared.training.device import Device, Precision, pick_device, use_bfloat16
@@ -28,7 +34,7 @@ from components.transfer_weights.vocabulary import Pruning, kept_ids, occurrence
 
 @settings
 class Params:
-    seed: int
+    seed: Seed
     device: Device
     precision: Precision
     architecture: str
@@ -40,6 +46,12 @@ class Params:
     projection: Literal["pca", "truncate"]
     embedding_std: Annotated[float, Field(gt=0, le=10)]
     min_count: Annotated[int, Field(ge=0)]
+
+    @model_validator(mode="after")
+    def _check_students(self) -> Self:
+        for name in (self.architecture, *self.students):
+            typed_options(name, self.students.get(name, {}))
+        return self
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ from components.shared.settings import parse, read_params_file, section_of
 from components.shared.steps import STEPS, load_step
 from pipelines.arguments import pipeline_arguments
 from pipelines.compile import compile_pipeline, read_package
-from pipelines.run import artifact_folder
+from pipelines.run import artifact_folder, run_pipeline
 
 UI_PORTS = {"metrics", "page"}  # for KFP's UI only
 PARAMS = PROJECT / "params.yaml"
@@ -150,6 +150,33 @@ def test_an_image_that_can_change_is_refused(image: str, tmp_path: Path) -> None
     assert not any(tmp_path.iterdir())
 
 
-def test_a_bad_parameter_is_told_before_anything_runs() -> None:
-    with pytest.raises(UserError, match=r"distill\.temperature.*greater than 0"):
-        pipeline_arguments(PARAMS, ["distill.temperature=0"])
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("distill.temperature=0", r"distill\.temperature.*greater than 0"),
+        ("seed=-1", r"\.seed.*greater than or equal to 0"),
+        ("finetune.head=lienar", "no head 'lienar'"),
+        ("finetune.heads.cnn.filters=0", r"finetune\.heads\.cnn\.filters"),
+        ("transfer_weights.architecture=cnm", "no student architecture 'cnm'"),
+        ("transfer_weights.students.cnn.filters=-4", r"students\.cnn\.filters"),
+        ("evaluate.gate.max_latency_p50_us=.inf", r"evaluate\.gate\.max_latency_p50_us"),
+        ("distill.epochs=3", r"did you mean distill\.training\.epochs"),
+    ],
+)
+def test_a_bad_parameter_is_told_before_anything_runs(override: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        pipeline_arguments(PARAMS, [override])
+
+
+def test_outputs_that_cannot_be_written_are_errors_of_the_user(tmp_path: Path) -> None:
+    arguments = pipeline_arguments(PARAMS)
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(UserError, match="is a folder"):
+        compile_pipeline(tmp_path, arguments)
+    with pytest.raises(UserError, match="cannot write"):
+        compile_pipeline(tmp_path / "file" / "p.yaml", arguments)
+    with pytest.raises(UserError, match="not an empty folder"):
+        run_pipeline(arguments, tmp_path, run_id="1")
+    with pytest.raises(UserError, match="not an empty folder"):
+        run_pipeline(arguments, tmp_path / "file", run_id="1")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]

@@ -20,12 +20,24 @@ def build_head(
     kind: str, options: Mapping[str, Any], *, hidden_size: int, classes: int, where: str
 ) -> nn.Module:
     """A new head. Raises UserError for an unknown kind or wrong options (named after `where`)."""
+    typed = typed_options(kind, options, where=where)
+    head = _heads()[kind].build(typed, hidden_size, classes)
+    assert isinstance(head, nn.Module)
+    return head
+
+
+def check_heads(chosen: str, options: Mapping[str, Mapping[str, Any]], *, where: str) -> None:
+    """Raises UserError for whatever is wrong with the chosen head or with any head's options."""
+    for kind in (chosen, *options):
+        typed_options(kind, options.get(kind, {}), where=where)
+
+
+def typed_options(kind: str, options: Mapping[str, Any], *, where: str) -> Any:
+    """The typed options of a head."""
     module = _heads().get(kind)
     if module is None:
         raise UserError(f"no head '{kind}'", remedy=f"heads: {', '.join(_heads())}")
-    head = module.build(parse(module.Config, options, f"{where}.{kind}"), hidden_size, classes)
-    assert isinstance(head, nn.Module)
-    return head
+    return parse(module.Config, options, f"{where}.{kind}")
 
 
 def _heads() -> dict[str, ModuleType]:

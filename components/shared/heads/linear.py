@@ -2,7 +2,6 @@
 
 from typing import Annotated, Literal
 
-import torch
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -32,7 +31,7 @@ class LinearHead(nn.Module):
         else:
             keep = mask.unsqueeze(2).to(states.dtype)  # (B, L, 1)
             pooled = (states * keep).sum(dim=1) / keep.sum(dim=1)
-        logits: Tensor = self.output(self.dropout(pooled.to(torch.float32)))
+        logits: Tensor = self.output(self.dropout(pooled))
         return logits
 
 

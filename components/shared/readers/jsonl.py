@@ -13,7 +13,7 @@ SUFFIXES = (".jsonl", ".ndjson")
 
 
 def read(file: Path) -> pd.DataFrame:
-    """Raises UserError with the line of what is no JSON object. Blank lines are left out."""
+    """Raises UserError with the line of what is no JSON object of text. Blank lines are skipped."""
     rows: list[dict[str, str | None]] = []
     for number, line in enumerate(read_text(file).split("\n"), start=1):
         if line.strip():
@@ -24,11 +24,16 @@ def read(file: Path) -> pd.DataFrame:
 def _row(line: str, file: Path, number: int) -> dict[str, str | None]:
     try:
         value = json.loads(line)
+        if isinstance(value, dict):
+            row = {key: _text(item) for key, item in value.items()}
+            for text in (*row.keys(), *row.values()):
+                (text or "").encode()  # JSON can escape half a surrogate pair, which is no text
+            return row
+    except UnicodeEncodeError as error:
+        problem = f"unpaired surrogate {error.object[error.start]!a} is no character"
     except ValueError as error:
         problem = str(error)
     else:
-        if isinstance(value, dict):
-            return {key: _text(item) for key, item in value.items()}
         problem = f"a JSON {type(value).__name__}, not an object"
     raise UserError(
         f"{file.name}, line {number} (the first line of the file is 1): {problem}",

@@ -7,15 +7,14 @@ The root is $DECANT_CACHE, or the user's cache folder. Two processes may fetch t
 once: a lock per entry lets one of them work and the other wait.
 """
 
-import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import platformdirs
 from filelock import FileLock
 
+from components.shared.cache import cache_folder
 from components.shared.errors import UserError
 
 # Puts the content into the folder and returns its pin.
@@ -32,7 +31,7 @@ class Entry:
 
 def cached(kind: str, key: str, fill: Fill) -> Entry:
     """The entry under the key; made by `fill` the first time, never touched after that."""
-    parent = _root() / kind
+    parent = cache_folder() / kind
     folder = parent / key
     if not folder.is_dir():
         try:
@@ -66,9 +65,3 @@ def _make(folder: Path, fill: Fill) -> None:
         partial.rename(folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-
-
-def _root() -> Path:
-    if root := os.environ.get("DECANT_CACHE"):
-        return Path(root)
-    return Path(platformdirs.user_cache_dir("decant"))

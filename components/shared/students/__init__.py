@@ -61,9 +61,7 @@ class Student(nn.Module):
         super().__init__()
         self.config = config
         module = architecture(config.architecture)
-        options = parse(
-            module.Config, config.options, f"transfer_weights.students.{config.architecture}"
-        )
+        options = typed_options(config.architecture, config.options)
         self.embedding = nn.Embedding(config.kept_ids, config.width)
         self.dropout = nn.Dropout(config.embedding_dropout)
         self.body: nn.Module = module.build(options, config.width, len(config.labels))
@@ -88,6 +86,11 @@ def architecture(name: str) -> ModuleType:
     if name not in known:
         raise UserError(f"no student architecture '{name}'", remedy=f"known: {', '.join(known)}")
     return known[name]
+
+
+def typed_options(name: str, options: Mapping[str, Any]) -> Any:
+    """An architecture's options. Raises UserError for whatever is wrong with them."""
+    return parse(architecture(name).Config, options, f"transfer_weights.students.{name}")
 
 
 def save_student(student: Student, folder: Path, *, tokenizer: Path) -> None:

@@ -36,28 +36,34 @@ def label_loss(*, class_weights: Tensor | None = None, label_smoothing: float = 
 def distillation_loss(
     kind: Literal["mse", "kl"], *, temperature: float, hard_label_weight: float
 ) -> Loss:
-    """The teacher's soft targets, mixed with the labels where there are any.
+    """The teacher's soft targets; a row that has a label mixes it in with `hard_label_weight`.
 
     mse: mean squared difference of the logits (Ba and Caruana 2014, arXiv:1312.6184; Tang et al.
     2019, arXiv:1903.12136). kl: Kullback-Leibler divergence from the teacher's distribution at a
     temperature T, times T² (Hinton et al. 2015, arXiv:1503.02531).
     """
-    hard = label_loss()
+
+    def soft_loss(logits: Tensor, teacher: Tensor) -> Tensor:
+        if kind == "mse":
+            return (logits - teacher).square().mean(dim=1)
+        divergence = functional.kl_div(
+            functional.log_softmax(logits / temperature, dim=1),
+            functional.log_softmax(teacher / temperature, dim=1),
+            reduction="none",
+            log_target=True,
+        )
+        return temperature**2 * divergence.sum(dim=1)
 
     def loss(logits: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
         logits = logits.float()
-        if kind == "mse":
-            soft = functional.mse_loss(logits, batch["teacher_logits"])
-        else:
-            soft = temperature**2 * functional.kl_div(
-                functional.log_softmax(logits / temperature, dim=1),
-                functional.log_softmax(batch["teacher_logits"] / temperature, dim=1),
-                reduction="batchmean",
-                log_target=True,
+        rows = soft_loss(logits, batch["teacher_logits"])  # (B,)
+        if hard_label_weight > 0:
+            hard = functional.cross_entropy(
+                logits, batch["labels"], ignore_index=UNKNOWN, reduction="none"
             )
-        if hard_label_weight == 0:
-            return soft
-        return (1 - hard_label_weight) * soft + hard_label_weight * hard(logits, batch)
+            mixed = (1 - hard_label_weight) * rows + hard_label_weight * hard
+            rows = torch.where(batch["labels"] == UNKNOWN, rows, mixed)
+        return rows.mean()
 
     return loss
 

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from components.shared.errors import UserError
@@ -49,6 +51,13 @@ def test_empty_file(ingest, tmp_path: Path) -> None:
     (tmp_path / "empty.csv").touch()
     with pytest.raises(UserError, match=r"empty\.csv is empty"):
         ingest(source=str(tmp_path / "empty.csv"))
+
+
+def test_text_column_of_bytes(ingest, tmp_path: Path) -> None:
+    table = {"text": [b"\xff\xfe", b"\x80"], "label": ["a", "b"]}
+    pq.write_table(pa.table(table), tmp_path / "rows.parquet")
+    with pytest.raises(UserError, match=r"column 'text' of rows\.parquet cannot be read as text"):
+        ingest(source=str(tmp_path / "rows.parquet"))
 
 
 def test_wrong_sha256(ingest, tmp_path: Path) -> None:

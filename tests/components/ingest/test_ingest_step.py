@@ -89,6 +89,50 @@ def test_given_splits_are_kept_and_training_gives_way(ingest) -> None:
     assert result.metrics["duplicates_kept_in_given_splits"] == 2  # test 1 and test 2
 
 
+def test_training_rows_in_a_group_of_a_given_split_are_dropped(ingest) -> None:
+    source = [(f"text {index}", "ab"[index % 2], f"film {index // 2}") for index in range(20)]
+    source += [("a plot", "plot", "film v"), ("in v", "a", "film v"), ("test 1", "b", "film t")]
+    source += [
+        ("free", "b", ""),
+        ("only twin is in t", "a", "film t"),
+        ("Only twin is in t", "a", ""),
+    ]
+    result = ingest(
+        source=source,
+        validation=[("valid 1", "a", "film v"), ("valid 2", "b", "film v"), ("valid 3", "b", " ")],
+        test=[("test 1", "a", "film t"), ("test 2", "b", "film t")],
+        group_by="film",
+        unlabelled_labels=["plot"],
+    )
+    assert result.reasons == {
+        "source.csv:21": "leak: group 'film v' is in the split validation",
+        "source.csv:22": "leak: group 'film v' is in the split validation",
+        "source.csv:23": "leak: group 'film t' is in the split test",
+        "source.csv:25": "leak: group 'film t' is in the split test",
+    }
+    kept = [*range(1, 21), 24, 26]
+    assert result.ids("train") == [f"source.csv:{row}" for row in kept]
+    assert len(result.ids("validation")) == 3 and len(result.ids("test")) == 2
+    assert result.metrics["group_leaks_dropped_for_given_splits"] == 3
+    assert result.metrics["rejected_leak"] == 4
+
+
+def test_a_given_split_without_groups_drops_none(ingest) -> None:
+    source = [(f"text {index}", "ab"[index % 2], f"film {index // 2}") for index in range(40)]
+    result = ingest(source=source, test=rows(4, 100), group_by="film")
+    assert not result.reasons
+    assert "group_leaks_dropped_for_given_splits" not in result.metrics
+
+
+def test_an_empty_group_is_no_group(ingest) -> None:
+    source = [(f"text {index}", "ab"[index % 2], "") for index in range(40)]
+    source += [("a plot", "plot", ""), ("another plot", "plot", " ")]
+    result = ingest(source=source, group_by="film", unlabelled_labels=["plot"])
+    assert not result.reasons
+    assert result.ids("unlabelled") == ["source.csv:41", "source.csv:42"]
+    assert result.split("train")["group"].isna().all()
+
+
 def test_validation_is_split_off_where_only_test_is_given(ingest) -> None:
     result = ingest(source=rows(40), test=rows(4, 100), validation_fraction=0.25)
     assert (len(result.ids("train")), len(result.ids("validation"))) == (30, 10)
@@ -137,6 +181,8 @@ def test_labels_keep_their_order_and_numbers_sort_by_value(ingest) -> None:
     assert ingest("fixed", source=rows(40), labels=["b", "a"]).labels == ("b", "a")
     numbers = [(f"text {index}", str(9 + index % 3)) for index in range(60)]
     assert ingest("numbers", source=numbers).labels == ("9", "10", "11")
+    signs = [(f"text {index}", ("-1", "--5", "3")[index % 3]) for index in range(60)]
+    assert ingest("signs", source=signs).labels == ("--5", "-1", "3")
 
 
 def test_files_of_the_same_name_and_folders(ingest, tmp_path: Path) -> None:

@@ -30,6 +30,15 @@ def set_config(folder: Path, **values: object) -> None:
     file.write_text(json.dumps(json.loads(file.read_text()) | values))
 
 
+def cut(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:-1])
+
+
+def use_index(folder: Path, content: str) -> None:
+    (folder / "model.safetensors").unlink()
+    (folder / "model.safetensors.index.json").write_text(content)
+
+
 def test_copies_only_what_is_needed(encoder: Path, tmp_path: Path) -> None:
     (encoder / "README.md").write_text("x")
     (encoder / "pytorch_model.bin").write_bytes(b"x")
@@ -90,12 +99,54 @@ def test_tokenizer_is_made_from_a_vocabulary(encoder: Path, tmp_path: Path) -> N
             "only pytorch_model.bin, which is pickle",
         ),
         (lambda folder: (folder / "model.safetensors").unlink(), "weights found: none"),
+        (
+            lambda folder: (folder / "model.safetensors").write_bytes(b"garbage, no weights"),
+            r"model\.safetensors is no readable safetensors file",
+        ),
+        (
+            lambda folder: cut(folder / "model.safetensors"),
+            r"model\.safetensors is no readable safetensors file",
+        ),
+        (lambda folder: use_index(folder, "{}"), "has no weight_map"),
+        (lambda folder: use_index(folder, "{"), r"index\.json is no valid JSON"),
+        (lambda folder: use_index(folder, '{"weight_map": {"a": 1}}'), "lacks shards .*: 1"),
     ],
 )
 def test_refuses(encoder: Path, damage: object, message: str) -> None:
     damage(encoder)  # type: ignore[operator]
     with pytest.raises(UserError, match=message):
         check_encoder(encoder)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("tokenizer.json", '{"version": "1.0"', r"tokenizer\.json is no readable tokenizer"),
+        ("tokenizer.json", "{}", r"tokenizer\.json is no readable tokenizer"),
+        ("tokenizer_config.json", "{", r"tokenizer_config\.json is no valid JSON"),
+        ("special_tokens_map.json", "\n", r"special_tokens_map\.json is no valid JSON"),
+        ("special_tokens_map.json", "[]", r"special_tokens_map\.json holds no JSON object"),
+    ],
+)
+def test_copy_refuses(encoder: Path, tmp_path: Path, name: str, content: str, message: str) -> None:
+    (encoder / name).write_text(content)
+    target = tmp_path / "copy"
+    target.mkdir()
+    with pytest.raises(UserError, match=message):
+        copy_encoder(encoder, target)
+
+
+def test_refuses_a_tokenizer_that_adds_no_special_tokens(encoder: Path) -> None:
+    file = encoder / "tokenizer.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"post_processor": None}))
+    with pytest.raises(UserError, match=r"does not encode text as \[CLS\] \.\.\. \[SEP\]"):
+        special_ids(encoder)
+
+
+def test_refuses_weights_of_another_shape(encoder: Path) -> None:
+    set_config(encoder, hidden_size=16)
+    with pytest.raises(UserError, match=r"the weights in .* cannot be loaded: .*size"):
+        load_encoder(encoder)
 
 
 def test_refuses_weights_that_do_not_fill_the_model(encoder: Path) -> None:

@@ -66,6 +66,7 @@ def test_plugin_folders_count_whole() -> None:
     assert not any(path.startswith("components/shared/students/") for path in paths)
     files = {file.name for file in identity.code_files("distill")}
     assert {"cnn.py", "augment.py", "fit.py"} <= files
+    assert "convolution.py" in files  # imported by plugins alone
 
 
 def test_steps_that_do_not_build_students_do_not_depend_on_them() -> None:

@@ -97,6 +97,22 @@ def test_missing_values(tmp_path: Path) -> None:
     assert gaps["label"].fillna("none").tolist() == ["1", "none", "3"]
 
 
+def test_a_surrogate_pair_is_one_character(tmp_path: Path) -> None:
+    frame = read_table(write(tmp_path, "rows.jsonl", '{"text": "\\ud83d\\ude00"}'))
+    assert frame["text"].tolist() == ["\U0001f600"]
+
+
+def test_columns_of_bytes_are_left_out(tmp_path: Path) -> None:
+    table = {"text": ["a", "b"], "hash": [b"\xff\xfe", b"\x80"], "plain": [b"c", b"d"]}
+    pq.write_table(pa.table(table), tmp_path / "rows.parquet")
+    frame = read_table(tmp_path / "rows.parquet")
+    assert frame.to_dict("list") == {"text": ["a", "b"], "plain": ["c", "d"]}
+    assert "UTF8" in frame.attrs["left_out"]["hash"]
+    pq.write_table(pa.table({"hash": table["hash"]}), tmp_path / "rows.parquet")
+    with pytest.raises(UserError, match=r"no column that can be read as text: 'hash': .*UTF8"):
+        read_table(tmp_path / "rows.parquet")
+
+
 def test_rows_are_numbered_from_one(tmp_path: Path) -> None:
     file = write(tmp_path, "rows.txt", "a\n\nb\r\n")
     frame = read_table(file)
@@ -114,6 +130,12 @@ def test_rows_are_numbered_from_one(tmp_path: Path) -> None:
         ("a.csv", b"\xef\xbb\xbfa,b\n1,2\n\xe9,2\n", r"line 3 .*byte 0xe9 is not UTF-8"),
         ("a.jsonl", '{"text": "a"}\n{"text": \n', r"a\.jsonl, line 2 .*Expecting value"),
         ("a.jsonl", '{"text": "a"}\n["b"]\n', "line 2 .*a JSON list, not an object"),
+        (
+            "a.jsonl",
+            '{"text": "a"}\n{"text": "b \\ud83d c"}',
+            r"line 2 .*surrogate '\\ud83d' is no char",
+        ),
+        ("a.jsonl", '{"te\\udc00xt": 1}', r"line 1 .*surrogate '\\udc00' is no char"),
         ("a.parquet", "PAR", "no readable Parquet"),
         ("a.csv.gz", "no gzip", r"a\.csv\.gz cannot be unpacked"),
         ("a.csv.xz", "no xz", "cannot be unpacked"),

@@ -52,10 +52,11 @@ def test_kl_is_that_of_the_distributions_times_the_square_of_the_temperature(
     assert loss(LOGITS, BATCH).item() == pytest.approx(expected, rel=1e-5)
 
 
-def test_hard_labels_are_mixed_in() -> None:
-    soft = distillation_loss("mse", temperature=1.0, hard_label_weight=0.0)(LOGITS, BATCH)
+def test_hard_labels_are_mixed_into_the_rows_that_have_one() -> None:
     mixed = distillation_loss("mse", temperature=1.0, hard_label_weight=0.25)(LOGITS, BATCH)
-    assert mixed.item() == pytest.approx(0.75 * soft.item() + 0.25 * -math.log(0.75), rel=1e-6)
+    labelled = 0.75 * (1 + math.log(3) ** 2) / 2 + 0.25 * -math.log(0.75)
+    unlabelled = (0 + 2**2) / 2
+    assert mixed.item() == pytest.approx((labelled + unlabelled) / 2, rel=1e-6)
 
 
 def test_balanced_weights_by_hand() -> None:
