@@ -25,6 +25,7 @@ from components.shared.tracking_store import tracking_uri
 
 SCRIPT = Path(__file__).with_name("served_model.py")
 PIN_TAG = "decant.pin."
+RUN_TAG = "decant.run."
 LOGGED_NAME = "student"
 EXAMPLE_TEXT = "A short text, such as one line of a review."
 _MAX_DESCRIPTION_CHARACTERS = 5000  # of MLflow's column
@@ -107,6 +108,15 @@ def pin_tags(client: Any, ingest_run: str) -> dict[str, str]:
             return {}
         pins = read_json(Path(card))["inputs"]
     return {PIN_TAG + re.sub(r"[^\w\-. :/]", "_", source): str(pin) for source, pin in pins.items()}
+
+
+def identity_tags(client: Any, tags: Mapping[str, str]) -> dict[str, str]:
+    """decant.identity.STEP for every step behind the model, from the step's run."""
+    runs = {tag.removeprefix(RUN_TAG): run for tag, run in tags.items() if tag.startswith(RUN_TAG)}
+    found = {
+        step: client.get_run(run).data.tags.get(IDENTITY_TAG, "") for step, run in runs.items()
+    }
+    return {f"decant.identity.{step}": key for step, key in found.items() if key}
 
 
 def log_dataset(client: Any, run_id: str, evidence: Evidence, tags: Mapping[str, str]) -> None:

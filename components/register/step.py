@@ -20,6 +20,7 @@ from components.register.registry import (
     Registered,
     copy_served_code,
     find_version,
+    identity_tags,
     pin_tags,
     register_version,
     served_digest,
@@ -131,6 +132,7 @@ def _register(
             run_tags = client.get_run(run_id).data.tags
             tags = lineage_tags(identity, evidence, params, run_tags, run_id)
             tags |= pin_tags(client, tags.get("decant.run.ingest", ""))
+            tags |= identity_tags(client, tags)
             card = code.parent / "README.md"
             card.write_text(model_card(params.name, evidence, tags), "utf-8")
             registered = register_version(

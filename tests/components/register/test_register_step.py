@@ -170,7 +170,9 @@ def test_the_teachers_run_and_the_sources_pins_are_found(
     client = open_client()
     experiment = client.create_experiment("earlier", (tmp_path / "mlruns").as_uri())
     runs = {
-        step: client.create_run(experiment, tags={"decant.step": step}).info.run_id
+        step: client.create_run(
+            experiment, tags={"decant.step": step, "decant.identity": f"identity of {step}"}
+        ).info.run_id
         for step in ("ingest", "finetune")
     }
     corpus = tmp_path / "corpus"
@@ -193,6 +195,8 @@ def test_the_teachers_run_and_the_sources_pins_are_found(
     version = client.get_model_version("tiny", "1")
     assert version.tags["decant.teacher_run"] == runs["finetune"]
     assert version.tags["decant.run.evaluate"] == evaluate
+    for step in ("ingest", "finetune", "evaluate"):
+        assert version.tags[f"decant.identity.{step}"] == f"identity of {step}"
     assert version.tags["decant.pin.source"] == "sha256 of the source"
     assert "pin.source: `sha256 of the source`" in version.description
     dataset = client.get_run(version.run_id).inputs.dataset_inputs[0].dataset
