@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from components.shared.identity import code_digest, lock_digest, text_digest
 from components.shared.settings import canonical_json, parse, read_params_file, section_of
@@ -11,9 +12,12 @@ from components.shared.steps import STEPS, load_step
 def pipeline_arguments(file: Path, overrides: Iterable[str] = ()) -> dict[str, str]:
     """`<step>_params` and `<step>_key` for every step.
 
+    In an override, `distill.epochs` is short for `distill.training.epochs`.
+
     Raises UserError, before anything runs, for whatever is wrong with any step's parameters.
     """
-    content = read_params_file(file, overrides)
+    content = read_params_file(file)
+    content = read_params_file(file, [_in_full(override, content) for override in overrides])
     arguments = {}
     for name in STEPS:
         step = load_step(name)
@@ -24,3 +28,13 @@ def pipeline_arguments(file: Path, overrides: Iterable[str] = ()) -> dict[str, s
             canonical_json({"code": code_digest(name), "lock": lock_digest(), "sources": pins})
         )
     return arguments
+
+
+def _in_full(override: str, content: dict[str, Any]) -> str:
+    """Put `training` between step and key where only the step's training plan has the key."""
+    path, equals, value = override.partition("=")
+    step, _, key = path.partition(".")
+    section = content.get(step)
+    if isinstance(section, dict) and key not in section and key in section.get("training", {}):
+        path = f"{step}.training.{key}"
+    return f"{path}{equals}{value}"

@@ -160,12 +160,20 @@ def test_an_image_that_can_change_is_refused(image: str, tmp_path: Path) -> None
         ("transfer_weights.architecture=cnm", "no student architecture 'cnm'"),
         ("transfer_weights.students.cnn.filters=-4", r"students\.cnn\.filters"),
         ("evaluate.gate.max_latency_p50_us=.inf", r"evaluate\.gate\.max_latency_p50_us"),
-        ("distill.epochs=3", r"did you mean distill\.training\.epochs"),
+        ("distill.copies=3", r"did you mean distill\.augmentation\.copies"),
     ],
 )
 def test_a_bad_parameter_is_told_before_anything_runs(override: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
         pipeline_arguments(PARAMS, [override])
+
+
+def test_an_override_may_leave_out_training() -> None:
+    arguments = pipeline_arguments(PARAMS, ["distill.epochs=5", "finetune.epochs=7"])
+    distill = json.loads(arguments["distill_params"])
+    assert distill["training"]["epochs"] == 5
+    assert distill["undistilled_training"]["epochs"] != 5
+    assert json.loads(arguments["finetune_params"])["training"]["epochs"] == 7
 
 
 def test_outputs_that_cannot_be_written_are_errors_of_the_user(tmp_path: Path) -> None:
@@ -180,3 +188,26 @@ def test_outputs_that_cannot_be_written_are_errors_of_the_user(tmp_path: Path) -
     with pytest.raises(UserError, match="not an empty folder"):
         run_pipeline(arguments, tmp_path / "file", run_id="1")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_changed_local_file_changes_the_key_of_ingest_alone(
+    tmp_path: Path, tiny_csv: Path, tiny_encoder: Path
+) -> None:
+    source = tmp_path / "mine.csv"
+    source.write_bytes(tiny_csv.read_bytes())
+    overrides = [
+        f"ingest.source={source}",
+        f"ingest.local_corpus={tmp_path}",
+        f"ingest.encoder={tiny_encoder}",
+        f"ingest.local_encoder={tiny_encoder}",
+    ]
+    before = pipeline_arguments(PARAMS, overrides)
+    assert pipeline_arguments(PARAMS, overrides) == before
+    source.write_text(source.read_text() + "one more superb line,positive,film 1\n")
+    after = pipeline_arguments(PARAMS, overrides)
+    assert {key for key in after if after[key] != before[key]} == {"ingest_key"}
+
+
+def test_a_changed_parameter_changes_the_arguments_of_its_step_alone() -> None:
+    before, after = (pipeline_arguments(PARAMS, change) for change in ([], ["distill.loss=kl"]))
+    assert {key for key in after if after[key] != before[key]} == {"distill_params"}
