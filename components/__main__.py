@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from components.shared.errors import UserError, show_error
+from components.shared.command_line import mistakes_shown
 from components.shared.steps import STEPS, load_step
 
 
@@ -62,11 +62,8 @@ def main() -> None:
 
 
 def entry() -> None:
-    try:
+    with mistakes_shown():
         main()
-    except UserError as error:
-        show_error(error)
-        sys.exit(2)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,10 @@
 """python -m pipelines COMMAND ...: the pipeline as a whole, and the model that it made."""
 
 import importlib
-import sys
 
 import click
 
-from components.shared.errors import UserError, show_error
+from components.shared.command_line import mistakes_shown
 
 # Each is a file of this package with a `<name>_command`.
 COMMANDS = ("compile", "run", "predict")
@@ -31,11 +30,8 @@ def main() -> None:
 
 
 def entry() -> None:
-    try:
+    with mistakes_shown():
         main()
-    except UserError as error:
-        show_error(error)
-        sys.exit(2)
 
 
 if __name__ == "__main__":

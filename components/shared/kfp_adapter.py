@@ -1,12 +1,11 @@
 """What a KFP component calls: the runner, with KFP's ports and parameters turned into ours."""
 
 import json
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from components.shared.errors import UserError, show_error
+from components.shared.command_line import mistakes_shown
 from components.shared.runner import run_step
 
 
@@ -22,11 +21,8 @@ def run_component(
         metrics: the `dsl.Metrics` output, which gets the step's figures for KFP's UI.
         page: a `dsl.HTML` output, which gets the report.
     """
-    try:
+    with mistakes_shown():
         reporter = run_step(name, json.loads(params), {k: Path(v) for k, v in ports.items()})
-    except UserError as error:
-        show_error(error)
-        sys.exit(2)
     for figure, value in {**reporter.metrics, **reporter.measures}.items():
         metrics.log_metric(figure, value)
     if page is not None:
