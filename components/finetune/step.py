@@ -132,7 +132,7 @@ def learning_rate_groups(
     groups: dict[tuple[int, bool], list[nn.Parameter]] = {}
     for name, parameter in teacher.named_parameters():
         if parameter.requires_grad:
-            depth = top if name.startswith("head.") else depths[name]
+            depth = depths[name] if name.startswith("encoder.") else top
             groups.setdefault((depth, parameter.ndim > 1), []).append(parameter)
     return [
         {

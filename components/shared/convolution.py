@@ -4,10 +4,39 @@ Shapes: B batch, L tokens, D features per token, F filters, K kernel widths.
 """
 
 from collections.abc import Sequence
+from typing import Annotated
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
+
+from components.shared.settings import settings
+
+
+@settings
+class ConvolutionConfig:
+    filters: Annotated[int, Field(ge=1, le=4096)]
+    kernel_widths: Annotated[
+        tuple[Annotated[int, Field(ge=1, le=31)], ...], Field(min_length=1, max_length=8)
+    ]
+    dropout: Annotated[float, Field(ge=0, lt=1)]
+
+
+class PooledConvolutions(nn.Module):
+    """MaskedConvolutions with dropout behind: states (B, L, D), mask (B, L) → (B, output_size)."""
+
+    def __init__(self, config: ConvolutionConfig, width: int, *, mean: bool) -> None:
+        super().__init__()
+        self.convolutions = MaskedConvolutions(
+            width, config.filters, config.kernel_widths, mean=mean
+        )
+        self.dropout = nn.Dropout(config.dropout)
+        self.output_size = self.convolutions.output_size
+
+    def forward(self, states: Tensor, mask: Tensor) -> Tensor:
+        features: Tensor = self.dropout(self.convolutions(states, mask))
+        return features
 
 
 class MaskedConvolutions(nn.Module):

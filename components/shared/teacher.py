@@ -1,7 +1,7 @@
 """The teacher: a BERT-family encoder with a head, and its artifact.
 
 config.json, tokenizer.json ...   of the encoder
-model.safetensors                 encoder.* and head.*
+model.safetensors                 encoder.*, head.* and output.*
 teacher.json                      head, its options, labels, pad_id, max_length_tokens
 curves.csv                        epoch, and a column per learning curve
 """
@@ -44,14 +44,26 @@ class Teacher(nn.Module):
             config.head,
             config.head_options,
             hidden_size=int(encoder.config.hidden_size),  # type: ignore[union-attr,arg-type]
-            classes=len(config.labels),
             where="finetune.heads",
         )
+        self.output = nn.Linear(self.output_size, len(config.labels))
+        nn.init.normal_(self.output.weight, std=0.02)
+        nn.init.zeros_(self.output.bias)
 
-    def forward(self, input_ids: Tensor) -> Tensor:
+    @property
+    def output_size(self) -> int:
+        """F, of the features."""
+        return int(self.head.output_size)  # type: ignore[arg-type]
+
+    def features(self, input_ids: Tensor) -> Tensor:
+        """What the last layer sees, (B, F)."""
         mask = input_ids != self.config.pad_id
         states = self.encoder(input_ids=input_ids, attention_mask=mask.long()).last_hidden_state
-        logits: Tensor = self.head(states, mask)
+        features: Tensor = self.head(states, mask)
+        return features
+
+    def forward(self, input_ids: Tensor) -> Tensor:
+        logits: Tensor = self.output(self.features(input_ids))
         return logits
 
 

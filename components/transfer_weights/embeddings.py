@@ -4,6 +4,7 @@ Shapes: V kept token ids, H the encoder's width, W the student's.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -52,15 +53,32 @@ def contextual_embeddings(
     return np.concatenate(parts)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Projection:
+    """A linear map of BERT's space (H) to the student's (W): e = (t - offset) @ into.
+
+    Attributes:
+        into: (H, W), scale included.
+        back: (W, H), its pseudo-inverse: t ≈ e @ back + offset, exact for W >= H.
+        offset: (H,), the mean that is taken away; zeros where none is.
+        explained_variance: the share of the variance that is kept.
+    """
+
+    into: Matrix
+    back: Matrix
+    offset: NDArray[np.float32]
+    explained_variance: float
+
+
 def project(
     table: Matrix,
     width: int,
     *,
     method: Literal["pca", "truncate"],
-    std: float,
+    std: float | None,
     counts: NDArray[np.int64],
-) -> tuple[Matrix, Matrix, float]:
-    """Bring (V, H) to (V, W), and the whole to a standard deviation.
+) -> tuple[Matrix, Projection]:
+    """Bring (V, H) to (V, W), and the whole to a standard deviation (None: as it comes).
 
     W < H: `pca` keeps the W directions of largest variance of the centred rows; `truncate` keeps
     the first W columns. W >= H: the rows as they are, with W - H columns of zeros behind them, the
@@ -69,9 +87,6 @@ def project(
     Means and variances are those of running text: each row weighs as often as its token occurs
     (`counts` (V,)), so that the directions are spent on the words that are read. Without counts,
     that is all 0, every row weighs the same.
-
-    Returns the table, the linear map (H, W) that was applied before the scaling, and the share of
-    the variance that is kept.
     """
     hidden = table.shape[1]
     weights = counts.astype(np.float64)
@@ -79,20 +94,23 @@ def project(
     mean = weights @ table
     covariance = (table - mean).T @ ((table - mean) * weights[:, None])  # (H, H)
     if width >= hidden or method == "truncate":
-        projection = np.eye(hidden, width)
-        projected = table @ projection
+        directions = np.eye(hidden, width)
+        offset = np.zeros(hidden)
     else:
-        _, directions = np.linalg.eigh(covariance)  # ascending
-        projection = directions[:, ::-1][:, :width]
+        _, ascending = np.linalg.eigh(covariance)
+        directions = ascending[:, ::-1][:, :width]
         # An eigenvector's sign is arbitrary: make its largest entry positive, on every machine.
-        largest = np.abs(projection).argmax(axis=0)
-        projection = projection * np.sign(projection[largest, np.arange(width)])
-        projected = (table - mean) @ projection
-    kept = np.trace(projection.T @ covariance @ projection) / np.trace(covariance)
+        largest = np.abs(directions).argmax(axis=0)
+        directions = directions * np.sign(directions[largest, np.arange(width)])
+        offset = mean
+    projected = (table - offset) @ directions
+    kept = np.trace(directions.T @ covariance @ directions) / np.trace(covariance)
     spread = weights @ projected**2 - (weights @ projected) ** 2  # (W,)
-    scale = std / np.sqrt(spread.mean())
-    return (
-        (projected * scale).astype(np.float32),
-        projection.astype(np.float32),
-        float(min(kept, 1.0)),
+    scale = 1.0 if std is None else std / np.sqrt(spread.mean())
+    projection = Projection(
+        into=(directions * scale).astype(np.float32),
+        back=(directions.T / scale).astype(np.float32),
+        offset=offset.astype(np.float32),
+        explained_variance=float(min(kept, 1.0)),
     )
+    return (projected * scale).astype(np.float32), projection

@@ -21,6 +21,7 @@ from components.shared.students import (
     save_student,
     typed_options,
 )
+from components.shared.students._bert import Bert, LayerMatrix
 from components.shared.teacher import load_teacher, parameter_count
 from components.shared.tokens import read_info
 from components.shared.training.device import Device, Precision, pick_device, use_bfloat16
@@ -44,7 +45,10 @@ class Params:
     embeddings: Literal["random", "input", "contextual"]
     encoder: Literal["pretrained", "finetuned"]
     projection: Literal["pca", "truncate"]
-    embedding_std: Annotated[float, Field(gt=0, le=10)]
+    embedding_std: Annotated[float, Field(gt=0, le=10)] | None
+    freeze_embeddings: bool
+    layer_matrix: LayerMatrix
+    layer: Annotated[int, Field(ge=0)]
     min_count: Annotated[int, Field(ge=0)]
 
     @model_validator(mode="after")
@@ -76,6 +80,7 @@ def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) ->
             options=params.students.get(params.architecture, {}),
             width=params.width,
             embedding_dropout=params.embedding_dropout,
+            frozen_embeddings=params.freeze_embeddings,
             encoder_vocabulary_size=info.vocabulary_size,
             kept_ids=len(kept),
             labels=schema.labels,
@@ -88,7 +93,7 @@ def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) ->
         rows[kept] = np.arange(len(kept))
         student.row_of_id = torch.from_numpy(rows)
     if params.embeddings == "random":
-        torch.nn.init.normal_(student.embedding.weight, std=params.embedding_std)
+        torch.nn.init.normal_(student.embedding.weight, std=params.embedding_std or 1.0)
         reporter.message(f"{len(kept)} embeddings at random (control)")
     else:
         _transfer(params, inputs, student, kept, occurrences(vocabulary, kept), reporter)
@@ -125,7 +130,7 @@ def _transfer(
                 bfloat16=use_bfloat16(params.precision, where),
                 advance=advance,
             )
-    projected, projection, explained = project(
+    projected, projection = project(
         table,
         params.width,
         method=params.projection,
@@ -134,12 +139,21 @@ def _transfer(
     )
     with torch.no_grad():
         student.embedding.weight.copy_(torch.from_numpy(projected))
-    filled = architecture(params.architecture).transfer(
-        student.body, encoder, torch.from_numpy(projection)
-    )
-    reporter.metric("explained_variance", explained)
+        filled = architecture(params.architecture).transfer(
+            student.body,
+            Bert(
+                encoder=encoder,
+                into=torch.from_numpy(projection.into),
+                back=torch.from_numpy(projection.back),
+                offset=torch.from_numpy(projection.offset),
+                matrix=params.layer_matrix,
+                layer=params.layer,
+            ),
+        )
+    reporter.metric("explained_variance", projection.explained_variance)
     reporter.message(
         f"{len(kept)} {params.embeddings} embeddings of the {params.encoder} encoder, "
         f"{table.shape[1]} → {params.width} ({params.projection}, "
-        f"{explained:.1%} of the variance); layers filled: {', '.join(filled) or 'none'}"
+        f"{projection.explained_variance:.1%} of the variance); "
+        f"layers filled: {', '.join(filled) or 'none'}"
     )

@@ -1,8 +1,7 @@
-"""What turns an encoder's token states into logits: one file per head.
+"""What turns an encoder's token states into features of the text: one file per head.
 
-A head module has `Config`, a settings class of its parameters, and
-`build(config, hidden_size, classes)`, which returns a module
-(states (B, L, H), mask (B, L)) → logits (B, classes).
+A head module has `Config`, a settings class of its parameters, and `build(config, hidden_size)`,
+which returns a module (states (B, L, H), mask (B, L)) → features (B, F), F as its `output_size`.
 """
 
 from collections.abc import Mapping
@@ -16,12 +15,10 @@ from components.shared.plugins import plugins
 from components.shared.settings import parse
 
 
-def build_head(
-    kind: str, options: Mapping[str, Any], *, hidden_size: int, classes: int, where: str
-) -> nn.Module:
+def build_head(kind: str, options: Mapping[str, Any], *, hidden_size: int, where: str) -> nn.Module:
     """A new head. Raises UserError for an unknown kind or wrong options (named after `where`)."""
     typed = typed_options(kind, options, where=where)
-    head = _heads()[kind].build(typed, hidden_size, classes)
+    head = _heads()[kind].build(typed, hidden_size)
     assert isinstance(head, nn.Module)
     return head
 

@@ -1,4 +1,4 @@
-"""A linear layer over the pooled token states."""
+"""Nothing but pooling: the teacher's output layer follows at once."""
 
 from typing import Annotated, Literal
 
@@ -14,16 +14,14 @@ class Config:
     dropout: Annotated[float, Field(ge=0, lt=1)]
 
 
-class LinearHead(nn.Module):
-    """Mean over the real tokens, or the first token's state, then dropout and one layer."""
+class Pooled(nn.Module):
+    """Mean over the real tokens, or the first token's state, then dropout."""
 
-    def __init__(self, config: Config, hidden_size: int, classes: int) -> None:
+    def __init__(self, config: Config, hidden_size: int) -> None:
         super().__init__()
         self.pooling = config.pooling
         self.dropout = nn.Dropout(config.dropout)
-        self.output = nn.Linear(hidden_size, classes)
-        nn.init.normal_(self.output.weight, std=0.02)
-        nn.init.zeros_(self.output.bias)
+        self.output_size = hidden_size
 
     def forward(self, states: Tensor, mask: Tensor) -> Tensor:
         if self.pooling == "cls":
@@ -31,9 +29,9 @@ class LinearHead(nn.Module):
         else:
             keep = mask.unsqueeze(2).to(states.dtype)  # (B, L, 1)
             pooled = (states * keep).sum(dim=1) / keep.sum(dim=1)
-        logits: Tensor = self.output(self.dropout(pooled))
-        return logits
+        features: Tensor = self.dropout(pooled)
+        return features
 
 
-def build(config: Config, hidden_size: int, classes: int) -> LinearHead:
-    return LinearHead(config, hidden_size, classes)
+def build(config: Config, hidden_size: int) -> Pooled:
+    return Pooled(config, hidden_size)

@@ -1,11 +1,12 @@
 """Students: an embedding table over the encoder's token ids and one of several architectures.
 
 An architecture is one file here with
-    Config                          a settings class of its parameters
-    build(config, width, classes)   its module: (embedded (B, L, width), mask (B, L)) → (B, classes)
-    transfer(body, encoder, projection)
-                                    copies what it can from the encoder's layers into the module,
-                                    and returns the names of the parameters that it filled
+    Config                 a settings class of its parameters
+    build(config, *, width, max_length_tokens)
+                           its module: (embedded (B, L, width), mask (B, L)) → features (B, F), with
+                           F as its `output_size`; padded positions must change nothing
+    transfer(body, bert)   copies what it can from BERT's layers into the module, and returns the
+                           names of the parameters that it filled
 
 A student folder loads with one call, `load_student(folder)`:
     model.safetensors, student.json, tokenizer.json (the encoder's), curves.csv, curves.png
@@ -37,6 +38,7 @@ class StudentConfig:
     Attributes:
         architecture, options: a file of this folder and its Config.
         width: of the embeddings.
+        frozen_embeddings: whether training leaves the table as it is.
         encoder_vocabulary_size: token ids that may come in.
         kept_ids: how many of them have an embedding of their own; the rest shares the unknown's.
     """
@@ -45,6 +47,7 @@ class StudentConfig:
     options: Mapping[str, Any]
     width: int
     embedding_dropout: float
+    frozen_embeddings: bool
     encoder_vocabulary_size: int
     kept_ids: int
     labels: tuple[str, ...]
@@ -60,11 +63,14 @@ class Student(nn.Module):
     def __init__(self, config: StudentConfig) -> None:
         super().__init__()
         self.config = config
-        module = architecture(config.architecture)
         options = typed_options(config.architecture, config.options)
         self.embedding = nn.Embedding(config.kept_ids, config.width)
+        self.embedding.weight.requires_grad_(not config.frozen_embeddings)
         self.dropout = nn.Dropout(config.embedding_dropout)
-        self.body: nn.Module = module.build(options, config.width, len(config.labels))
+        self.body: nn.Module = architecture(config.architecture).build(
+            options, width=config.width, max_length_tokens=config.max_length_tokens
+        )
+        self.output = nn.Linear(self.output_size, len(config.labels))
         # Which row of the table each of the encoder's ids uses. Not there when nothing is pruned.
         rows = torch.zeros(config.encoder_vocabulary_size, dtype=torch.int64)
         self.register_buffer("row_of_id", rows if self.is_pruned else None)
@@ -73,10 +79,20 @@ class Student(nn.Module):
     def is_pruned(self) -> bool:
         return self.config.kept_ids < self.config.encoder_vocabulary_size
 
-    def forward(self, input_ids: Tensor) -> Tensor:
+    @property
+    def output_size(self) -> int:
+        """F, of the features."""
+        return int(self.body.output_size)  # type: ignore[arg-type]
+
+    def features(self, input_ids: Tensor) -> Tensor:
+        """What the last layer sees, (B, F)."""
         mask = input_ids != self.config.pad_id
         rows = self.row_of_id[input_ids] if self.row_of_id is not None else input_ids
-        logits: Tensor = self.body(self.dropout(self.embedding(rows)), mask)
+        features: Tensor = self.body(self.dropout(self.embedding(rows)), mask)
+        return features
+
+    def forward(self, input_ids: Tensor) -> Tensor:
+        logits: Tensor = self.output(self.features(input_ids))
         return logits
 
 

@@ -29,7 +29,7 @@ def test_rates_fall_by_the_decay_from_head_to_embeddings(tiny_encoder: Path) -> 
     decay = {id(p): group["weight_decay"] for group in groups for p in group["params"]}
     named = dict(teacher.named_parameters())
     expected = {
-        "head.output.weight": 1.0,
+        "output.weight": 1.0,
         "encoder.encoder.layer.1.output.dense.weight": 0.5,
         "encoder.encoder.layer.0.output.dense.weight": 0.25,
         "encoder.embeddings.word_embeddings.weight": 0.125,
@@ -37,5 +37,5 @@ def test_rates_fall_by_the_decay_from_head_to_embeddings(tiny_encoder: Path) -> 
     for name, value in expected.items():
         assert rate[id(named[name])] == pytest.approx(value), name
     assert len(rate) == len(named)
-    assert decay[id(named["head.output.weight"])] == 0.1
-    assert decay[id(named["head.output.bias"])] == 0.0
+    assert decay[id(named["output.weight"])] == 0.1
+    assert decay[id(named["output.bias"])] == 0.0

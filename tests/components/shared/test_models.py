@@ -36,6 +36,7 @@ def student_of(architecture: str, *, kept: int = 50, size: int = 50) -> Student:
         options=STUDENTS[architecture],
         width=8,
         embedding_dropout=0.5,
+        frozen_embeddings=False,
         encoder_vocabulary_size=size,
         kept_ids=kept,
         labels=("a", "b", "c"),
@@ -99,8 +100,6 @@ def test_unknown_names_and_options_are_errors_of_the_user(tiny_encoder: Path) ->
     with pytest.raises(UserError, match="no student architecture 'cnm'"):
         students.architecture("cnm")
     with pytest.raises(UserError, match=r"no head 'mlp'\n.*cnn, linear"):
-        heads.build_head("mlp", {}, hidden_size=4, classes=2, where="finetune.heads")
+        heads.build_head("mlp", {}, hidden_size=4, where="finetune.heads")
     with pytest.raises(UserError, match=r"finetune\.heads\.linear\.dropout: missing"):
-        heads.build_head(
-            "linear", {"pooling": "cls"}, hidden_size=4, classes=2, where="finetune.heads"
-        )
+        heads.build_head("linear", {"pooling": "cls"}, hidden_size=4, where="finetune.heads")

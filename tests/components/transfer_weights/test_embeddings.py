@@ -25,41 +25,46 @@ def table_of(rows: int, hidden: int) -> np.ndarray:  # type: ignore[type-arg]
 
 def test_a_wider_student_gets_zeros_behind_berts_columns() -> None:
     table = table_of(6, 4)
-    projected, projection, explained = project(table, 7, method="pca", std=1.0, counts=NONE)
+    projected, projection = project(table, 7, method="pca", std=1.0, counts=NONE)
     scale = projected[0, 0] / table[0, 0]
     np.testing.assert_allclose(projected[:, :4], table * scale, rtol=1e-5)
     assert not projected[:, 4:].any()
-    assert projection.shape == (4, 7)
-    assert explained == 1.0
+    assert projection.into.shape == (4, 7)
+    assert projection.explained_variance == 1.0
+    np.testing.assert_allclose(projected @ projection.back, table, atol=1e-5)
 
 
 def test_truncation_keeps_the_first_columns() -> None:
     table = table_of(6, 4)
-    projected, _, _ = project(table, 2, method="truncate", std=1.0, counts=NONE)
+    projected, _ = project(table, 2, method="truncate", std=1.0, counts=NONE)
     np.testing.assert_allclose(projected / projected[0, 0], table[:, :2] / table[0, 0], rtol=1e-4)
 
 
 def test_pca_without_counts_is_scikit_learns_up_to_sign_and_scale() -> None:
     table = table_of(50, 8)
     counts = np.zeros(50, dtype=np.int64)
-    projected, projection, explained = project(table, 3, method="pca", std=0.5, counts=counts)
+    projected, projection = project(table, 3, method="pca", std=0.5, counts=counts)
     reference = PCA(3).fit(table)
     expected = reference.transform(table)
     for column in range(3):
         correlation = np.corrcoef(projected[:, column], expected[:, column])[0, 1]
         assert abs(correlation) == pytest.approx(1, abs=1e-5)
-    assert explained == pytest.approx(reference.explained_variance_ratio_.sum(), rel=1e-5)
-    np.testing.assert_allclose(projection.T @ projection, np.eye(3), atol=1e-5)
+    assert projection.explained_variance == pytest.approx(
+        reference.explained_variance_ratio_.sum(), rel=1e-5
+    )
+    np.testing.assert_allclose(projection.back @ projection.into, np.eye(3), atol=1e-5)
+    mapped = (table - projection.offset) @ projection.into
+    np.testing.assert_allclose(projected, mapped, atol=1e-5)
     assert np.sqrt(projected.var(axis=0).mean()) == pytest.approx(0.5, rel=1e-5)
 
 
 def test_counts_weigh_as_repeated_rows_would() -> None:
     table = table_of(4, 3)
     counts = np.array([3, 1, 0, 2])
-    weighted, direction, _ = project(table, 1, method="pca", std=1.0, counts=counts)
+    weighted, direction = project(table, 1, method="pca", std=1.0, counts=counts)
     repeated = np.repeat(table, counts, axis=0)
-    _, expected, _ = project(repeated, 1, method="pca", std=1.0, counts=np.zeros(6, np.int64))
-    np.testing.assert_allclose(direction, expected, atol=1e-5)
+    _, expected = project(repeated, 1, method="pca", std=1.0, counts=np.zeros(6, np.int64))
+    np.testing.assert_allclose(direction.into, expected.into, atol=1e-5)
     assert weighted.shape == (4, 1)  # tokens that never occur get an embedding too
 
 
