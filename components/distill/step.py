@@ -99,7 +99,7 @@ def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) ->
     )
     agreement = float(np.mean(validation_logits.argmax(1) == validation.labels))
     reporter.metric("teacher_validation_accuracy", agreement)
-    tokenizer = inputs.student0 / "tokenizer.json"
+    tokenizer = (inputs.student0 / "tokenizer.json").read_text("utf-8")
     for name, model, result, folder in (
         ("student", student, distilled, outputs.student),
         ("undistilled", control, undistilled, outputs.undistilled),

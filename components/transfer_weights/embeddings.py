@@ -5,7 +5,7 @@ Shapes: V kept token ids, H the encoder's width, W the student's.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -69,6 +69,47 @@ class Projection:
     offset: NDArray[np.float32]
     explained_variance: float
 
+    def of_block(self, hidden: int, scale: float) -> "Projection":
+        """The part that maps the table's first columns, which had been multiplied by `scale`."""
+        return Projection(
+            into=self.into[:hidden] * np.float32(scale),
+            back=self.back[:, :hidden] / np.float32(scale),
+            offset=self.offset[:hidden] / np.float32(scale),
+            explained_variance=self.explained_variance,
+        )
+
+
+def side_by_side(one: Matrix, other: Matrix, counts: NDArray[np.int64]) -> tuple[Matrix, float]:
+    """(V, 2H): both tables, each brought to a total variance of 1, so that neither outweighs the
+    other in what follows. Also the factor of the first. Variances as in `project`.
+    """
+    factors = [1 / np.sqrt(np.trace(_moments(table, counts)[1])) for table in (one, other)]
+    joined = np.concatenate([one * factors[0], other * factors[1]], axis=1)
+    return joined.astype(np.float32), float(factors[0])
+
+
+def token_weights(
+    counts: NDArray[np.int64],
+    method: Literal["none", "sif", "zipf"],
+    *,
+    sif_coefficient: float,
+) -> NDArray[np.float32]:
+    """(V,): by how much a token's row is multiplied, so that frequent words say less in a mean.
+
+    sif: a / (a + p) with p the token's share of the running text (Arora et al. 2017, "A simple but
+    tough-to-beat baseline for sentence embeddings", section 3). zipf: log(1 + rank) with rank 1 the
+    most frequent token, of equals the smaller id (Model2Vec, which has no counts, takes the order
+    of the vocabulary for it).
+    """
+    if method == "sif":
+        share = counts / max(counts.sum(), 1)
+        return (sif_coefficient / (sif_coefficient + share)).astype(np.float32)
+    if method == "zipf":
+        rank = np.empty(len(counts))
+        rank[np.argsort(-counts, kind="stable")] = np.arange(1, len(counts) + 1)
+        return np.log1p(rank).astype(np.float32)
+    return np.ones(len(counts), dtype=np.float32)
+
 
 def project(
     table: Matrix,
@@ -77,6 +118,7 @@ def project(
     method: Literal["pca", "truncate"],
     std: float | None,
     counts: NDArray[np.int64],
+    row_weights: NDArray[np.float32] | None = None,
 ) -> tuple[Matrix, Projection]:
     """Bring (V, H) to (V, W), and the whole to a standard deviation (None: as it comes).
 
@@ -87,12 +129,11 @@ def project(
     Means and variances are those of running text: each row weighs as often as its token occurs
     (`counts` (V,)), so that the directions are spent on the words that are read. Without counts,
     that is all 0, every row weighs the same.
+
+    `row_weights` (V,) multiply the projected rows; the map that is returned is without them.
     """
     hidden = table.shape[1]
-    weights = counts.astype(np.float64)
-    weights = weights / weights.sum() if weights.any() else np.full(len(table), 1 / len(table))
-    mean = weights @ table
-    covariance = (table - mean).T @ ((table - mean) * weights[:, None])  # (H, H)
+    mean, covariance = _moments(table, counts)
     if width >= hidden or method == "truncate":
         directions = np.eye(hidden, width)
         offset = np.zeros(hidden)
@@ -104,9 +145,11 @@ def project(
         directions = directions * np.sign(directions[largest, np.arange(width)])
         offset = mean
     projected = (table - offset) @ directions
+    if row_weights is not None:
+        projected = projected * row_weights[:, None]
     kept = np.trace(directions.T @ covariance @ directions) / np.trace(covariance)
-    spread = weights @ projected**2 - (weights @ projected) ** 2  # (W,)
-    scale = 1.0 if std is None else std / np.sqrt(spread.mean())
+    spread = np.trace(_moments(projected, counts)[1]) / width
+    scale = 1.0 if std is None else std / np.sqrt(spread)
     projection = Projection(
         into=(directions * scale).astype(np.float32),
         back=(directions.T / scale).astype(np.float32),
@@ -114,3 +157,11 @@ def project(
         explained_variance=float(min(kept, 1.0)),
     )
     return (projected * scale).astype(np.float32), projection
+
+
+def _moments(table: NDArray[Any], counts: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Mean (H,) and covariance (H, H) of the rows, each as often as its token occurs."""
+    weights = counts.astype(np.float64)
+    weights = weights / weights.sum() if weights.any() else np.full(len(table), 1 / len(table))
+    mean = weights @ table
+    return mean, (table - mean).T @ ((table - mean) * weights[:, None])

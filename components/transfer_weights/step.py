@@ -9,6 +9,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
+from torch import nn
 
 from components.shared.corpus import read_schema
 from components.shared.encoders import load_encoder
@@ -29,8 +30,18 @@ from components.transfer_weights.embeddings import (
     contextual_embeddings,
     input_embeddings,
     project,
+    side_by_side,
+    token_weights,
 )
-from components.transfer_weights.vocabulary import Pruning, kept_ids, occurrences
+from components.transfer_weights.vocabulary import (
+    Pruning,
+    is_wordpiece,
+    kept_ids,
+    occurrences,
+    pruned_tokenizer,
+)
+
+RANDOM_STD = 1.0  # of random embeddings where none is given
 
 
 @settings
@@ -42,14 +53,17 @@ class Params:
     students: dict[str, dict[str, Any]]
     width: Annotated[int, Field(ge=1, le=8192)]
     embedding_dropout: Annotated[float, Field(ge=0, lt=1)]
-    embeddings: Literal["random", "input", "contextual"]
+    embeddings: Literal["random", "input", "contextual", "both"]
     encoder: Literal["pretrained", "finetuned"]
     projection: Literal["pca", "truncate"]
     embedding_std: Annotated[float, Field(gt=0, le=10)] | None
     freeze_embeddings: bool
     layer_matrix: LayerMatrix
     layer: Annotated[int, Field(ge=0)]
+    token_weighting: Literal["none", "sif", "zipf"]
+    sif_coefficient: Annotated[float, Field(gt=0, le=1)]
     min_count: Annotated[int, Field(ge=0)]
+    vocabulary_size: Annotated[int, Field(ge=1)] | None
 
     @model_validator(mode="after")
     def _check_students(self) -> Self:
@@ -72,8 +86,17 @@ class Outputs:
 
 def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) -> None:
     schema, info = read_schema(inputs.tokens), read_info(inputs.tokens)
+    tokenizer = inputs.tokens / "tokenizer.json"
     vocabulary = pd.read_parquet(inputs.tokens / "vocabulary.parquet")
-    kept = kept_ids(vocabulary, Pruning(params.min_count, info.special_ids))
+    pruning = Pruning(
+        min_count=params.min_count,
+        max_size=params.vocabulary_size,
+        special_ids=info.special_ids,
+    )
+    kept = kept_ids(vocabulary, pruning, letters=is_wordpiece(tokenizer))
+    own_tokenizer = pruned_tokenizer(tokenizer, kept)
+    # With a tokenizer of its own the student's ids are the rows of its table. Another kind of
+    # tokenizer stays whole, and the student maps the ids that it has no row for to the unknown's.
     student = Student(
         StudentConfig(
             architecture=params.architecture,
@@ -81,23 +104,24 @@ def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) ->
             width=params.width,
             embedding_dropout=params.embedding_dropout,
             frozen_embeddings=params.freeze_embeddings,
-            encoder_vocabulary_size=info.vocabulary_size,
+            vocabulary_size=len(kept) if own_tokenizer else info.vocabulary_size,
             kept_ids=len(kept),
             labels=schema.labels,
-            pad_id=info.pad_id,
+            pad_id=int(np.searchsorted(kept, info.pad_id)) if own_tokenizer else info.pad_id,
             max_length_tokens=info.max_length_tokens,
         )
     )
-    if student.is_pruned:
+    if student.row_of_id is not None:
         rows = np.full(info.vocabulary_size, np.searchsorted(kept, info.unk_id))
         rows[kept] = np.arange(len(kept))
         student.row_of_id = torch.from_numpy(rows)
     if params.embeddings == "random":
-        torch.nn.init.normal_(student.embedding.weight, std=params.embedding_std or 1.0)
+        std = RANDOM_STD if params.embedding_std is None else params.embedding_std
+        torch.nn.init.normal_(student.embedding.weight, std=std)
         reporter.message(f"{len(kept)} embeddings at random (control)")
     else:
         _transfer(params, inputs, student, kept, occurrences(vocabulary, kept), reporter)
-    save_student(student, outputs.student0, tokenizer=inputs.tokens / "tokenizer.json")
+    save_student(student, outputs.student0, tokenizer=own_tokenizer or tokenizer.read_text("utf-8"))
     reporter.metric("parameters", parameter_count(student))
     reporter.metric("vocabulary", len(kept))
 
@@ -115,37 +139,35 @@ def _transfer(
         encoder = load_teacher(inputs.teacher).encoder
     else:
         encoder = load_encoder(inputs.encoder)
+    text_counts = counts * ~np.isin(kept, read_info(inputs.tokens).special_ids)
+    hidden, scale = 0, 1.0
     if params.embeddings == "input":
         table = input_embeddings(encoder)[kept]
     else:
-        where = pick_device(params.device)
-        info = read_info(inputs.tokens)
-        with reporter.progress("token embeddings", len(kept)) as advance:
-            table = contextual_embeddings(
-                encoder,
-                kept,
-                cls_id=info.cls_id,
-                sep_id=info.sep_id,
-                device=where,
-                bfloat16=use_bfloat16(params.precision, where),
-                advance=advance,
-            )
+        table = _contextual(params, inputs, encoder, kept, reporter)
+        if params.embeddings == "both":
+            hidden = table.shape[1]
+            table, scale = side_by_side(input_embeddings(encoder)[kept], table, text_counts)
     projected, projection = project(
         table,
         params.width,
         method=params.projection,
         std=params.embedding_std,
-        counts=counts * ~np.isin(kept, read_info(inputs.tokens).special_ids),
+        counts=text_counts,
+        row_weights=token_weights(
+            counts, params.token_weighting, sif_coefficient=params.sif_coefficient
+        ),
     )
+    space = projection.of_block(hidden, scale) if params.embeddings == "both" else projection
     with torch.no_grad():
         student.embedding.weight.copy_(torch.from_numpy(projected))
         filled = architecture(params.architecture).transfer(
             student.body,
             Bert(
                 encoder=encoder,
-                into=torch.from_numpy(projection.into),
-                back=torch.from_numpy(projection.back),
-                offset=torch.from_numpy(projection.offset),
+                into=torch.from_numpy(space.into),
+                back=torch.from_numpy(space.back),
+                offset=torch.from_numpy(space.offset),
                 matrix=params.layer_matrix,
                 layer=params.layer,
             ),
@@ -157,3 +179,24 @@ def _transfer(
         f"{projection.explained_variance:.1%} of the variance); "
         f"layers filled: {', '.join(filled) or 'none'}"
     )
+
+
+def _contextual(
+    params: Params,
+    inputs: Inputs,
+    encoder: nn.Module,
+    kept: NDArray[np.int64],
+    reporter: Reporter,
+) -> NDArray[np.float32]:
+    where = pick_device(params.device)
+    info = read_info(inputs.tokens)
+    with reporter.progress("token embeddings", len(kept)) as advance:
+        return contextual_embeddings(
+            encoder,
+            kept,
+            cls_id=info.cls_id,
+            sep_id=info.sep_id,
+            device=where,
+            bfloat16=use_bfloat16(params.precision, where),
+            advance=advance,
+        )

@@ -1,27 +1,79 @@
-"""Which of the encoder's token ids get an embedding of their own in the student."""
+"""Which of the encoder's token ids the student keeps, and the tokenizer that knows only these."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Pruning:
-    """Keep ids seen at least `min_count` times in labelled and transfer text; 0 keeps all."""
+    """What is kept.
+
+    Attributes:
+        min_count: pieces seen at least so often in labelled and transfer text; 0 keeps all.
+        max_size: of these the most frequent ones, at most so many; None: no limit.
+        special_ids: always kept.
+    """
 
     min_count: int
+    max_size: int | None
     special_ids: Sequence[int]
 
 
-def kept_ids(vocabulary: pd.DataFrame, pruning: Pruning) -> NDArray[np.int64]:
-    """Sorted ids, the special ones always among them. The others share the unknown token's row."""
-    keep = (_total(vocabulary) >= pruning.min_count) | vocabulary["token_id"].isin(
-        pruning.special_ids
-    )
-    return np.sort(vocabulary["token_id"][keep].to_numpy(dtype=np.int64))
+def kept_ids(vocabulary: pd.DataFrame, pruning: Pruning, *, letters: bool) -> NDArray[np.int64]:
+    """Sorted ids of the encoder that stay.
+
+    With `letters` also every piece of one character that occurs in a kept piece or is ASCII, so
+    that a word of an unseen piece falls apart into smaller ones and is not unknown as a whole.
+    """
+    total = _total(vocabulary).to_numpy()
+    ids = vocabulary["token_id"].to_numpy(dtype=np.int64)
+    keep = total >= pruning.min_count
+    special = np.isin(ids, np.asarray(pruning.special_ids))
+    if pruning.max_size is not None and keep.sum() > pruning.max_size:
+        # the most frequent; of equals the smaller id
+        order = np.lexsort((ids, -total))
+        keep[order[pruning.max_size :]] = False
+    keep |= special
+    if letters and not keep.all():
+        pieces = vocabulary["piece"].astype(str).str.removeprefix("##")
+        known = set("".join(pieces[keep & ~special]))
+        single = pieces.str.len() == 1
+        keep |= (single & pieces.map(lambda piece: piece.isascii() or piece in known)).to_numpy()
+    return np.sort(ids[keep])
+
+
+def pruned_tokenizer(tokenizer: Path, kept: NDArray[np.int64]) -> str | None:
+    """tokenizer.json of a WordPiece tokenizer that knows the kept pieces only, new ids from 0.
+
+    The pieces keep their order. None for a tokenizer of another kind, which cannot lose pieces and
+    still split the rest as before: merges build on each other.
+    """
+    content = json.loads(tokenizer.read_text("utf-8"))
+    if not is_wordpiece(tokenizer):
+        return None
+    new_id = {int(old): new for new, old in enumerate(kept)}
+    vocabulary = sorted(content["model"]["vocab"].items(), key=lambda item: item[1])
+    content["model"]["vocab"] = {
+        piece: new_id[index] for piece, index in vocabulary if index in new_id
+    }
+    for token in content["added_tokens"]:
+        token["id"] = new_id[token["id"]]
+    _renumber(content.get("post_processor"), content["model"]["vocab"])
+    if content.get("padding"):
+        content["padding"]["pad_id"] = new_id[content["padding"]["pad_id"]]
+    return json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+
+
+def is_wordpiece(tokenizer: Path) -> bool:
+    kind: str = json.loads(tokenizer.read_text("utf-8"))["model"]["type"]
+    return kind == "WordPiece"
 
 
 def occurrences(vocabulary: pd.DataFrame, ids: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -29,6 +81,19 @@ def occurrences(vocabulary: pd.DataFrame, ids: NDArray[np.int64]) -> NDArray[np.
     totals = np.zeros(int(vocabulary["token_id"].max()) + 1, dtype=np.int64)
     totals[vocabulary["token_id"]] = _total(vocabulary)
     return totals[ids]
+
+
+def _renumber(processor: Any, ids: dict[str, int]) -> None:
+    """Put the new ids into a post-processor: of templates, of BERT's pair, or of several."""
+    if processor is None:
+        return
+    for one in processor.get("processors", []):
+        _renumber(one, ids)
+    for name, token in (processor.get("special_tokens") or {}).items():
+        token["ids"] = [ids[name]]
+    for key in ("sep", "cls"):
+        if key in processor:
+            processor[key][1] = ids[processor[key][0]]
 
 
 def _total(vocabulary: pd.DataFrame) -> "pd.Series[int]":

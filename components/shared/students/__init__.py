@@ -1,4 +1,4 @@
-"""Students: an embedding table over the encoder's token ids and one of several architectures.
+"""Students: an embedding table over token ids and one of several architectures.
 
 An architecture is one file here with
     Config                 a settings class of its parameters
@@ -9,7 +9,7 @@ An architecture is one file here with
                            names of the parameters that it filled
 
 A student folder loads with one call, `load_student(folder)`:
-    model.safetensors, student.json, tokenizer.json (the encoder's), curves.csv, curves.png
+    model.safetensors, student.json, tokenizer.json (its own), curves.csv, curves.png
 """
 
 import dataclasses
@@ -39,8 +39,9 @@ class StudentConfig:
         architecture, options: a file of this folder and its Config.
         width: of the embeddings.
         frozen_embeddings: whether training leaves the table as it is.
-        encoder_vocabulary_size: token ids that may come in.
+        vocabulary_size: ids of the student's tokenizer.
         kept_ids: how many of them have an embedding of their own; the rest shares the unknown's.
+            Fewer than the ids only where the tokenizer could not be pruned with the table.
     """
 
     architecture: str
@@ -48,7 +49,7 @@ class StudentConfig:
     width: int
     embedding_dropout: float
     frozen_embeddings: bool
-    encoder_vocabulary_size: int
+    vocabulary_size: int
     kept_ids: int
     labels: tuple[str, ...]
     pad_id: int
@@ -56,7 +57,7 @@ class StudentConfig:
 
 
 class Student(nn.Module):
-    """forward: input_ids (B, L) of the encoder's tokenizer, padded with pad_id → (B, classes)."""
+    """forward: input_ids (B, L) of its own tokenizer, padded with pad_id → (B, classes)."""
 
     row_of_id: Tensor | None
 
@@ -71,13 +72,13 @@ class Student(nn.Module):
             options, width=config.width, max_length_tokens=config.max_length_tokens
         )
         self.output = nn.Linear(self.output_size, len(config.labels))
-        # Which row of the table each of the encoder's ids uses. Not there when nothing is pruned.
-        rows = torch.zeros(config.encoder_vocabulary_size, dtype=torch.int64)
+        # Which row of the table each id uses. Not there when nothing is pruned.
+        rows = torch.zeros(config.vocabulary_size, dtype=torch.int64)
         self.register_buffer("row_of_id", rows if self.is_pruned else None)
 
     @property
     def is_pruned(self) -> bool:
-        return self.config.kept_ids < self.config.encoder_vocabulary_size
+        return self.config.kept_ids < self.config.vocabulary_size
 
     @property
     def output_size(self) -> int:
@@ -109,12 +110,12 @@ def typed_options(name: str, options: Mapping[str, Any]) -> Any:
     return parse(architecture(name).Config, options, f"transfer_weights.students.{name}")
 
 
-def save_student(student: Student, folder: Path, *, tokenizer: Path) -> None:
-    """Write the folder; `tokenizer` is the encoder's tokenizer.json."""
+def save_student(student: Student, folder: Path, *, tokenizer: str) -> None:
+    """Write the folder; `tokenizer` is the content of the student's own tokenizer.json."""
     weights = {name: tensor.contiguous() for name, tensor in student.state_dict().items()}
     save_file(weights, folder / WEIGHTS, metadata={"format": "pt"})
     write_json(folder / "student.json", dataclasses.asdict(student.config))
-    (folder / "tokenizer.json").write_bytes(tokenizer.read_bytes())
+    (folder / "tokenizer.json").write_text(tokenizer, "utf-8")
 
 
 def load_student(folder: Path) -> Student:

@@ -13,6 +13,8 @@ from components.transfer_weights.embeddings import (
     contextual_embeddings,
     input_embeddings,
     project,
+    side_by_side,
+    token_weights,
 )
 from components.transfer_weights.vocabulary import Pruning, kept_ids, occurrences
 
@@ -103,6 +105,40 @@ def test_pruning_keeps_special_ids_and_what_occurs_often_enough() -> None:
             "count_unlabelled": [0, 0, 1, 3, 0, 0],
         }
     )
-    assert kept_ids(vocabulary, Pruning(2, (0,))).tolist() == [0, 2, 3, 4]
-    assert kept_ids(vocabulary, Pruning(0, (0,))).tolist() == list(range(6))
+    for least, expected in ((2, [0, 2, 3, 4]), (0, list(range(6)))):
+        pruning = Pruning(min_count=least, max_size=None, special_ids=(0,))
+        assert kept_ids(vocabulary, pruning, letters=False).tolist() == expected
     assert occurrences(vocabulary, np.array([4, 2])).tolist() == [5, 2]
+
+
+def test_sif_and_zipf_weights_by_hand() -> None:
+    counts = np.array([6, 0, 2, 2])
+    sif = token_weights(counts, "sif", sif_coefficient=0.1)
+    np.testing.assert_allclose(sif, [0.1 / 0.7, 1.0, 0.1 / 0.3, 0.1 / 0.3], rtol=1e-6)
+    zipf = token_weights(counts, "zipf", sif_coefficient=0.1)
+    np.testing.assert_allclose(zipf, np.log([2, 5, 3, 4]), rtol=1e-6)
+    assert token_weights(counts, "none", sif_coefficient=0.1).tolist() == [1, 1, 1, 1]
+
+
+def test_weights_multiply_the_projected_rows_and_leave_the_map() -> None:
+    table = table_of(6, 4)
+    weights = np.array([1, 2, 3, 1, 1, 0.5], dtype=np.float32)
+    plain, _ = project(table, 2, method="pca", std=None, counts=NONE)
+    weighted, projection = project(
+        table, 2, method="pca", std=None, counts=NONE, row_weights=weights
+    )
+    np.testing.assert_allclose(weighted, plain * weights[:, None], rtol=1e-5)
+    mapped = (table - projection.offset) @ projection.into
+    np.testing.assert_allclose(mapped, plain, atol=1e-5)
+
+
+def test_both_tables_weigh_the_same_and_the_first_ones_space_is_found_again() -> None:
+    one, other = table_of(6, 4) * 100, table_of(6, 5)[:, 1:]
+    joined, scale = side_by_side(one, other, NONE)
+    assert joined.shape == (6, 8)
+    assert joined[:, :4].var(axis=0).sum() == pytest.approx(1, rel=1e-4)
+    assert joined[:, 4:].var(axis=0).sum() == pytest.approx(1, rel=1e-4)
+    projected, projection = project(joined, 8, method="pca", std=0.5, counts=NONE)
+    space = projection.of_block(4, scale)
+    np.testing.assert_allclose(projected @ space.back + space.offset, one, rtol=1e-4)
+    assert space.into.shape == (4, 8)
