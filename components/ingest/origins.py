@@ -13,7 +13,7 @@ class Origin:
     """A source and what it is for.
 
     Attributes:
-        role: source, validation, test, unlabelled.1 ..., or encoder.
+        role: source, validation, test, unlabelled.1 ..., encoder, encoder.1 ...
         watched: the path that DVC watches for local sources of this kind.
         watched_by: the parameter that holds that path.
     """

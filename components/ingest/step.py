@@ -18,7 +18,7 @@ from components.ingest.origins import Origin, fetch_watched, pins_of
 from components.ingest.rows import read_rows
 from components.ingest.splits import assign_splits
 from components.shared.corpus import LABELLED_SPLITS, SPLITS, Schema, write_schema
-from components.shared.encoders import copy_encoder
+from components.shared.encoders import MORE_ENCODERS, copy_encoder
 from components.shared.reporter import Reporter
 from components.shared.settings import settings
 from components.shared.sources import is_local, pin, shown
@@ -47,6 +47,7 @@ class Params:
     label_budget: Annotated[int, Field(ge=1)] | None
     label_budget_per_class: bool
     encoder: Annotated[str, Field(min_length=1)]
+    more_encoders: list[Annotated[str, Field(min_length=1)]]
     local_encoder: Annotated[str, Field(min_length=1)]
 
 
@@ -66,7 +67,7 @@ def pins(params: Params) -> dict[str, str]:
 
     Raises UserError when a source is not there, or where DVC would not see its changes.
     """
-    return pins_of(_data(params)) | {"encoder": pins_of([_encoder(params)])["encoder"]}
+    return pins_of([*_data(params), *_encoders(params)])
 
 
 def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) -> None:
@@ -75,10 +76,13 @@ def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) ->
     Raises:
         UserError: whatever of data, encoder or parameters the user can mend.
     """
-    for origin in (*_data(params), _encoder(params)):
+    for origin in (*_data(params), *_encoders(params)):
         if not is_local(origin.uri):
             reporter.message(f"{origin.role}: {shown(origin.uri)}, pinned as {pin(origin.uri)}")
-    copy_encoder(fetch_watched(_encoder(params)), outputs.encoder)
+    for number, origin in enumerate(_encoders(params)):
+        folder = outputs.encoder / MORE_ENCODERS / str(number) if number else outputs.encoder
+        folder.mkdir(parents=True, exist_ok=True)
+        copy_encoder(fetch_watched(origin), folder)
     rows = read_rows(
         _data(params),
         format_name=params.format,
@@ -129,8 +133,15 @@ def _data(params: Params) -> list[Origin]:
     ]
 
 
-def _encoder(params: Params) -> Origin:
-    return Origin("encoder", params.encoder, params.local_encoder, "ingest.local_encoder")
+def _encoders(params: Params) -> list[Origin]:
+    """The encoder, then the further ones, which are called encoder.1, encoder.2 ..."""
+    return [
+        Origin(role, uri, params.local_encoder, "ingest.local_encoder")
+        for role, uri in [
+            ("encoder", params.encoder),
+            *((f"encoder.{n}", uri) for n, uri in enumerate(params.more_encoders, start=1)),
+        ]
+    ]
 
 
 def _write(rows: pd.DataFrame, schema: Schema, folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 config.json, model.safetensors (or its shards and their index), tokenizer.json,
 special_tokens_map.json, and tokenizer_config.json where the source has one
+more/1/, more/2/ ...              further encoders, of further teachers, each with the same files
 """
 
 import inspect
@@ -55,6 +56,7 @@ _POSITIONS_AFTER_PADDING = {
     "xlm-roberta-xl",
 }
 CONFIG, TOKENIZER, SPECIAL_TOKENS = "config.json", "tokenizer.json", "special_tokens_map.json"
+MORE_ENCODERS = "more"
 _WEIGHTS, _INDEX = "model.safetensors", "model.safetensors.index.json"
 _TOKENIZER_CONFIG = "tokenizer_config.json"
 _SLOW_VOCABULARIES = ("vocab.txt", "vocab.json", "merges.txt")

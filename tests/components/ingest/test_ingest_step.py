@@ -208,3 +208,11 @@ def test_other_formats(ingest, tmp_path: Path, path: str) -> None:
     else:
         frame.to_csv(tmp_path / path, sep="\t", index=False)
     assert ingest(source=str(tmp_path / path)).metrics["rows_in"] == 40
+
+
+def test_further_encoders_come_beside_the_first(ingest, tiny_encoder: Path) -> None:
+    result = ingest(source=rows(40), more_encoders=[str(tiny_encoder)])
+    assert load_encoder(result.encoder / "more" / "1").config.hidden_size == 32
+    assert content_digest(result.encoder / "more" / "1" / "model.safetensors") == content_digest(
+        result.encoder / "model.safetensors"
+    )
