@@ -63,6 +63,7 @@ def distillation(
 
     distilled = distill(
         tokens=tokens,
+        encoder=encoder,
         teacher=teacher,
         student0=transferred.outputs["student0"],
         params=distill_params,

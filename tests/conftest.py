@@ -182,7 +182,7 @@ def tiny_params(tiny_csv: Path, tiny_encoder: Path) -> dict[str, Any]:
         "label_budget": 100,
     }
     content["tokenize"]["max_length_tokens"] = 16
-    content["finetune"]["freeze_embeddings"] = False
+    content["finetune"]["frozen"] = "none"
     content["finetune"]["training"] |= {
         "epochs": 6,
         "batch_size": 16,
@@ -192,7 +192,8 @@ def tiny_params(tiny_csv: Path, tiny_encoder: Path) -> dict[str, Any]:
     content["transfer_weights"] |= {"width": 16, "precision": "float32"}
     content["transfer_weights"]["students"]["cnn"] |= {"filters": 8, "kernel_widths": [1, 2]}
     content["distill"]["teacher_precision"] = "float32"
-    content["distill"]["augmentation"] |= {"copies": 1, "neighbours": 3}
+    content["distill"] |= {"transfer_rows": 600, "embedding_learning_rate_share": 1.0}
+    content["distill"]["augmentation"]["neighbours"] = 3
     content["distill"]["training"] |= {"epochs": 2, "batch_size": 32}
     content["distill"]["undistilled_training"] |= {"epochs": 2}
     content["evaluate"] |= {

@@ -2,11 +2,13 @@
 
 After Tang et al. 2019 (arXiv:1903.12136, section 3.2: masking, replacement, n-grams) and TinyBERT
 (Jiao et al. 2020, arXiv:1909.10351, section 3.3: replacement by near words). Replacements are
-neighbours in BERT's own embedding space, which needs no tagger and no word vectors.
+neighbours in BERT's own embedding space, which needs no tagger and no word vectors, or what a
+masked-LM head says. Splicing joins the front of one row and the back of another.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,12 +24,13 @@ NO_NEIGHBOUR = -1
 
 @settings
 class Augmentation:
-    """How many copies of every row, and how each word of a copy may change."""
+    """How each row and each word of a copy may change."""
 
-    copies: Annotated[int, Field(ge=0, le=1000)]
     mask_probability: Probability
     replace_probability: Probability
+    replace_with: Literal["neighbours", "masked_lm"]
     neighbours: Annotated[int, Field(ge=1, le=1000)]
+    splice_probability: Probability
     span_probability: Probability
 
 
@@ -37,34 +40,53 @@ class WordPieces:
 
     Attributes:
         continues: (V,) bool, the piece goes on a word (`##ing`).
+        words: (V,) bool, alphabetic whole words that occur in the rows.
         neighbours: (V, k) ids of the nearest whole words, NO_NEIGHBOUR where a piece is no word.
     """
 
     continues: NDArray[np.bool_]
+    words: NDArray[np.bool_]
     neighbours: NDArray[np.int64]
 
 
 def augmented_copy(
-    rows: TokenRows, pieces: WordPieces, plan: Augmentation, info: TokensInfo, *, seed: list[int]
+    rows: Iterable[NDArray[np.int32]],
+    pieces: WordPieces,
+    plan: Augmentation,
+    info: TokensInfo,
+    *,
+    seed: list[int],
 ) -> TokenRows:
     """One changed copy of each row, without labels; the same seed gives the same copy.
 
     A word is masked with one probability, or else, if it is a single known piece, replaced by one
-    of its neighbours with the other; and with a third only a contiguous span of the words is kept.
+    of its neighbours with the other (not where a masked-LM head has replaced words already). With a
+    third probability the row's front is followed by another row's back, each at least one word;
+    with a fourth only a contiguous span of the words is kept.
     """
     random = np.random.default_rng(seed)
-    copies = [_augment(row, pieces, plan, info, random) for row in rows]
+    changed = [_change_words(row, pieces, plan, info, random) for row in rows]
+    copies = []
+    for row in changed:
+        if random.random() < plan.splice_probability:
+            other = changed[int(random.integers(len(changed)))]
+            row = _splice(row, other, pieces, info.max_length_tokens, random)
+        if random.random() < plan.span_probability:
+            row = _span(row, pieces, random)
+        copies.append(row)
     return TokenRows.of(copies, [UNLABELLED] * len(copies))
 
 
 def word_pieces(
     tokenizer: Tokenizer, embeddings: NDArray[np.float32], used: NDArray[np.bool_], *, k: int
 ) -> WordPieces:
-    """Neighbours by cosine among the alphabetic whole words of the vocabulary.
+    """Neighbours by cosine among the alphabetic whole words that occur in the rows.
+
+    Words that do not occur are no candidates: the student may have no embedding for them.
 
     Args:
         embeddings: (V, H), BERT's input embeddings.
-        used: (V,), the pieces that occur in the rows; only they need neighbours.
+        used: (V,), the pieces that occur in the rows.
     """
     size = len(embeddings)
     texts = [tokenizer.id_to_token(index) or "" for index in range(size)]
@@ -75,24 +97,23 @@ def word_pieces(
     else:
         continues = np.array([text.startswith("##") for text in texts])
     letters = [text.lstrip("Ġ▁") for text in texts]
-    word = ~continues & np.array([len(text) > 1 and text.isalpha() for text in letters])
-    candidates = np.flatnonzero(word)
+    words = ~continues & used & np.array([len(text) > 1 and text.isalpha() for text in letters])
+    candidates = np.flatnonzero(words)
     k = min(k, len(candidates) - 1)
     neighbours = np.full((size, max(k, 1)), NO_NEIGHBOUR, dtype=np.int64)
     if k < 1:
-        return WordPieces(continues, neighbours)
+        return WordPieces(continues, words, neighbours)
     unit = embeddings / np.maximum(np.linalg.norm(embeddings, axis=1, keepdims=True), 1e-12)
-    queries = np.flatnonzero(word & used)
-    for start in range(0, len(queries), 1024):  # bounds the similarity matrix
-        chosen = queries[start : start + 1024]
+    for start in range(0, len(candidates), 1024):  # bounds the similarity matrix
+        chosen = candidates[start : start + 1024]
         similarity = unit[chosen] @ unit[candidates].T
         similarity[chosen[:, None] == candidates[None]] = -np.inf
         nearest = np.argpartition(-similarity, k - 1, axis=1)[:, :k]
         neighbours[chosen] = np.sort(candidates[nearest], axis=1)
-    return WordPieces(continues, neighbours)
+    return WordPieces(continues, words, neighbours)
 
 
-def _augment(
+def _change_words(
     row: NDArray[np.int32],
     pieces: WordPieces,
     plan: Augmentation,
@@ -102,23 +123,61 @@ def _augment(
     body = row[1:-1]  # without [CLS] and [SEP]
     if len(body) == 0:
         return row
-    starts = ~pieces.continues[body]
-    starts[0] = True
-    word = np.cumsum(starts) - 1  # (tokens,) the word each token belongs to
+    word = _words(body, pieces)
     words = int(word[-1]) + 1
     draw = random.random(words)
     masked = (draw < plan.mask_probability)[word]
-    replaced = (draw >= plan.mask_probability) & (
-        draw < plan.mask_probability + plan.replace_probability
-    )
-    single = np.bincount(word, minlength=words) == 1
-    replaced = (replaced & single)[word] & (pieces.neighbours[body, 0] != NO_NEIGHBOUR)
     column = random.integers(0, pieces.neighbours.shape[1], size=len(body))
-    changed = np.where(replaced, pieces.neighbours[body, column], body)
+    changed = body
+    if plan.replace_with == "neighbours":
+        replaced = (draw >= plan.mask_probability) & (
+            draw < plan.mask_probability + plan.replace_probability
+        )
+        single = np.bincount(word, minlength=words) == 1
+        replaced = (replaced & single)[word] & (pieces.neighbours[body, 0] != NO_NEIGHBOUR)
+        changed = np.where(replaced, pieces.neighbours[body, column], body)
     changed = np.where(masked, info.mask_id, changed)
+    starts = np.diff(word, prepend=-1) > 0
     keep = ~masked | starts  # one [MASK] for a whole word
-    if words > 2 and random.random() < plan.span_probability:
-        length = int(random.integers(max(2, words // 4), words + 1))
-        first = int(random.integers(0, words - length + 1))
-        keep &= (word >= first) & (word < first + length)
     return np.concatenate([row[:1], changed[keep], row[-1:]]).astype(np.int32)
+
+
+def _splice(
+    row: NDArray[np.int32],
+    other: NDArray[np.int32],
+    pieces: WordPieces,
+    max_length: int,
+    random: np.random.Generator,
+) -> NDArray[np.int32]:
+    """[CLS] first words of the row, last words of the other [SEP]."""
+    front, back = row[1:-1], other[1:-1]
+    if len(front) == 0 or len(back) == 0:
+        return row
+    first, last = _words(front, pieces), _words(back, pieces)
+    front = front[first < int(random.integers(1, first[-1] + 2))]
+    back = back[last >= int(random.integers(0, last[-1] + 1))]
+    body = np.concatenate([front, back])[: max_length - 2]
+    return np.concatenate([row[:1], body, row[-1:]])
+
+
+def _span(
+    row: NDArray[np.int32], pieces: WordPieces, random: np.random.Generator
+) -> NDArray[np.int32]:
+    body = row[1:-1]
+    if len(body) == 0:
+        return row
+    word = _words(body, pieces)
+    words = int(word[-1]) + 1
+    if words <= 2:
+        return row
+    length = int(random.integers(max(2, words // 4), words + 1))
+    first = int(random.integers(0, words - length + 1))
+    keep = (word >= first) & (word < first + length)
+    return np.concatenate([row[:1], body[keep], row[-1:]])
+
+
+def _words(body: NDArray[np.int32], pieces: WordPieces) -> NDArray[np.int64]:
+    """(tokens,): which word each token belongs to, from 0."""
+    starts = ~pieces.continues[body]
+    starts[0] = True
+    return np.asarray(np.cumsum(starts) - 1)

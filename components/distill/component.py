@@ -8,6 +8,7 @@ from components.shared.image import STEPS_IMAGE
 @dsl.component(base_image=STEPS_IMAGE, install_kfp_package=False)
 def distill(
     tokens: dsl.Input[dsl.Dataset],
+    encoder: dsl.Input[dsl.Model],
     teacher: dsl.Input[dsl.Model],
     student0: dsl.Input[dsl.Model],
     params: str,
@@ -24,6 +25,7 @@ def distill(
         params,
         {
             "tokens": tokens.path,
+            "encoder": encoder.path,
             "teacher": teacher.path,
             "student0": student0.path,
             "student": student.path,

@@ -1,87 +1,143 @@
-"""The teacher's logits over the transfer set, computed once and cached by content."""
+"""What the teachers say of the transfer set, computed once and cached by content."""
 
-import hashlib
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from components.distill.shards import rows_digest
 from components.shared.cache import cache_folder, write_once
 from components.shared.errors import UserError
 from components.shared.identity import code_digest, file_digest, lock_digest, text_digest
 from components.shared.reporter import Reporter
-from components.shared.teacher import WEIGHTS, load_teacher
+from components.shared.retokenize import Retokenizer
+from components.shared.teacher import WEIGHTS, Teacher, load_teacher, member_folders
 from components.shared.tokens import TokenRows
 from components.shared.training.inference import predict_logits
 
 TOKENS_PER_BATCH = 512
 
 
+@dataclass(frozen=True, kw_only=True)
+class SoftTargets:
+    """Per shard (rows, classes) and (rows, T): memory-mapped where one teacher made them.
+
+    Attributes:
+        logits: the mean of the teachers' logits.
+        features: the main teacher's, what its last layer sees; empty when not asked for.
+    """
+
+    logits: list[NDArray[np.float32]]
+    features: list[NDArray[np.float16]]
+
+
 def soft_targets(
     teacher: Path,
     shards: Sequence[TokenRows],
     *,
+    features: bool,
     device: torch.device,
     bfloat16: bool,
     reporter: Reporter,
-) -> NDArray[np.float32]:
-    """Logits (rows of all shards, classes), in order.
+) -> SoftTargets:
+    """What the teacher and its further members say, shard by shard, in order.
 
-    Every shard is a file of its own in the cache, under a digest of all that decides its bytes:
-    the teacher, the shard's token ids, the precision, the libraries and the code. More copies, or
-    another loss, use again what is there.
+    Every shard is a file of its own in the cache, under a digest of all that decides its bytes: the
+    teacher, the shard's token ids, the precision, the libraries and the code. More rows, or another
+    loss, use again what is there. One teacher is in memory at a time.
 
-    Raises UserError when the teacher has diverged: a logit is no number.
+    Raises UserError when a teacher has diverged: a logit is no number.
     """
-    folder = cache_folder() / "logits"
-    model_files = (WEIGHTS, "teacher.json", "config.json")
-    weights = " ".join(file_digest(teacher / name) for name in model_files)
-    settings = (
-        f"{device.type} bfloat16={bfloat16} tokens={TOKENS_PER_BATCH} threads="
-        f"{torch.get_num_threads()} lock={lock_digest()} code={code_digest('distill')}"
-    )
-    files = [
-        folder / f"{text_digest(f'{weights} {rows_digest(shard)} {settings}')}.npy"
-        for shard in shards
+    labeller = _Labeller(device, bfloat16, reporter, [rows_digest(shard) for shard in shards])
+    members = [
+        labeller.ask(folder, _in_ids_of(folder, teacher, shards), "logits")
+        for folder in member_folders(teacher)
     ]
-    missing = [index for index, file in enumerate(files) if not file.is_file()]
-    if missing:
-        rows = sum(len(shards[index]) for index in missing)
-        model = load_teacher(teacher)
-        with reporter.progress("teacher's logits", rows) as advance:
-            for index in missing:
-                logits = predict_logits(
+    if len(members) > 1:
+        logits = [np.mean(parts, axis=0) for parts in zip(*members, strict=True)]
+    else:
+        logits = members[0]
+    said = labeller.ask(teacher, shards, "features") if features else []
+    reporter.message(
+        f"{len(members)} teacher(s) over {sum(map(len, shards))} rows: "
+        f"{labeller.computed} of {labeller.asked} shards labelled, the others from the cache"
+    )
+    reporter.measures["labelling_seconds"] = (
+        reporter.measures.get("labelling_seconds", 0.0) + labeller.seconds
+    )
+    return SoftTargets(logits=logits, features=said)
+
+
+class _Labeller:
+    """Fills the cache and reads it; knows what it had to compute."""
+
+    def __init__(
+        self, device: torch.device, bfloat16: bool, reporter: Reporter, digests: Sequence[str]
+    ) -> None:
+        self.device, self.bfloat16, self.reporter = device, bfloat16, reporter
+        self.digests = digests
+        self.asked = self.computed = 0
+        self.seconds = 0.0
+
+    def ask(self, folder: Path, shards: Sequence[TokenRows], what: str) -> list[NDArray[Any]]:
+        weights = " ".join(
+            file_digest(folder / name) for name in (WEIGHTS, "teacher.json", "config.json")
+        )
+        settings = (
+            f"{what} {self.device.type} bfloat16={self.bfloat16} tokens={TOKENS_PER_BATCH} "
+            f"threads={torch.get_num_threads()} lock={lock_digest()} code={code_digest('distill')}"
+        )
+        files = [
+            cache_folder() / "logits" / f"{text_digest(f'{weights} {digest} {settings}')}.npy"
+            for digest in self.digests
+        ]
+        missing = [index for index, file in enumerate(files) if not file.is_file()]
+        self.asked += len(files)
+        self.computed += len(missing)
+        if missing:
+            started = time.perf_counter()
+            self._compute(load_teacher(folder), what, {i: (shards[i], files[i]) for i in missing})
+            self.seconds += time.perf_counter() - started
+        return [np.load(file, mmap_mode="r", allow_pickle=False) for file in files]
+
+    def _compute(self, model: Teacher, what: str, todo: dict[int, tuple[TokenRows, Path]]) -> None:
+        say: Callable[..., Any] = model.features if what == "features" else model
+        rows = sum(len(shard) for shard, _ in todo.values())
+        with self.reporter.progress(f"teacher's {what}", rows) as advance:
+            for shard, file in todo.values():
+                values = predict_logits(
                     model,
-                    shards[index],
+                    shard,
                     pad_id=model.config.pad_id,
-                    device=device,
-                    bfloat16=bfloat16,
-                    tokens_per_batch=TOKENS_PER_BATCH * (64 if device.type == "cuda" else 1),
+                    device=self.device,
+                    bfloat16=self.bfloat16,
+                    tokens_per_batch=TOKENS_PER_BATCH * (64 if self.device.type == "cuda" else 1),
                     advance=advance,
+                    say=say,
                 )
-                if not np.isfinite(logits).all():
+                if not np.isfinite(values).all():
                     raise UserError(
-                        "the teacher's logits are not all numbers: its training diverged",
+                        f"the teacher's {what} are not all numbers: its training diverged",
                         remedy="lower finetune.training.learning_rate",
                     )
-                write_once(files[index], lambda file, logits=logits: _save(file, logits))  # type: ignore[misc]
-    reporter.message(
-        f"teacher's logits over {sum(map(len, shards))} rows "
-        f"({len(shards) - len(missing)} of {len(shards)} shards from the cache)"
-    )
-    return np.concatenate([np.load(file, allow_pickle=False) for file in files])
+                if what == "features":
+                    values = values.astype(np.float16)
+                write_once(file, lambda path, values=values: _save(path, values))  # type: ignore[misc]
 
 
-def rows_digest(rows: TokenRows) -> str:
-    """sha256 of the lengths and the token ids."""
-    digest = hashlib.sha256(rows.lengths.astype("<i4").tobytes())
-    for row in rows:
-        digest.update(row.astype("<i4").tobytes())
-    return digest.hexdigest()
+def _in_ids_of(folder: Path, teacher: Path, shards: Sequence[TokenRows]) -> Sequence[TokenRows]:
+    """The shards as a member of another encoder reads them."""
+    if folder == teacher:
+        return shards
+    retokenizer = Retokenizer(teacher / "tokenizer.json", folder / "tokenizer.json")
+    return [retokenizer.rows(shard) for shard in shards]
 
 
-def _save(file: Path, logits: NDArray[np.float32]) -> None:
+def _save(file: Path, values: NDArray[Any]) -> None:
     with file.open("wb") as stream:
-        np.save(stream, logits, allow_pickle=False)
+        np.save(stream, values, allow_pickle=False)

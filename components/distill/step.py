@@ -1,5 +1,7 @@
 """Train the student on the teacher's soft targets, and a control on the labels alone."""
 
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -7,20 +9,27 @@ from typing import Annotated, Literal
 import numpy as np
 import torch
 from pydantic import Field
-from tokenizers import Tokenizer
 
-from components.distill.augment import Augmentation, augmented_copy, word_pieces
-from components.distill.soft_targets import soft_targets
+from components.distill.augment import Augmentation
+from components.distill.shards import cached_rows, rows_digest
+from components.distill.soft_targets import SoftTargets, soft_targets
+from components.distill.transfer_set import transfer_set
+from components.shared.identity import file_digest
 from components.shared.reporter import Reporter
+from components.shared.retokenize import Retokenizer
 from components.shared.settings import Seed, settings
 from components.shared.students import Student, load_student, save_student
-from components.shared.teacher import load_teacher
-from components.shared.tokens import TokenRows, TokensInfo, read_info
+from components.shared.tokens import TokenRows
 from components.shared.training.curves import write_curves
 from components.shared.training.device import Device, Precision, pick_device, use_bfloat16
 from components.shared.training.examples import Examples
-from components.shared.training.fit import FitResult, TrainingPlan, fit
-from components.shared.training.losses import Loss, distillation_loss, label_loss
+from components.shared.training.fit import FitResult, TrainingPlan, default_groups, fit
+from components.shared.training.losses import DistillationLoss, Loss, label_loss
+
+Weight = Annotated[float, Field(ge=0, le=1)]
+Temperature = Annotated[float, Field(gt=0, le=100)]
+HiddenWeight = Annotated[float, Field(ge=0, le=1000)]
+_PAIR = Field(min_length=2, max_length=2)
 
 
 @settings
@@ -29,8 +38,11 @@ class Params:
     device: Device
     teacher_precision: Precision
     loss: Literal["mse", "kl"]
-    temperature: Annotated[float, Field(gt=0, le=100)]
-    hard_label_weight: Annotated[float, Field(ge=0, le=1)]
+    temperature: Temperature | Annotated[list[Temperature], _PAIR]
+    hard_label_weight: Weight | Annotated[list[Weight], _PAIR]
+    hidden_weight: HiddenWeight | Annotated[list[HiddenWeight], _PAIR]
+    embedding_learning_rate_share: Weight
+    transfer_rows: Annotated[int, Field(ge=0, le=1_000_000_000)]
     augmentation: Augmentation
     training: TrainingPlan
     undistilled_training: TrainingPlan
@@ -39,6 +51,7 @@ class Params:
 @dataclass(frozen=True, kw_only=True)
 class Inputs:
     tokens: Path
+    encoder: Path
     teacher: Path
     student0: Path
 
@@ -50,38 +63,30 @@ class Outputs:
 
 
 def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) -> None:
-    info = read_info(inputs.tokens)
     labelled = TokenRows.open(inputs.tokens, "train")
-    unlabelled = TokenRows.open(inputs.tokens, "unlabelled")
     validation = TokenRows.open(inputs.tokens, "validation")
-    originals = TokenRows.joined([labelled, unlabelled])
-    copies = _copies(params, inputs, originals, info)
-    shards = [originals, *copies]
-    where = pick_device(params.device)
-    logits, validation_logits = (
-        soft_targets(
-            inputs.teacher,
-            rows,
-            device=where,
-            bfloat16=use_bfloat16(params.teacher_precision, where),
-            reporter=reporter,
-        )
-        for rows in (shards, [validation])
+    shards = transfer_set(
+        inputs.tokens,
+        inputs.encoder,
+        inputs.teacher,
+        rows=params.transfer_rows,
+        plan=params.augmentation,
+        seed=params.seed,
+        device=pick_device(params.device),
+        reporter=reporter,
     )
-    reporter.metric("labelled_rows", len(labelled))
-    reporter.metric("unlabelled_rows", len(unlabelled))
-    reporter.metric("augmented_rows", sum(map(len, copies)))
+    targets = _ask(params, inputs, shards, reporter)
+    held_out = _ask(params, inputs, [validation], reporter)
+    own = _StudentIds(inputs)
     student = load_student(inputs.student0)
     distilled = _train(
         "student",
         student,
-        Examples(TokenRows.joined(shards), logits),
-        Examples(validation, validation_logits),
-        distillation_loss(
-            params.loss,
-            temperature=params.temperature,
-            hard_label_weight=params.hard_label_weight,
+        Examples(
+            TokenRows.joined(own.of(shard) for shard in shards), targets.logits, targets.features
         ),
+        Examples(own.of(validation), held_out.logits, held_out.features),
+        _loss(params, student, targets),
         params.training,
         params,
         reporter,
@@ -90,15 +95,15 @@ def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) ->
     undistilled = _train(
         "undistilled",
         control,
-        Examples(labelled),
-        Examples(validation),
+        Examples(own.of(labelled)),
+        Examples(own.of(validation)),
         label_loss(),
         params.undistilled_training,
         params,
         reporter,
     )
-    agreement = float(np.mean(validation_logits.argmax(1) == validation.labels))
-    reporter.metric("teacher_validation_accuracy", agreement)
+    said = held_out.logits[0].argmax(1)
+    reporter.metric("teacher_validation_accuracy", float(np.mean(said == validation.labels)))
     tokenizer = (inputs.student0 / "tokenizer.json").read_text("utf-8")
     for name, model, result, folder in (
         ("student", student, distilled, outputs.student),
@@ -110,27 +115,47 @@ def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) ->
         reporter.metric(f"{name}_best_epoch", result.best_epoch)
 
 
-def _copies(
-    params: Params, inputs: Inputs, originals: TokenRows, info: TokensInfo
-) -> list[TokenRows]:
-    """The augmented copies of the labelled rows and the transfer set, a shard for each copy."""
-    plan = params.augmentation
-    if plan.copies == 0:
-        return []
-    embeddings = load_teacher(inputs.teacher).encoder.get_input_embeddings().weight  # type: ignore[operator]
-    used = np.zeros(info.vocabulary_size, dtype=bool)
-    for row in originals:
-        used[row] = True
-    pieces = word_pieces(
-        Tokenizer.from_file(str(inputs.tokens / "tokenizer.json")),
-        embeddings.detach().numpy()[: info.vocabulary_size],  # some tables are padded
-        used,
-        k=plan.neighbours,
+def _ask(
+    params: Params, inputs: Inputs, shards: Sequence[TokenRows], reporter: Reporter
+) -> SoftTargets:
+    where = pick_device(params.device)
+    return soft_targets(
+        inputs.teacher,
+        shards,
+        features=params.hidden_weight != 0,
+        device=where,
+        bfloat16=use_bfloat16(params.teacher_precision, where),
+        reporter=reporter,
     )
-    return [
-        augmented_copy(originals, pieces, plan, info, seed=[params.seed, copy])
-        for copy in range(plan.copies)
-    ]
+
+
+def _loss(params: Params, student: Student, targets: SoftTargets) -> DistillationLoss:
+    torch.manual_seed(params.seed)
+    return DistillationLoss(
+        params.loss,
+        temperature=params.temperature,
+        hard_label_weight=params.hard_label_weight,
+        hidden_weight=params.hidden_weight,
+        features=student.output_size,
+        teacher_features=targets.features[0].shape[1] if targets.features else 0,
+    )
+
+
+class _StudentIds:
+    """Rows of the teacher's ids as the student's tokenizer has them."""
+
+    def __init__(self, inputs: Inputs) -> None:
+        files = inputs.tokens / "tokenizer.json", inputs.student0 / "tokenizer.json"
+        self.retokenizer = Retokenizer(*files)
+        self.recipe = f"student ids {file_digest(files[0])} {file_digest(files[1])}"
+
+    def of(self, rows: TokenRows) -> TokenRows:
+        if self.retokenizer.same:
+            return rows
+        recipe = f"{self.recipe} {rows_digest(rows)}"
+        own = cached_rows(recipe, lambda: self.retokenizer.rows(rows))
+        own.labels = rows.labels  # the same text may have a label in one split and none in another
+        return own
 
 
 def _train(
@@ -144,7 +169,8 @@ def _train(
     reporter: Reporter,
 ) -> FitResult:
     torch.manual_seed(params.seed)  # the same draws whatever was trained before
-    return fit(
+    started = time.perf_counter()
+    result = fit(
         student,
         train,
         validation,
@@ -155,4 +181,9 @@ def _train(
         seed=params.seed,
         name=name,
         reporter=reporter,
+        parameter_groups=default_groups(
+            student, plan, slower=student.embedding, share=params.embedding_learning_rate_share
+        ),
     )
+    reporter.measure(f"{name}_training_seconds", time.perf_counter() - started)
+    return result

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +13,18 @@ from pydantic import Field, model_validator
 from torch import nn
 
 from components.shared.corpus import read_schema
-from components.shared.encoders import load_encoder
+from components.shared.encoders import (
+    load_encoder,
+    load_tokenizer,
+    more_encoders,
+    special_ids,
+)
 from components.shared.heads import check_heads
 from components.shared.reporter import Reporter
+from components.shared.retokenize import Retokenizer
 from components.shared.settings import Seed, settings
 from components.shared.teacher import (
+    MEMBERS,
     Teacher,
     TeacherConfig,
     describe_encoder,
@@ -28,7 +36,7 @@ from components.shared.training.curves import write_curves
 from components.shared.training.device import Device
 from components.shared.training.examples import Examples
 from components.shared.training.fit import TrainingPlan, fit
-from components.shared.training.losses import balanced_class_weights, label_loss
+from components.shared.training.losses import Loss, balanced_class_weights, label_loss
 
 
 @settings
@@ -37,7 +45,8 @@ class Params:
     device: Device
     head: str
     heads: dict[str, dict[str, Any]]
-    freeze_embeddings: bool
+    frozen: Literal["none", "embeddings", "encoder"]
+    members: Annotated[int, Field(ge=1, le=100)]
     layer_learning_rate_decay: Annotated[float, Field(gt=0, le=1)]
     class_weights: Literal["none", "balanced"]
     label_smoothing: Annotated[float, Field(ge=0, lt=1)]
@@ -62,41 +71,59 @@ class Outputs:
 
 
 def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) -> None:
-    schema, info = read_schema(inputs.tokens), read_info(inputs.tokens)
-    train = TokenRows.open(inputs.tokens, "train")
-    validation = TokenRows.open(inputs.tokens, "validation")
+    """The main teacher, then the further members of the ensemble: per encoder one for each seed."""
+    encoders = [inputs.encoder, *more_encoders(inputs.encoder)]
+    members = [(encoder, params.seed + n) for encoder in encoders for n in range(params.members)]
+    for number, (encoder, seed) in enumerate(members, start=1):
+        folder = outputs.teacher if number == 1 else outputs.teacher / MEMBERS / str(number)
+        folder.mkdir(parents=True, exist_ok=True)
+        name = "teacher" if number == 1 else f"teacher_{number}"
+        _fine_tune(name, encoder, seed, params, inputs.tokens, folder, reporter)
+
+
+def _fine_tune(
+    name: str,
+    encoder: Path,
+    seed: int,
+    params: Params,
+    tokens: Path,
+    folder: Path,
+    reporter: Reporter,
+) -> None:
+    seed %= 2**32
+    torch.manual_seed(seed)  # a member is the same whatever was trained before it
+    schema = read_schema(tokens)
+    train, validation, pad_id = _rows(tokens, encoder, folder)
     teacher = Teacher(
-        load_encoder(inputs.encoder),
+        load_encoder(encoder),
         TeacherConfig(
             head=params.head,
             head_options=params.heads.get(params.head, {}),
             labels=schema.labels,
-            pad_id=info.pad_id,
-            max_length_tokens=info.max_length_tokens,
+            pad_id=pad_id,
+            max_length_tokens=read_info(tokens).max_length_tokens,
         ),
     )
-    if params.freeze_embeddings:
-        for name, parameter in teacher.encoder.named_parameters():
-            if name.startswith("embeddings."):
-                parameter.requires_grad_(False)
+    for key, parameter in teacher.encoder.named_parameters():
+        if params.frozen == "encoder" or (
+            params.frozen == "embeddings" and key.startswith("embeddings.")
+        ):
+            parameter.requires_grad_(False)
     reporter.message(
-        f"{describe_encoder(teacher.encoder)}, head '{params.head}', "
+        f"{name}: {describe_encoder(teacher.encoder)}, head '{params.head}', "
         f"{len(train)} labelled rows, {len(validation)} for validation"
     )
-    weights = None
-    if params.class_weights == "balanced":
-        labels = torch.from_numpy(train.labels).long()
-        weights = balanced_class_weights(labels, len(schema.labels))
+    started = time.perf_counter()
     result = fit(
         teacher,
         Examples(train),
         Examples(validation),
-        loss=label_loss(class_weights=weights, label_smoothing=params.label_smoothing),
+        loss=_loss(params, train, len(schema.labels)),
         plan=params.training,
         device=params.device,
-        pad_id=info.pad_id,
-        seed=params.seed,
-        name="teacher",
+        pad_id=pad_id,
+        seed=seed,
+        name=name,
         reporter=reporter,
         consistency_weight=params.consistency_weight,
         parameter_groups=learning_rate_groups(
@@ -106,13 +133,37 @@ def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) ->
             weight_decay=params.training.weight_decay,
         ),
     )
-    for file in ("config.json", "tokenizer.json"):
-        shutil.copyfile(inputs.encoder / file, outputs.teacher / file)
-    save_teacher(teacher, outputs.teacher)
-    write_curves("teacher", result.curves, outputs.teacher)
-    reporter.metric("validation_accuracy", result.validation_accuracy)
-    reporter.metric("best_epoch", result.best_epoch)
-    reporter.metric("parameters", parameter_count(teacher))
+    shutil.copyfile(encoder / "config.json", folder / "config.json")
+    save_teacher(teacher, folder)
+    write_curves(name, result.curves, folder)
+    prefix = name.removeprefix("teacher").strip("_")
+    prefix = f"member_{prefix}_" if prefix else ""
+    reporter.metric(f"{prefix}validation_accuracy", result.validation_accuracy)
+    reporter.metric(f"{prefix}best_epoch", result.best_epoch)
+    reporter.metric(f"{prefix}parameters", parameter_count(teacher))
+    reporter.measure(f"{prefix}training_seconds", time.perf_counter() - started)
+
+
+def _rows(tokens: Path, encoder: Path, folder: Path) -> tuple[TokenRows, TokenRows, int]:
+    """Training and validation rows in the encoder's ids and its padding id.
+
+    Also puts its tokenizer, cutting where the tokens artifact cuts, into the teacher's folder.
+    """
+    info, target = read_info(tokens), folder / "tokenizer.json"
+    tokenizer = load_tokenizer(encoder)
+    tokenizer.enable_truncation(info.max_length_tokens)
+    tokenizer.save(str(target))
+    retokenizer = Retokenizer(tokens / "tokenizer.json", target)
+    train, validation = (TokenRows.open(tokens, split) for split in ("train", "validation"))
+    pad_id = info.pad_id if retokenizer.same else special_ids(encoder).pad_id
+    return retokenizer.rows(train), retokenizer.rows(validation), pad_id
+
+
+def _loss(params: Params, train: TokenRows, classes: int) -> Loss:
+    weights = None
+    if params.class_weights == "balanced":
+        weights = balanced_class_weights(torch.from_numpy(train.labels).long(), classes)
+    return label_loss(class_weights=weights, label_smoothing=params.label_smoothing)
 
 
 def learning_rate_groups(

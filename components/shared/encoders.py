@@ -116,6 +116,11 @@ def copy_encoder(source: Path, target: Path) -> None:
     special_ids(target)
 
 
+def more_encoders(folder: Path) -> list[Path]:
+    """The folders of the further encoders of an encoder artifact, in their order."""
+    return sorted((folder / MORE_ENCODERS).glob("*"), key=lambda encoder: int(encoder.name))
+
+
 def load_encoder(folder: Path) -> "PreTrainedModel":
     """The encoder in float32 on the CPU, without the pooler that nothing here uses.
 

@@ -37,7 +37,6 @@ class Reporter:
     run_id: str = ""
     metrics: dict[str, float] = field(default_factory=dict)
     measures: dict[str, float] = field(default_factory=dict)
-    curves: list[tuple[str, int, float]] = field(default_factory=list)
 
     def message(self, text: str) -> None:
         self.console.print(f"[bold cyan]{self.step}[/] {escape(text)}")
@@ -53,7 +52,6 @@ class Reporter:
 
     def point(self, curve: str, step: int, value: float) -> None:
         """One point of a learning curve, such as ("validation_accuracy", epoch, 0.8)."""
-        self.curves.append((curve, step, float(value)))
         if self.on_point:
             self.on_point(curve, step, float(value))
 

@@ -4,6 +4,7 @@ config.json, tokenizer.json ...   of the encoder
 model.safetensors                 encoder.*, head.* and output.*
 teacher.json                      head, its options, labels, pad_id, max_length_tokens
 curves.csv                        epoch, and a column per learning curve
+members/2/ ...                    further teachers of an ensemble, each with the same files
 """
 
 import dataclasses
@@ -20,6 +21,7 @@ from components.shared.encoders import build_encoder
 from components.shared.heads import build_head
 
 WEIGHTS = "model.safetensors"
+MEMBERS = "members"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +83,12 @@ def load_teacher(folder: Path) -> Teacher:
     teacher = Teacher(build_encoder(folder), config)
     teacher.load_state_dict(load_file(folder / WEIGHTS), strict=True)
     return teacher.eval()
+
+
+def member_folders(folder: Path) -> list[Path]:
+    """The teacher's own folder, then those of the further members of its ensemble."""
+    further = (folder / MEMBERS).glob("*")
+    return [folder, *sorted(further, key=lambda member: int(member.name))]
 
 
 def describe_encoder(encoder: nn.Module) -> str:

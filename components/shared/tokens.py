@@ -70,7 +70,12 @@ class TokenRows:
     @classmethod
     def open(cls, folder: Path, split: str) -> "TokenRows":
         """Memory-map a split of a tokens artifact."""
-        reader = pa.ipc.open_file(pa.memory_map(str(folder / f"{split}.arrow")))
+        return cls.map(folder / f"{split}.arrow")
+
+    @classmethod
+    def map(cls, file: Path) -> "TokenRows":
+        """Memory-map a file as `write` makes it."""
+        reader = pa.ipc.open_file(pa.memory_map(str(file)))
         return cls(reader.get_batch(index) for index in range(reader.num_record_batches))
 
     @classmethod
@@ -89,6 +94,15 @@ class TokenRows:
             whole.labels = np.concatenate([whole.labels, part.labels])
             whole.lengths = np.concatenate([whole.lengths, part.lengths])
         return whole
+
+    def write(self, file: Path) -> None:
+        """Write the rows as one Arrow file."""
+        with pa.OSFile(str(file), "wb") as sink, pa.ipc.new_file(sink, ARROW_SCHEMA) as writer:
+            writer.write_batch(to_batch(self, self.labels))
+
+    def head(self, rows: int) -> "TokenRows":
+        """The first rows."""
+        return TokenRows.of((self[row] for row in range(rows)), self.labels[:rows])
 
     def __len__(self) -> int:
         return self._starts[-1]

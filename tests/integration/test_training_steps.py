@@ -107,13 +107,17 @@ def test_two_runs_give_the_same_digests(
 @pytest.mark.parametrize(
     "variant",
     [
-        {"finetune": {"head": "cnn", "class_weights": "balanced", "freeze_embeddings": True}},
+        {"finetune": {"head": "cnn", "class_weights": "balanced", "frozen": "encoder"}},
         {"finetune": {"consistency_weight": 0.0, "label_smoothing": 0.1}},
         {"transfer_weights": {"embeddings": "input", "encoder": "pretrained", "min_count": 3}},
         {"transfer_weights": {"embeddings": "random"}},
         {"transfer_weights": {"width": 48}},
         {"transfer_weights": {"projection": "truncate", "min_count": 0}},
-        {"distill": {"loss": "kl", "temperature": 3.0, "hard_label_weight": 0.3}},
+        {"transfer_weights": {"embeddings": "both", "token_weighting": "sif", "width": 48}},
+        {"transfer_weights": {"vocabulary_size": 30, "freeze_embeddings": True}},
+        {"distill": {"loss": "mse", "hard_label_weight": [0.0, 0.5], "transfer_rows": 0}},
+        {"distill": {"temperature": [4.0, 1.0], "hidden_weight": [1.0, 0.0]}},
+        {"finetune": {"members": 2, "head": "linear"}},
     ],
     ids=lambda variant: "-".join(f"{k}" for section in variant.values() for k in section),
 )

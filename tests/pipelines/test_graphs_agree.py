@@ -67,7 +67,7 @@ def test_same_steps_in_the_same_order(
 
 def test_same_edges(package: list[dict[str, Any]], stages: dict[str, Any]) -> None:
     edges = dvc_edges(stages)
-    assert len(edges) == 19
+    assert len(edges) == 20
     assert kfp_edges(package[0]) == edges
 
 
@@ -160,7 +160,7 @@ def test_an_image_that_can_change_is_refused(image: str, tmp_path: Path) -> None
         ("transfer_weights.architecture=cnm", "no student architecture 'cnm'"),
         ("transfer_weights.students.cnn.filters=-4", r"students\.cnn\.filters"),
         ("evaluate.gate.max_latency_p50_us=.inf", r"evaluate\.gate\.max_latency_p50_us"),
-        ("distill.copies=3", r"did you mean distill\.augmentation\.copies"),
+        ("distill.splice_probability=1", r"did you mean distill\.augmentation\.splice_probability"),
     ],
 )
 def test_a_bad_parameter_is_told_before_anything_runs(override: str, message: str) -> None:

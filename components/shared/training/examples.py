@@ -1,5 +1,6 @@
 """Rows of token ids as torch sees them: a dataset, batches of like length, padding."""
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -13,25 +14,37 @@ from components.shared.tokens import TokenRows, pad
 
 
 class Examples(Dataset[dict[str, Any]]):
-    """Token rows with labels and, for distillation, the teacher's logits (rows, classes)."""
+    """Token rows with labels and, for distillation, what the teacher says of them.
 
-    def __init__(self, rows: TokenRows, teacher_logits: NDArray[np.float32] | None = None) -> None:
-        assert teacher_logits is None or len(teacher_logits) == len(rows)
+    Args:
+        teacher_logits: (rows, classes), in parts that may lie in files, one after the other.
+        teacher_features: (rows, T), likewise.
+    """
+
+    def __init__(
+        self,
+        rows: TokenRows,
+        teacher_logits: Sequence[NDArray[np.float32]] = (),
+        teacher_features: Sequence[NDArray[np.float16]] = (),
+    ) -> None:
         self.rows = rows
-        self.teacher_logits = teacher_logits
+        parts: dict[str, Sequence[NDArray[Any]]] = {
+            "teacher_logits": teacher_logits,
+            "teacher_features": teacher_features,
+        }
+        self.targets = {name: _Joined(arrays) for name, arrays in parts.items() if len(arrays)}
+        assert all(len(target) == len(rows) for target in self.targets.values())
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def __getitem__(self, row: int) -> dict[str, Any]:
         example = {"input_ids": self.rows[row], "labels": int(self.rows.labels[row])}
-        if self.teacher_logits is not None:
-            example["teacher_logits"] = self.teacher_logits[row]
-        return example
+        return example | {name: target[row] for name, target in self.targets.items()}
 
 
 class Padding:
-    """Collates examples to tensors: input_ids (B, longest), labels (B,), teacher_logits (B, C)."""
+    """Collates examples to tensors: input_ids (B, longest), labels (B,), and the targets (B, .)."""
 
     def __init__(self, pad_id: int) -> None:
         self.pad_id = pad_id
@@ -41,9 +54,8 @@ class Padding:
             "input_ids": torch.from_numpy(pad((e["input_ids"] for e in examples), self.pad_id)),
             "labels": torch.tensor([example["labels"] for example in examples]),
         }
-        if "teacher_logits" in examples[0]:
-            stacked = np.stack([example["teacher_logits"] for example in examples])
-            batch["teacher_logits"] = torch.from_numpy(stacked)
+        for name in examples[0].keys() - batch.keys():
+            batch[name] = torch.from_numpy(np.stack([example[name] for example in examples]))
         return batch
 
 
@@ -78,3 +90,19 @@ class LengthBuckets(Sampler[int]):
         batches = [whole[index] for index in self.random.permutation(len(whole))] + rest
         for batch in batches:
             yield from batch.tolist()
+
+
+class _Joined:
+    """The rows of several arrays, one after the other, left where they are."""
+
+    def __init__(self, arrays: Sequence[NDArray[Any]]) -> None:
+        self.arrays = list(arrays)
+        self.starts = np.cumsum([0, *map(len, arrays)]).tolist()
+
+    def __len__(self) -> int:
+        return int(self.starts[-1])
+
+    def __getitem__(self, row: int) -> NDArray[Any]:
+        part = bisect_right(self.starts, row) - 1
+        found: NDArray[Any] = self.arrays[part][row - self.starts[part]]
+        return found

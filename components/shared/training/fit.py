@@ -35,6 +35,7 @@ class TrainingPlan:
     schedule: Literal["linear", "cosine", "constant_with_warmup"]
     warmup_share: Annotated[float, Field(ge=0, le=1)]
     weight_decay: Annotated[float, Field(ge=0, le=1)]
+    max_gradient_norm: Annotated[float, Field(gt=0)]
     patience_epochs: Annotated[int, Field(ge=1)]
     precision: Precision
 
@@ -69,6 +70,9 @@ def fit(
     """Train in place and keep the epoch with the best validation accuracy.
 
     Args:
+        model: has `features` (input_ids → (B, F)) and `output` (features → logits), as teacher
+            and student do.
+        loss: a module's own parameters are trained with the model's.
         name: of the model; it begins the names of its curves.
         consistency_weight: of the disagreement between two dropouts of the same rows (R-Drop);
             0 leaves the second pass away.
@@ -90,6 +94,7 @@ def fit(
             lr_scheduler_type=plan.schedule,
             warmup_steps=round(plan.warmup_share * steps),
             weight_decay=plan.weight_decay,
+            max_grad_norm=plan.max_gradient_norm,
             bf16=use_bfloat16(plan.precision, where),
             use_cpu=where.type == "cpu",
             seed=seed,
@@ -111,13 +116,13 @@ def fit(
         trainer = _Trainer(
             loss,
             consistency_weight,
-            model=_Wrapped(model),
+            model=_Wrapped(model, loss),
             args=arguments,
             train_dataset=train,
             eval_dataset=validation,
             data_collator=Padding(pad_id),
             compute_metrics=_accuracy,
-            optimizers=(_optimizer(model, plan, parameter_groups), None),
+            optimizers=(_optimizer(model, loss, plan, parameter_groups), None),
             callbacks=[curves, EarlyStoppingCallback(plan.patience_epochs)],
         )
         trainer.remove_callback(PrinterCallback)
@@ -132,16 +137,46 @@ def fit(
     )
 
 
-class _Wrapped(nn.Module):
-    """Keeps a model's own `config` out of Trainer's sight, which would write into it."""
+def default_groups(
+    model: nn.Module,
+    plan: TrainingPlan,
+    *,
+    slower: nn.Module | None = None,
+    share: float = 1.0,
+) -> list[Mapping[str, Any]]:
+    """AdamW groups of all trainable parameters; biases and norms are not decayed.
 
-    def __init__(self, model: nn.Module) -> None:
+    The parameters of `slower` learn at this share of the plan's rate.
+    """
+    slow = {id(parameter) for parameter in slower.parameters()} if slower else set()
+    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            groups.setdefault((id(parameter) in slow, parameter.ndim > 1), []).append(parameter)
+    return [
+        {
+            "params": parameters,
+            "lr": plan.learning_rate * (share if is_slow else 1.0),
+            "weight_decay": plan.weight_decay if decayed else 0.0,
+        }
+        for (is_slow, decayed), parameters in groups.items()
+    ]
+
+
+class _Wrapped(nn.Module):
+    """Keeps a model's own `config` out of Trainer's sight, which would write into it.
+
+    A loss with parameters goes along, so that they move to the device with the model.
+    """
+
+    def __init__(self, model: nn.Module, loss: Loss) -> None:
         super().__init__()
         self.model = model
+        self.loss = loss if isinstance(loss, nn.Module) else None
 
-    def forward(self, input_ids: Tensor) -> Tensor:
-        logits: Tensor = self.model(input_ids)
-        return logits
+    def forward(self, input_ids: Tensor) -> tuple[Tensor, Tensor]:
+        features = self.model.features(input_ids)  # type: ignore[operator]
+        return self.model.output(features), features  # type: ignore[operator]
 
 
 class _Trainer(Trainer):
@@ -155,12 +190,12 @@ class _Trainer(Trainer):
     def compute_loss(
         self, model: nn.Module, inputs: dict[str, Tensor], *_: object, **__: object
     ) -> Tensor:
-        logits = model(inputs["input_ids"])
-        loss = self.loss(logits, inputs)
+        logits, features = model(inputs["input_ids"])
+        loss = self.loss(logits, features, inputs, self._progress)
         if self.consistency_weight == 0:
             return loss
-        again = model(inputs["input_ids"])
-        loss = (loss + self.loss(again, inputs)) / 2
+        again, features = model(inputs["input_ids"])
+        loss = (loss + self.loss(again, features, inputs, self._progress)) / 2
         return loss + self.consistency_weight * disagreement(logits, again)
 
     def prediction_step(
@@ -168,9 +203,13 @@ class _Trainer(Trainer):
     ) -> tuple[Tensor, Tensor, Tensor]:
         inputs = self._prepare_inputs(inputs)
         with torch.inference_mode(), self.compute_loss_context_manager():
-            logits = model(inputs["input_ids"]).float()
-            loss = self.loss(logits, inputs)
-        return loss, logits, inputs["labels"]
+            logits, features = model(inputs["input_ids"])
+            loss = self.loss(logits, features, inputs, self._progress)
+        return loss, logits.float(), inputs["labels"]
+
+    @property
+    def _progress(self) -> float:
+        return self.state.global_step / max(self.state.max_steps, 1)
 
     def _get_train_sampler(self, train_dataset: Any = None) -> LengthBuckets:
         examples: Any = train_dataset if train_dataset is not None else self.train_dataset
@@ -220,15 +259,16 @@ class _Curves(TrainerCallback):
 
 
 def _optimizer(
-    model: nn.Module, plan: TrainingPlan, groups: Sequence[Mapping[str, Any]] | None
+    model: nn.Module,
+    loss: Loss,
+    plan: TrainingPlan,
+    groups: Sequence[Mapping[str, Any]] | None,
 ) -> torch.optim.Optimizer:
-    trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    return torch.optim.AdamW(
-        [dict(group) for group in groups] if groups else trainable,
-        lr=plan.learning_rate,
-        weight_decay=plan.weight_decay,
-        fused=True,
-    )
+    """AdamW on the groups, or on all parameters; the loss's own come on top."""
+    own_groups = [dict(group) for group in groups or default_groups(model, plan)]
+    if isinstance(loss, nn.Module) and (own := list(loss.parameters())):
+        own_groups.append({"params": own, "lr": plan.learning_rate, "weight_decay": 0.0})
+    return torch.optim.AdamW(own_groups, lr=plan.learning_rate, weight_decay=0.0, fused=True)
 
 
 def _accuracy(prediction: Any) -> dict[str, float]:

@@ -1,23 +1,44 @@
-"""Losses of the single-label task, on labels and on a teacher's logits.
+"""Losses of the single-label task, on labels and on what a teacher says.
 
-Shapes: logits and teacher_logits (B, C), labels (B,) with -1 where the label is unknown.
+Shapes: logits and teacher_logits (B, C), features (B, F) and teacher_features (B, T) as the models'
+last layers see them, labels (B,) with -1 where the label is unknown. `progress` is the share of the
+training that is over, 0 to 1.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Literal
+from collections.abc import Mapping
+from typing import Literal, Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
-Loss = Callable[[Tensor, Mapping[str, Tensor]], Tensor]
 UNKNOWN = -1
+# A number, or two of them: at the start and at the end of the training, linear in between.
+Schedule = float | list[float]
+
+
+class Loss(Protocol):
+    """A module's own parameters, where it has some, are trained with the model."""
+
+    def __call__(
+        self, logits: Tensor, features: Tensor, batch: Mapping[str, Tensor], progress: float
+    ) -> Tensor: ...
+
+
+def value_at(schedule: Schedule, progress: float) -> float:
+    """The schedule's value when `progress` of the training is over."""
+    if isinstance(schedule, list):
+        start, end = schedule
+        return start + (end - start) * progress
+    return schedule
 
 
 def label_loss(*, class_weights: Tensor | None = None, label_smoothing: float = 0.0) -> Loss:
     """Cross-entropy on the labels; rows without a label add nothing."""
 
-    def loss(logits: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
+    def loss(
+        logits: Tensor, features: Tensor, batch: Mapping[str, Tensor], progress: float
+    ) -> Tensor:
         weights = None if class_weights is None else class_weights.to(logits.device)
         known = (batch["labels"] != UNKNOWN).sum().clamp(min=1)
         total = functional.cross_entropy(
@@ -33,19 +54,62 @@ def label_loss(*, class_weights: Tensor | None = None, label_smoothing: float = 
     return loss
 
 
-def distillation_loss(
-    kind: Literal["mse", "kl"], *, temperature: float, hard_label_weight: float
-) -> Loss:
-    """The teacher's soft targets; a row that has a label mixes it in with `hard_label_weight`.
+class DistillationLoss(nn.Module):
+    """What the teacher says of a row, and its label where it has one.
 
-    mse: mean squared difference of the logits (Ba and Caruana 2014, arXiv:1312.6184; Tang et al.
-    2019, arXiv:1903.12136). kl: Kullback-Leibler divergence from the teacher's distribution at a
-    temperature T, times T² (Hinton et al. 2015, arXiv:1503.02531).
+    soft: mse, the mean squared difference of the logits (Ba and Caruana 2014, arXiv:1312.6184; Tang
+    et al. 2019, arXiv:1903.12136), or kl, the Kullback-Leibler divergence from the teacher's
+    distribution at a temperature T, times T² (Hinton et al. 2015, arXiv:1503.02531).
+    hard: cross-entropy; a row that has a label mixes it in with `hard_label_weight`. Rising over
+    the training this is teacher annealing (Clark et al. 2019, arXiv:1907.04829, section 3.2).
+    hidden: the mean squared difference between the teacher's features and a linear map of the
+    student's, learned with it and thrown away, times `hidden_weight` (Romero et al. 2015,
+    arXiv:1412.6550, section 2.2; TinyBERT, arXiv:1909.10351, equation 8).
+
+    Args:
+        features, teacher_features: F and T, needed where hidden states are matched.
     """
 
-    def soft_loss(logits: Tensor, teacher: Tensor) -> Tensor:
-        if kind == "mse":
+    def __init__(
+        self,
+        kind: Literal["mse", "kl"],
+        *,
+        temperature: Schedule,
+        hard_label_weight: Schedule,
+        hidden_weight: Schedule = 0.0,
+        features: int = 0,
+        teacher_features: int = 0,
+    ) -> None:
+        super().__init__()
+        self.kind = kind
+        self.temperature = temperature
+        self.hard_label_weight = hard_label_weight
+        self.hidden_weight = hidden_weight
+        self.map = nn.Linear(features, teacher_features) if teacher_features else None
+
+    def forward(
+        self, logits: Tensor, features: Tensor, batch: Mapping[str, Tensor], progress: float
+    ) -> Tensor:
+        logits = logits.float()
+        rows = self._soft(logits, batch["teacher_logits"], progress)  # (B,)
+        hard_weight = value_at(self.hard_label_weight, progress)
+        if hard_weight > 0:
+            hard = functional.cross_entropy(
+                logits, batch["labels"], ignore_index=UNKNOWN, reduction="none"
+            )
+            mixed = (1 - hard_weight) * rows + hard_weight * hard
+            rows = torch.where(batch["labels"] == UNKNOWN, rows, mixed)
+        loss = rows.mean()
+        if self.map is not None:
+            mapped: Tensor = self.map(features.float())
+            hidden = functional.mse_loss(mapped, batch["teacher_features"].float())
+            loss = loss + value_at(self.hidden_weight, progress) * hidden
+        return loss
+
+    def _soft(self, logits: Tensor, teacher: Tensor, progress: float) -> Tensor:
+        if self.kind == "mse":
             return (logits - teacher).square().mean(dim=1)
+        temperature = value_at(self.temperature, progress)
         divergence = functional.kl_div(
             functional.log_softmax(logits / temperature, dim=1),
             functional.log_softmax(teacher / temperature, dim=1),
@@ -53,19 +117,6 @@ def distillation_loss(
             log_target=True,
         )
         return temperature**2 * divergence.sum(dim=1)
-
-    def loss(logits: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
-        logits = logits.float()
-        rows = soft_loss(logits, batch["teacher_logits"])  # (B,)
-        if hard_label_weight > 0:
-            hard = functional.cross_entropy(
-                logits, batch["labels"], ignore_index=UNKNOWN, reduction="none"
-            )
-            mixed = (1 - hard_label_weight) * rows + hard_label_weight * hard
-            rows = torch.where(batch["labels"] == UNKNOWN, rows, mixed)
-        return rows.mean()
-
-    return loss
 
 
 def disagreement(one: Tensor, other: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """Augmented copies: what may change, what never does."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -22,16 +23,20 @@ INFO = TokensInfo(
 CONTINUES = np.arange(20) >= 15
 NEIGHBOURS = np.full((20, 1), NO_NEIGHBOUR)
 NEIGHBOURS[10:15, 0] = 24 - np.arange(10, 15)
-PIECES = WordPieces(CONTINUES, NEIGHBOURS)
+WORDS = NEIGHBOURS[:, 0] != NO_NEIGHBOUR
+PIECES = WordPieces(CONTINUES, WORDS, NEIGHBOURS)
 ROWS = TokenRows.of([np.array([2, 10, 11, 15, 16, 12, 13, 3], dtype=np.int32)] * 300, [1] * 300)
 
 
-def plan(mask: float = 0.0, replace: float = 0.0, span: float = 0.0) -> Augmentation:
+def plan(
+    mask: float = 0.0, replace: float = 0.0, span: float = 0.0, splice: float = 0.0
+) -> Augmentation:
     return Augmentation(
-        copies=1,
         mask_probability=mask,
         replace_probability=replace,
+        replace_with="neighbours",
         neighbours=1,
+        splice_probability=splice,
         span_probability=span,
     )
 
@@ -65,6 +70,30 @@ def test_spans_are_contiguous_whole_words() -> None:
     assert len(seen) > 3
 
 
+def test_a_splice_is_a_front_and_another_rows_back_of_whole_words() -> None:
+    other = np.array([2, 13, 14, 17, 3], dtype=np.int32)
+    rows = TokenRows.of([ROWS[0], other] * 200, [0] * 400)
+    copied = augmented_copy(rows, PIECES, plan(splice=1.0), INFO, seed=[0])
+    fronts = {0: [[10], [10, 11, 15, 16], [10, 11, 15, 16, 12], ROWS[0].tolist()[1:-1]]}
+    fronts[1] = [[13], [13, 14, 17]]
+    backs = [[13], [12, 13], [11, 15, 16, 12, 13], ROWS[0].tolist()[1:-1], [14, 17], [13, 14, 17]]
+    seen = set()
+    for index, row in enumerate(copied):
+        body = row.tolist()[1:-1]
+        assert (row[0], row[-1]) == (2, 3)
+        assert len(row) <= INFO.max_length_tokens
+        assert any(body == front + back for front in fronts[index % 2] for back in backs)
+        seen.add(tuple(body))
+    assert len(seen) > 15
+
+
+def test_a_splice_is_cut_at_the_greatest_length() -> None:
+    short = dataclasses.replace(INFO, max_length_tokens=8)
+    copied = augmented_copy(ROWS, PIECES, plan(splice=1.0), short, seed=[0])
+    assert max(copied.lengths) == 8
+    assert all(row[-1] == 3 for row in copied)
+
+
 def test_shares_of_changed_words_are_the_probabilities() -> None:
     rows = copies(plan(mask=0.2, replace=0.3))
     masks = sum(row.count(4) for row in rows) / (300 * 4)
@@ -92,16 +121,12 @@ def test_neighbours_are_the_nearest_whole_words_by_cosine(tiny_encoder: Path) ->
     table = np.random.default_rng(0).normal(size=(size, 8)).astype(np.float32)
     good, bad, part = (tokenizer.token_to_id(piece) for piece in ("good", "bad", "##ing"))
     used = np.zeros(size, dtype=bool)
-    used[[good, part]] = True
+    words = [tokenizer.token_to_id(word) for word in ("great", "dull", "film", "story", "lovely")]
+    used[[good, part, *words]] = True
     pieces = word_pieces(tokenizer, table, used, k=3)
     assert pieces.continues[part] and not pieces.continues[good]
     assert (pieces.neighbours[part] == NO_NEIGHBOUR).all()
     assert (pieces.neighbours[bad] == NO_NEIGHBOUR).all()  # does not occur
     unit = table / np.linalg.norm(table, axis=1, keepdims=True)
-    words = [
-        index
-        for index in range(size)
-        if (text := tokenizer.id_to_token(index)).isalpha() and len(text) > 1 and index != good
-    ]
     nearest = sorted(words, key=lambda index: -float(unit[index] @ unit[good]))[:3]
     assert sorted(nearest) == pieces.neighbours[good].tolist()

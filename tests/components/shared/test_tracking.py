@@ -234,7 +234,6 @@ def test_a_store_that_fails_midway_costs_one_warning(client: Any, tmp_path: Path
         for epoch in range(3):
             reporter.point("loss", epoch, 0.5)
         run.finish(reporter, 1.0, {})
-    assert len(reporter.curves) == 3
     assert said(reporter).count("warning") == 1
 
 

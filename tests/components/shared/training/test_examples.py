@@ -1,5 +1,7 @@
 """Batches: every row once, like lengths together, padded right."""
 
+from pathlib import Path
+
 import numpy as np
 import torch
 
@@ -13,7 +15,8 @@ def rows_of(*lengths: int) -> TokenRows:
 
 
 def test_padding_and_teacher_logits() -> None:
-    examples = Examples(rows_of(1, 3), np.array([[1, 2], [3, 4]], dtype=np.float32))
+    parts = [np.array([row], dtype=np.float32) for row in ([1, 2], [3, 4])]
+    examples = Examples(rows_of(1, 3), parts)
     batch = Padding(9)([examples[0], examples[1]])
     assert batch["input_ids"].tolist() == [[1, 9, 9], [3, 3, 3]]
     assert batch["labels"].tolist() == [0, 1]
@@ -34,6 +37,14 @@ def test_buckets_hold_every_row_once_and_pad_little() -> None:
         len(part) * lengths[part].max() for part in np.array_split(shuffled, len(batches))
     )
     assert padded < 0.7 * at_random
+
+
+def test_rows_written_are_rows_mapped(tmp_path: Path) -> None:
+    rows_of(1, 2, 3).write(tmp_path / "rows.arrow")
+    mapped = TokenRows.map(tmp_path / "rows.arrow")
+    assert [row.tolist() for row in mapped] == [[1], [2, 2], [3, 3, 3]]
+    assert mapped.labels.tolist() == [0, 1, 2]
+    assert [row.tolist() for row in mapped.head(2)] == [[1], [2, 2]]
 
 
 def test_rows_of_several_parts_are_one() -> None:

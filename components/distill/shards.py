@@ -1,0 +1,28 @@
+"""Token rows in the cache, made once and memory-mapped, so that memory stays flat."""
+
+import hashlib
+from collections.abc import Callable
+
+from components.shared.cache import cache_folder, write_once
+from components.shared.identity import code_digest, lock_digest, text_digest
+from components.shared.tokens import TokenRows
+
+
+def cached_rows(recipe: str, make: Callable[[], TokenRows]) -> TokenRows:
+    """What `make` gives, from the cache where it is there.
+
+    `recipe` names all that decides the rows, beside the code and the libraries.
+    """
+    name = text_digest(f"{recipe} lock={lock_digest()} code={code_digest('distill')}")
+    file = cache_folder() / "rows" / f"{name}.arrow"
+    if not file.is_file():
+        write_once(file, make().write)
+    return TokenRows.map(file)
+
+
+def rows_digest(rows: TokenRows) -> str:
+    """sha256 of the lengths and the token ids."""
+    digest = hashlib.sha256(rows.lengths.astype("<i4").tobytes())
+    for row in rows:
+        digest.update(row.astype("<i4").tobytes())
+    return digest.hexdigest()
