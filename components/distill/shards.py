@@ -4,16 +4,18 @@ import hashlib
 from collections.abc import Callable
 
 from components.shared.cache import cache_folder, write_once
-from components.shared.identity import code_digest, lock_digest, text_digest
+from components.shared.identity import lock_digest, module_digest, text_digest
 from components.shared.tokens import TokenRows
 
 
-def cached_rows(recipe: str, make: Callable[[], TokenRows]) -> TokenRows:
+def cached_rows(recipe: str, maker: str, make: Callable[[], TokenRows]) -> TokenRows:
     """What `make` gives, from the cache where it is there.
 
-    `recipe` names all that decides the rows, beside the code and the libraries.
+    Args:
+        recipe: all that decides the rows, beside the code and the libraries.
+        maker: the module whose code makes them.
     """
-    name = text_digest(f"{recipe} lock={lock_digest()} code={code_digest('distill')}")
+    name = text_digest(f"{recipe} lock={lock_digest()} code={module_digest(maker)}")
     file = cache_folder() / "rows" / f"{name}.arrow"
     if not file.is_file():
         write_once(file, make().write)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from components.distill.shards import rows_digest
 from components.shared.cache import cache_folder, write_once
 from components.shared.errors import UserError
-from components.shared.identity import code_digest, file_digest, lock_digest, text_digest
+from components.shared.identity import file_digest, lock_digest, module_digest, text_digest
 from components.shared.reporter import Reporter
 from components.shared.retokenize import Retokenizer
 from components.shared.teacher import WEIGHTS, Teacher, load_teacher, member_folders
@@ -90,7 +90,7 @@ class _Labeller:
         )
         settings = (
             f"{what} {self.device.type} bfloat16={self.bfloat16} tokens={TOKENS_PER_BATCH} "
-            f"threads={torch.get_num_threads()} lock={lock_digest()} code={code_digest('distill')}"
+            f"threads={torch.get_num_threads()} lock={lock_digest()} code={module_digest(__name__)}"
         )
         files = [
             cache_folder() / "logits" / f"{text_digest(f'{weights} {digest} {settings}')}.npy"

@@ -153,7 +153,7 @@ class _StudentIds:
         if self.retokenizer.same:
             return rows
         recipe = f"{self.recipe} {rows_digest(rows)}"
-        own = cached_rows(recipe, lambda: self.retokenizer.rows(rows))
+        own = cached_rows(recipe, Retokenizer.__module__, lambda: self.retokenizer.rows(rows))
         own.labels = rows.labels  # the same text may have a label in one split and none in another
         return own
 

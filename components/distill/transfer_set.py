@@ -86,7 +86,7 @@ class _Copies:
         self.masked_lm: torch.nn.Module | None = None
 
     def copy(self, number: int, rows: int) -> TokenRows:
-        whole = cached_rows(f"copy {number} {self.recipe}", lambda: self._make(number))
+        whole = cached_rows(f"copy {number} {self.recipe}", __name__, lambda: self._make(number))
         return whole if rows == len(whole) else whole.head(rows)
 
     def _make(self, number: int) -> TokenRows:

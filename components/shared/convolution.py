@@ -72,7 +72,7 @@ class MaskedConvolutions(nn.Module):
         tokens = states.transpose(1, 2) * keep  # (B, D, L)
         maps = []
         for width, convolution in zip(self.widths, self.convolutions, strict=True):
-            before = (width - 1) // 2
+            before = middle_tap(width)
             padded = functional.pad(tokens, (before, width - 1 - before))
             maps.append(functional.relu(convolution(padded)))
         activations = torch.cat(maps, dim=1) * keep  # (B, K*F, L), not negative, 0 where padded
@@ -80,3 +80,10 @@ class MaskedConvolutions(nn.Module):
         if self.mean:
             pooled.append(activations.sum(dim=2) / keep.sum(dim=2))
         return torch.cat(pooled, dim=1)
+
+
+def middle_tap(width: int) -> int:
+    """Which tap of a kernel meets the token whose value it computes; the taps before it meet the
+    tokens before. An even width has one more behind.
+    """
+    return (width - 1) // 2

@@ -72,8 +72,21 @@ def code_digest(step: str) -> str:
     """sha256 over the files of the step's folder and of its import closure in components/shared."""
     digest = hashlib.sha256()
     for path in code_files(step):
-        digest.update(f"{path.relative_to(PROJECT).as_posix()}\0{file_digest(path)}\n".encode())
+        digest.update(f"{_relative(path)}\0{file_digest(path)}\n".encode())
     return digest.hexdigest()
+
+
+@cache
+def module_digest(module: str) -> str:
+    """sha256 over a module's file, what it imports of its folder, and of components/shared.
+
+    For what a step keeps between runs: it outlives changes of the step that do not concern it.
+    """
+    folder = f"{module.rpartition('.')[0]}."
+    imported = _graph().find_upstream_modules(module)
+    own = {_module_file(name) for name in {module, *imported} if name.startswith(folder)}
+    files = _expanded(own | _closure_paths(module))
+    return text_digest("\n".join(f"{_relative(path)}\0{file_digest(path)}" for path in files))
 
 
 @cache
@@ -84,23 +97,12 @@ def lock_digest() -> str:
 
 def code_files(step: str) -> list[Path]:
     """The source files behind `code_digest`, sorted."""
-    files: set[Path] = set()
-    for path in code_dependencies(step):
-        files.update(_source_files(path) if path.is_dir() else [path])
-    return sorted(files)
+    return _expanded(code_dependencies(step))
 
 
 def code_dependencies(step: str) -> list[Path]:
     """What DVC lists as the step's code: its folder, shared modules, and plugin folders whole."""
-    shared = shared_closure(f"components.{step}.step")
-    plugin_folders = {module for module in shared if _is_plugin_folder(module)}
-    paths = {PROJECT / "components" / step}
-    for module in shared:
-        folder = next(
-            (p for p in plugin_folders if module == p or module.startswith(f"{p}.")), None
-        )
-        paths.add(_module_file(folder).parent if folder else _module_file(module))
-    return sorted(paths)
+    return sorted({PROJECT / "components" / step} | _closure_paths(f"components.{step}.step"))
 
 
 def shared_closure(*modules: str) -> set[str]:
@@ -124,6 +126,29 @@ def shared_closure(*modules: str) -> set[str]:
         for name in upstream
         if name.startswith("components.shared.") and not _is_empty_package(name)
     }
+
+
+def _closure_paths(module: str) -> set[Path]:
+    """Files of the shared modules that a module imports; of a plugin folder the folder."""
+    shared = shared_closure(module)
+    plugin_folders = {name for name in shared if _is_plugin_folder(name)}
+    paths = set()
+    for name in shared:
+        folder = next((p for p in plugin_folders if name == p or name.startswith(f"{p}.")), None)
+        paths.add(_module_file(folder).parent if folder else _module_file(name))
+    return paths
+
+
+def _expanded(paths: Iterable[Path]) -> list[Path]:
+    """The source files of files and folders, sorted."""
+    files: set[Path] = set()
+    for path in paths:
+        files.update(_source_files(path) if path.is_dir() else [path])
+    return sorted(files)
+
+
+def _relative(path: Path) -> str:
+    return path.relative_to(PROJECT).as_posix()
 
 
 @cache

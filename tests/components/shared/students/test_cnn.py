@@ -1,0 +1,76 @@
+"""BERT's matrix in the kernels of the CNN."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from components.shared.convolution import PooledConvolutions
+from components.shared.students.cnn import Config, build, transfer
+
+
+def cnn(width: int, filters: int, *kernel_widths: int) -> PooledConvolutions:
+    torch.manual_seed(0)
+    config = Config(filters=filters, kernel_widths=kernel_widths, dropout=0.0)
+    return build(config, width=width, max_length_tokens=8)
+
+
+def kernels(body: nn.Module) -> list[tuple[Tensor, Tensor]]:
+    """Weight and bias of each kernel."""
+    parts = [parameter.detach().clone() for parameter in body.parameters()]
+    return list(zip(parts[::2], parts[1::2], strict=True))
+
+
+def test_rows_go_into_the_middle_taps_by_hand(by_hand: nn.Module, bert_of: Any) -> None:
+    body = cnn(2, 2, 3, 2, 1)
+    before = kernels(body)
+    with torch.no_grad():
+        names = transfer(body, bert_of(by_hand, torch.eye(2), matrix="intermediate"))
+    (three, three_bias), (two, two_bias), one = kernels(body)
+    # three taps: rows 0 and 1 of the matrix in the middle one; [filter][channel][tap]
+    assert three.tolist() == [[[0, 1, 0], [0, 2, 0]], [[0, 3, 0], [0, 4, 0]]]
+    torch.testing.assert_close(three_bias, torch.tensor([0.1, 0.2]))
+    # two taps: row 2 in the first, which meets the token itself; no row is left for the filter
+    assert two[0].tolist() == [[5, 0], [6, 0]]
+    assert two_bias[0] == pytest.approx(0.3)
+    assert torch.equal(two[1], before[1][0][1])
+    assert two_bias[1] == before[1][1][1]
+    # and none for the last kernel
+    assert torch.equal(one[0], before[2][0])
+    assert names == [
+        f"convolutions.convolutions.{i}.{w}" for i in (0, 1) for w in ("weight", "bias")
+    ]
+    assert set(names) < {name for name, _ in body.named_parameters()}
+
+
+@pytest.mark.parametrize("matrix", ["intermediate", "value"])
+@pytest.mark.parametrize("width", [32, 40])
+def test_a_kernel_starts_as_berts_own_map_of_every_token(
+    matrix: str, width: int, encoder: nn.Module, bert_of: Any
+) -> None:
+    body = cnn(width, 16, 3)
+    into, offset = 0.7 * torch.eye(32, width), torch.randn(32)
+    with torch.no_grad():
+        transfer(body, bert_of(encoder, into, offset=offset, matrix=matrix, layer=1))
+    layer = encoder.encoder.layer[1]  # type: ignore[index,union-attr]
+    dense = layer.intermediate.dense if matrix == "intermediate" else layer.attention.self.value
+    tokens = torch.randn(5, 32)
+    embedded = (tokens - offset) @ into
+    weight, bias = kernels(body)[0]
+    convolved = functional.conv1d(embedded.T[None], weight, bias, padding=1)[0].T  # (5, 16)
+    torch.testing.assert_close(convolved, dense(tokens)[:, :16].detach(), atol=1e-4, rtol=1e-4)
+    # and the body gives what its pooling makes of it
+    features = body(embedded[None], torch.ones(1, 5, dtype=torch.bool))[0]
+    active = functional.relu(convolved)
+    torch.testing.assert_close(features, torch.cat([active.amax(0), active.mean(0)]))
+
+
+def test_without_a_matrix_nothing_changes(by_hand: nn.Module, bert_of: Any) -> None:
+    body = cnn(2, 2, 1, 3)
+    before = kernels(body)
+    assert transfer(body, bert_of(by_hand, torch.eye(2))) == []
+    for (weight, bias), (old, old_bias) in zip(kernels(body), before, strict=True):
+        assert torch.equal(weight, old)
+        assert torch.equal(bias, old_bias)
