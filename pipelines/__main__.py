@@ -7,7 +7,7 @@ import click
 from components.shared.command_line import mistakes_shown
 
 # Each is a file of this package with a `<name>_command`.
-COMMANDS = ("compile", "run", "predict")
+COMMANDS = ("compile", "run", "study", "predict")
 
 
 class CommandGroup(click.Group):

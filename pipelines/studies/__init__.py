@@ -1,0 +1,1 @@
+"""A study: one factor at a time around the default, measured against every control."""
