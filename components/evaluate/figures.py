@@ -8,12 +8,19 @@ from numpy.typing import NDArray
 
 from components.evaluate import bert_base
 from components.evaluate.bootstrap import LEVEL, interval, ratio, resampled_accuracies
-from components.evaluate.latency import SPREAD, Timings, percentile_us, speedup
-from components.evaluate.models import MODELS, ROLES, TFIDF
+from components.evaluate.models import (
+    FLOAT32_OF,
+    MODELS,
+    STUDENT_FLOAT32,
+    TEACHER_INT8,
+    TFIDF,
+)
 from components.evaluate.quality import RELIABILITY_BINS, Quality, majority_rate
 from components.evaluate.tfidf import TfidfControl
+from components.shared.latency import SPREAD, Timings, percentile_us, speedup
 
 MEASURES = ("model", "end_to_end")
+_OWN = ("teacher", "student", STUDENT_FLOAT32)  # the others are controls
 BERT_BASE = "bert_base"
 _MANIFEST_KEYS = (
     "architecture",
@@ -22,12 +29,14 @@ _MANIFEST_KEYS = (
     "parity",
     "max_length_tokens",
     "vocabulary_size",
+    "form",
+    "against_float32",
 )
 
 
 def quality_figures(
     actual: NDArray[np.int64],
-    correct: Mapping[str, NDArray[np.bool_]],
+    predicted: Mapping[str, NDArray[np.int64]],
     quality: Mapping[str, Quality],
     *,
     manifests: Mapping[str, Mapping[str, Any]],
@@ -40,22 +49,25 @@ def quality_figures(
 
     Args:
         actual: class indices of the test rows (rows,).
-        correct: per model, which rows (rows,) it gets right.
+        predicted: per model, the class indices (rows,) that it answers.
         majority: the most frequent class of the training split: its index and label.
         samples: of the paired bootstrap.
     """
+    correct = {model: answers == actual for model, answers in predicted.items()}
     drawn = resampled_accuracies(correct, samples=samples, seed=seed)
     models: dict[str, dict[str, Any]] = {}
-    for model in MODELS:
+    for model in quality:
         models[model] = {
             "accuracy": quality[model].accuracy,
             "accuracy_interval": interval(drawn[model]),
             "macro_f1": quality[model].macro_f1,
             "ece": quality[model].ece,
         }
-        if model in ROLES:
-            manifest = manifests[model]
-            models[model] |= {key: manifest[key] for key in _MANIFEST_KEYS if key in manifest}
+        manifest = manifests.get(model, {})
+        models[model] |= {key: manifest[key] for key in _MANIFEST_KEYS if key in manifest}
+        if (float32 := FLOAT32_OF.get(model, "")) in predicted:
+            agrees = predicted[model] == predicted[float32]
+            models[model]["label_agreement_with_float32"] = float(agrees.mean())
     teacher, student = models["teacher"], models["student"]
     teacher["encoder"] = manifests["teacher"]["encoder"]
     whole = teacher["accuracy"]
@@ -67,11 +79,9 @@ def quality_figures(
         "validation_accuracy": control.validation_accuracy,
     }
     return {
-        "teacher": teacher,
-        "student": student,
+        **{name: models[name] for name in _OWN if name in models},
         "controls": {
-            "tfidf": models[TFIDF],
-            "undistilled": models["undistilled"],
+            **{name: figures for name, figures in models.items() if name not in _OWN},
             "majority": {"accuracy": majority_rate(actual, majority[0]), "label": majority[1]},
         },
         "differences": {
@@ -79,7 +89,8 @@ def quality_figures(
                 "accuracy": student["accuracy"] - models[other]["accuracy"],
                 "interval": interval(drawn["student"] - drawn[other]),
             }
-            for other in ("teacher", "undistilled", TFIDF)
+            for other in models
+            if other != "student"
         },
         "method": {
             "bootstrap_samples": samples,
@@ -90,16 +101,22 @@ def quality_figures(
     }
 
 
+def models_of(figures: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """The figures of each model that there is, in the order of the tables."""
+    found = {**figures["controls"], **{name: figures[name] for name in _OWN if name in figures}}
+    return {name: found[name] for name in MODELS if name in found}
+
+
 def timing_figures(
     timings: Mapping[str, Timings],
     throughput: Mapping[str, float],
     *,
     token_counts: Sequence[int],
     batch_size: int,
-    teacher_encoder: str,
+    manifests: Mapping[str, Mapping[str, Any]],
 ) -> dict[str, Any]:
-    """Percentiles, throughput and ratios; null where BERT-base is switched off."""
-    names = (*MODELS, BERT_BASE)
+    """Percentiles, throughput and ratios; null where a model is not there."""
+    names = tuple(dict.fromkeys([*timings, BERT_BASE]))
     figures: dict[str, Any] = {
         f"latency_p{percentile}_us": {
             name: {
@@ -119,7 +136,11 @@ def timing_figures(
     figures["speedup"], figures["speedup_interval"] = _speedups(timings)
     low, middle, high = np.percentile(token_counts, (5, 50, 95))
     figures["compared_with"] = {
-        "vs_teacher": teacher_encoder,
+        "vs_teacher": manifests["teacher"]["encoder"],
+        **{
+            f"vs_{name}": manifests[name].get("form") if name in manifests else None
+            for name in (TEACHER_INT8, STUDENT_FLOAT32)
+        },
         "vs_bert_base": f"{bert_base.NAME}: {bert_base.SHAPE}",
         "shape": (
             f"batch 1, {middle:.0f} tokens in the median "
@@ -139,7 +160,7 @@ def _speedups(timings: Mapping[str, Timings]) -> tuple[dict[str, Any], dict[str,
     spreads: dict[str, Any] = {}
     for measure in MEASURES:
         medians[measure], spreads[measure] = {}, {}
-        for other in ("teacher", BERT_BASE):
+        for other in ("teacher", TEACHER_INT8, STUDENT_FLOAT32, BERT_BASE):
             found = (
                 speedup(timings[other].of(measure), timings["student"].of(measure))
                 if other in timings

@@ -11,15 +11,21 @@ from components.shared.corpus import read_split
 from components.shared.errors import UserError
 from components.shared.onnx.classifier import TextClassifier
 
-ROLES = ("teacher", "student", "undistilled")
-TFIDF = "tfidf"
+TEACHER_INT8, STUDENT_FLOAT32, TFIDF = "teacher_int8", "student_float32", "tfidf"
+# In the order of the tables. The optional ones are there where export_onnx made them.
+ROLES = ("teacher", TEACHER_INT8, "student", STUDENT_FLOAT32, "undistilled")
+OPTIONAL = (TEACHER_INT8, STUDENT_FLOAT32)
 MODELS = (*ROLES, TFIDF)
+# A smaller form beside the float32 graph that it was made of.
+FLOAT32_OF = {TEACHER_INT8: "teacher", "student": STUDENT_FLOAT32}
 
 
 def open_models(folder: Path, *, threads: int) -> dict[str, TextClassifier]:
-    """The three exported models; raises UserError when one is missing or their labels differ."""
+    """The exported models by role; raises UserError when one is missing or their labels differ."""
     models: dict[str, TextClassifier] = {}
     for role in ROLES:
+        if role in OPTIONAL and not (folder / role).exists():
+            continue
         try:
             models[role] = TextClassifier(folder / role, threads=threads)
         except FileNotFoundError as error:

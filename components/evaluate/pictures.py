@@ -18,25 +18,37 @@ from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix
 
 from components.evaluate import bert_base
-from components.evaluate.figures import BERT_BASE
-from components.evaluate.models import MODELS
+from components.evaluate.figures import BERT_BASE, models_of
 from components.evaluate.quality import Quality
 
 TITLES = {
     "teacher": "teacher",
+    "teacher_int8": "teacher, int8",
     "student": "student",
+    "student_float32": "student, float32",
     "undistilled": "undistilled student",
     "tfidf": "TF-IDF + logistic regression",
     BERT_BASE: bert_base.NAME,
 }
 _COLORS = {
     "teacher": "#1f3a5f",
+    "teacher_int8": "#6d93c4",
     "student": "#d1495b",
+    "student_float32": "#e7a3ad",
     "undistilled": "#e8a33d",
     "tfidf": "#5b8e7d",
     BERT_BASE: "#8a8f98",
 }
-_MARKERS = {"teacher": "s", "student": "o", "undistilled": "D", "tfidf": "^"}
+_MARKERS = {
+    "teacher": "s",
+    "teacher_int8": "s",
+    "student": "o",
+    "student_float32": "o",
+    "undistilled": "D",
+    "tfidf": "^",
+}
+# Another form of a model answers almost as it does: one curve of each is enough to read.
+_DRAWN = ("teacher", "student", "undistilled", "tfidf")
 _ANNOTATED_CLASSES = 12
 _LONGEST_LABEL = 24
 
@@ -69,15 +81,9 @@ def draw_pictures(
 
 def _accuracy_latency(figures: Mapping[str, Any]) -> Figure:
     figure, axes = plt.subplots(figsize=(8, 4.8), layout="constrained")
-    models = {
-        "teacher": figures["teacher"],
-        "student": figures["student"],
-        "undistilled": figures["controls"]["undistilled"],
-        "tfidf": figures["controls"]["tfidf"],
-    }
-    for name in MODELS:
-        accuracy = models[name]["accuracy"] * 100
-        low, high = (100 * bound for bound in models[name]["accuracy_interval"])
+    for name, model in models_of(figures).items():
+        accuracy = model["accuracy"] * 100
+        low, high = (100 * bound for bound in model["accuracy_interval"])
         axes.errorbar(
             [figures["latency_p50_us"][name]["end_to_end"]],
             [accuracy],
@@ -158,7 +164,7 @@ def _reliability(quality: Mapping[str, Quality]) -> Figure:
     )
     curve.plot([0, 1], [0, 1], color="#b0b4ba", linestyle=":", label="perfectly calibrated")
     start = 1.0
-    for model in MODELS:
+    for model in _DRAWN:
         bins = quality[model].reliability
         histogram.stairs(
             bins["rows"], [*bins["lower"], 1.0], color=_COLORS[model], linewidth=1.4, baseline=None
@@ -203,7 +209,7 @@ def _per_class_f1(labels: Sequence[str], quality: Mapping[str, Quality]) -> Figu
     )
     heights = np.arange(len(order))
     axes.hlines(heights, 0, 1, color="#e6e8eb", linewidth=1, zorder=0)
-    for offset, model in zip((0.24, 0.08, -0.08, -0.24), MODELS, strict=True):
+    for offset, model in zip((0.24, 0.08, -0.08, -0.24), _DRAWN, strict=True):
         axes.scatter(  # one below the other, so that equal values do not hide each other
             quality[model].per_class["f1"].to_numpy()[order],
             heights + offset,

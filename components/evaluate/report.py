@@ -12,20 +12,26 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from numpy.typing import NDArray
 
-from components.evaluate.figures import BERT_BASE
+from components.evaluate.figures import BERT_BASE, models_of
 from components.evaluate.findings import findings, points, points_range, share, share_range, threads
-from components.evaluate.models import MODELS, ROLES
+from components.evaluate.models import STUDENT_FLOAT32, TEACHER_INT8
 from components.evaluate.pictures import TITLES
 from components.evaluate.quality import Quality
 
 SHOWN_ROWS = 10
 _SHOWN_CHARACTERS = 160
 _NONE = "-"
+_SLOWER = {  # what the student is timed against
+    "vs_teacher": "its teacher: ",
+    f"vs_{TEACHER_INT8}": "its teacher as ",
+    f"vs_{STUDENT_FLOAT32}": "itself as ",
+    f"vs_{BERT_BASE}": "",
+}
 _CAPTIONS = {
     "accuracy_latency": "Test accuracy with 95 % intervals against latency at batch 1.",
     "confusion": "Confusion of teacher and student: rows are the labels, columns the answers.",
     "reliability": "Accuracy against confidence in 15 bins, and how many rows fall into each.",
-    "per_class_f1": "F1 of each class for every model.",
+    "per_class_f1": "F1 of each class for teacher, student and controls.",
 }
 
 
@@ -47,8 +53,13 @@ def write_report(
     test: pd.DataFrame,
     probabilities: Mapping[str, NDArray[np.float32]],
     pictures: Mapping[str, Path],
+    quantisation: Mapping[str, Mapping[str, Any]],
 ) -> None:
-    """Write report.md and report.html. Texts of the data are shortened and escaped."""
+    """Write report.md and report.html. Texts of the data are shortened and escaped.
+
+    Args:
+        quantisation: by role, what the manifest says of the forms that were tried.
+    """
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=select_autoescape(enabled_extensions=("html.j2",), default=False),
@@ -66,6 +77,7 @@ def write_report(
         "difference_table": _difference_table(figures),
         "latency_table": _latency_table(figures),
         "speedup_table": _speedup_table(figures),
+        "quantisation_table": _quantisation_table(quantisation),
         "class_table": _class_table(labels, quality),
         "error_table": _error_table(labels, test, probabilities["student"]),
         "disagreement_table": _disagreement_table(labels, test, probabilities),
@@ -97,7 +109,7 @@ def _data_table(figures: Mapping[str, Any], labels: Sequence[str]) -> list[tuple
         ("transfer set", f"{rows['unlabelled']:,} rows without labels"),
         ("test rows", f"{rows['test']:,} (digest {data['test_digest'][:16]}…)"),
         ("teacher", figures["teacher"]["encoder"]),
-        ("student", figures["student"].get("architecture", "")),
+        ("student", _described(figures["student"])),
         (
             "machine",
             f"{machine['cpu']}, {machine['cores']} cores, {threads(figures)} per call, "
@@ -107,16 +119,14 @@ def _data_table(figures: Mapping[str, Any], labels: Sequence[str]) -> list[tuple
     ]
 
 
-def _model(figures: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    found: Mapping[str, Any] = figures[name] if name in figures else figures["controls"][name]
-    return found
+def _described(model: Mapping[str, Any]) -> str:
+    return ", ".join(model[key] for key in ("architecture", "form") if key in model)
 
 
 def _quality_table(figures: Mapping[str, Any]) -> Table:
     rows = []
-    for name in MODELS:
-        model = _model(figures, name)
-        exported = name in ROLES
+    for name, model in models_of(figures).items():
+        exported = "size_bytes" in model
         rows.append(
             [
                 TITLES[name],
@@ -182,15 +192,37 @@ def _latency_table(figures: Mapping[str, Any]) -> Table:
 def _speedup_table(figures: Mapping[str, Any]) -> Table:
     rows = []
     for part, title in (("end_to_end", "end to end"), ("model", "model alone")):
-        for other in ("vs_teacher", f"vs_{BERT_BASE}"):
+        for other, who in _SLOWER.items():
             if (times := figures["speedup"][part][other]) is not None:
                 low, high = figures["speedup_interval"][part][other]
-                name = figures["compared_with"][other]
-                against = f"its teacher: {name}" if other == "vs_teacher" else name
+                against = f"{who}{figures['compared_with'][other]}"
                 rows.append(
                     [f"{title}, against {against}", f"{times:.1f}", f"{low:.1f} to {high:.1f}"]
                 )
     return Table(columns=["student", "times less time", "5 to 95 % of the blocks"], rows=rows)
+
+
+def _quantisation_table(records: Mapping[str, Mapping[str, Any]]) -> Table:
+    rows = []
+    for role, record in records.items():
+        won = record["won"]
+        tried = [{"form": "float32", "reason": "", **record["float32"]}, *record["tried"]]
+        for trial in tried:
+            made = "size_bytes" in trial
+            rows.append(
+                [
+                    f"{role}: {trial['form']}",
+                    f"{trial['size_bytes'] / 1e6:,.2f}" if made else _NONE,
+                    share(trial["accuracy"]) if made else _NONE,
+                    f"{100 * trial['label_agreement']:.2f} %" if made else _NONE,
+                    "taken" if trial["form"] == won else trial["reason"],
+                ]
+            )
+    return Table(
+        columns=["form", "graph (MB)", "validation accuracy", "same labels", "verdict"],
+        rows=rows,
+        text=True,
+    )
 
 
 def _class_table(labels: Sequence[str], quality: Mapping[str, Quality]) -> Table:

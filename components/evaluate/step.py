@@ -18,17 +18,10 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from components.evaluate.bert_base import BertBase
-from components.evaluate.figures import BERT_BASE, quality_figures, timing_figures
+from components.evaluate.figures import BERT_BASE, models_of, quality_figures, timing_figures
 from components.evaluate.gate import Gate, judge
-from components.evaluate.latency import (
-    Candidate,
-    Timings,
-    measure_latency,
-    measure_throughput,
-    tokenizer_threads,
-)
 from components.evaluate.machine import machine_facts
-from components.evaluate.models import MODELS, TFIDF, class_indices, open_models, read_test_split
+from components.evaluate.models import TFIDF, class_indices, open_models, read_test_split
 from components.evaluate.pictures import draw_pictures
 from components.evaluate.quality import measure_quality
 from components.evaluate.report import write_report
@@ -36,6 +29,13 @@ from components.evaluate.tables import write_plot_tables, write_predictions
 from components.evaluate.tfidf import TfidfControl, fit_tfidf
 from components.shared.artifacts import write_json
 from components.shared.corpus import SPLITS, read_schema, read_split, split_rows
+from components.shared.latency import (
+    Candidate,
+    Timings,
+    measure_latency,
+    measure_throughput,
+    tokenizer_threads,
+)
 from components.shared.onnx.classifier import TextClassifier, softmax
 from components.shared.reporter import Reporter
 from components.shared.settings import Seed, settings
@@ -85,7 +85,7 @@ def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) ->
     manifests = {name: model.manifest for name, model in models.items()}
     figures = quality_figures(
         actual,
-        {name: values == actual for name, values in predicted.items()},
+        predicted,
         quality,
         manifests=manifests,
         control=control,
@@ -114,6 +114,11 @@ def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) ->
         test=test,
         probabilities=probabilities,
         pictures=pictures,
+        quantisation={
+            role: manifest["quantisation"]
+            for role, manifest in manifests.items()
+            if "quantisation" in manifest
+        },
     )
     reporter.measure("gate_passed", verdict.passed)
     reporter.message("gate passed" if verdict.passed else "gate failed")
@@ -129,7 +134,7 @@ def _predict(
     reporter: Reporter,
 ) -> dict[str, NDArray[np.float32]]:
     """Probabilities (rows, classes) of every model, batch by batch."""
-    parts: dict[str, list[NDArray[np.float32]]] = {name: [] for name in MODELS}
+    parts: dict[str, list[NDArray[np.float32]]] = {name: [] for name in (*models, TFIDF)}
     with reporter.progress("test rows", len(texts)) as advance:
         for start in range(0, len(texts), batch_size):
             batch = texts[start : start + batch_size]
@@ -193,7 +198,7 @@ def _measure(
         throughput,
         token_counts=tokens,
         batch_size=params.batch_size,
-        teacher_encoder=manifests["teacher"]["encoder"],
+        manifests=manifests,
     )
     figures["machine"] = machine_facts(params.threads)
     _tell_times(figures, reporter)
@@ -217,8 +222,7 @@ def _latency_rows(timings: Mapping[str, Timings], tokens: list[int]) -> pd.DataF
 
 def _accuracy_latency_table(figures: Mapping[str, Any]) -> pd.DataFrame:
     rows = []
-    for name in MODELS:
-        model = figures[name] if name in figures else figures["controls"][name]
+    for name, model in models_of(figures).items():
         low, high = model["accuracy_interval"]
         rows.append(
             {

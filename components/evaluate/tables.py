@@ -15,7 +15,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from components.evaluate.models import MODELS
 from components.evaluate.quality import Quality
 from components.shared.identity import text_digest
 
@@ -35,7 +34,7 @@ def write_predictions(
         "text_digest": [text_digest(text) for text in test["text"]],
         "label": test["label"].to_numpy(),
     }
-    for model in MODELS:
+    for model in probabilities:
         columns[f"{model}_label"] = names[probabilities[model].argmax(axis=1)]
         for index, label in enumerate(labels):
             columns[f"{model}_probability_{label}"] = probabilities[model][:, index]
@@ -53,12 +52,12 @@ def write_plot_tables(
     names = np.array(labels, dtype=object)
     confusion = {"actual": test["label"].to_numpy(), "predicted": names[predicted["student"]]}
     confusion |= {
-        f"predicted_{model}": names[predicted[model]] for model in MODELS if model != "student"
+        f"predicted_{model}": names[predicted[model]] for model in predicted if model != "student"
     }
     pd.DataFrame(confusion).to_csv(folder / "confusion.csv", index=False)
 
     per_class = {"label": names, "support": quality["student"].per_class["support"].to_numpy()}
-    for model in MODELS:
+    for model in quality:
         for column in ("precision", "recall", "f1"):
             per_class[f"{model}_{column}"] = quality[model].per_class[column].to_numpy()
     pd.DataFrame(per_class).to_csv(folder / "per_class.csv", index=False, float_format=_FLOATS)
@@ -66,7 +65,7 @@ def write_plot_tables(
     edges = quality["student"].reliability
     bins = {"bin_middle": ((edges["lower"] + edges["upper"]) / 2).to_numpy()}
     used = np.zeros(len(edges), dtype=bool)
-    for model in MODELS:
+    for model in quality:
         table = quality[model].reliability
         bins[model] = table["accuracy"].to_numpy()
         bins[f"{model}_confidence"] = table["confidence"].to_numpy()

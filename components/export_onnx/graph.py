@@ -8,6 +8,8 @@ import onnx
 import torch
 from torch import nn
 
+from components.export_onnx.embedding_table import narrow_row_maps
+
 
 def export_graph(model: nn.Module, file: Path, *, pad_id: int, opset: int) -> None:
     """Write one self-contained file with dynamic batch and length.
@@ -32,9 +34,16 @@ def export_graph(model: nn.Module, file: Path, *, pad_id: int, opset: int) -> No
         )
     assert program is not None
     graph = program.model_proto
-    _strip(graph)
+    narrow_row_maps(graph)
     onnx.checker.check_model(graph)
-    file.write_bytes(graph.SerializeToString(deterministic=True))
+    file.write_bytes(serialised(graph))
+
+
+def serialised(model: onnx.ModelProto) -> bytes:
+    """The same bytes for the same graph: without notes, which name paths and change with them."""
+    _strip(model)
+    content: bytes = model.SerializeToString(deterministic=True)
+    return content
 
 
 def _strip(model: onnx.ModelProto) -> None:

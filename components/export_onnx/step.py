@@ -1,24 +1,36 @@
-"""Export teacher, student and control to self-contained ONNX folders, parity checked."""
+"""Export teacher, student and control to self-contained ONNX folders, parity checked, and smaller.
 
+teacher/           float32; all ratios are against it
+teacher_int8/      the smallest accepted int8 form of it; absent without one
+student/           the smallest accepted form of the student, float32 without one
+student_float32/   the float32 graph that it was made of; absent where student/ is that graph
+undistilled/       the control in the student's form, so that the two differ in training alone
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
-from torch import nn
 
+from components.export_onnx.folder import facts_of, write_tokenizer
 from components.export_onnx.graph import export_graph
-from components.export_onnx.parity import Parity, ParityLimits, check_parity
-from components.shared.artifacts import read_card, write_json
-from components.shared.identity import file_digest
-from components.shared.onnx.classifier import GRAPH, MANIFEST, TOKENIZER
+from components.export_onnx.parity import ParityLimits, check_parity
+from components.export_onnx.quantisation import (
+    Exported,
+    Quantisation,
+    quantise_students,
+    quantise_teacher,
+)
+from components.export_onnx.trials import Material, some_of
+from components.shared.onnx.classifier import GRAPH, TOKENIZER
 from components.shared.reporter import Reporter
+from components.shared.retokenize import Retokenizer
 from components.shared.settings import settings
 from components.shared.students import Student, load_student
-from components.shared.teacher import Teacher, describe_encoder, load_teacher, parameter_count
-from components.shared.tokens import TokenRows
-
-FORMAT_VERSION = 1
+from components.shared.teacher import Teacher, describe_encoder, load_teacher
+from components.shared.tokens import TokenRows, pad
 
 
 @settings
@@ -27,6 +39,7 @@ class Params:
     parity_rows: Annotated[int, Field(ge=1)]
     max_logit_difference: Annotated[float, Field(gt=0)]
     min_label_agreement: Annotated[float, Field(gt=0, le=1)]
+    quantisation: Quantisation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,18 +55,8 @@ class Outputs:
     onnx: Path
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Exported:
-    role: str
-    architecture: str
-    parameters: int
-    size_bytes: int
-    parity: Parity
-
-
 def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) -> None:
-    rows = TokenRows.open(inputs.tokens, "validation")
-    tokenizer = inputs.tokens / TOKENIZER
+    """Raises UserError when a float32 graph does not answer as its PyTorch model."""
     teacher = load_teacher(inputs.teacher)
     encoder = describe_encoder(teacher.encoder)
     models: dict[str, tuple[Teacher | Student, Path]] = {
@@ -61,92 +64,71 @@ def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) ->
         "student": (load_student(inputs.student), inputs.student),
         "undistilled": (load_student(inputs.undistilled), inputs.undistilled),
     }
-    done = []
+    exported: dict[str, Exported] = {}
     for role, (model, source) in models.items():
         reporter.message(f"exporting the {role}")
         folder = outputs.onnx / role
         folder.mkdir()
-        done.append(_export(role, model, encoder, source, folder, tokenizer, rows, params))
-        reporter.metric(f"{role}_size_bytes", done[-1].size_bytes)
-        reporter.metric(f"{role}_max_logit_difference", done[-1].parity.max_logit_difference)
-    reporter.table(
-        f"parity with PyTorch on {done[0].parity.rows} validation rows",
-        ("model", "architecture", "parameters", "size", "largest logit difference", "same labels"),
-        [
-            (
-                one.role,
-                one.architecture,
-                f"{one.parameters:,}",
-                f"{one.size_bytes / 1e6:.1f} MB",
-                f"{one.parity.max_logit_difference:.1e}",
-                f"{one.parity.label_agreement:.2%}",
-            )
-            for one in done
-        ],
-    )
+        exported[role] = _export(model, source, folder, encoder, inputs.tokens, params)
+    _show_parity(exported, reporter)
+    quantise_teacher(exported["teacher"], params.quantisation, reporter)
+    quantise_students(exported["student"], exported["undistilled"], params.quantisation, reporter)
 
 
 def _export(
-    role: str,
     model: Teacher | Student,
-    encoder: str,
     source: Path,
     folder: Path,
-    tokenizer: Path,
-    rows: TokenRows,
+    encoder: str,
+    tokens: Path,
     params: Params,
-) -> _Exported:
-    """Fill one model's folder. Raises UserError when the graph does not answer as the model."""
+) -> Exported:
+    """Write graph and tokenizer. Raises UserError when the graph does not answer as the model."""
     config = model.config
     export_graph(model, folder / GRAPH, pad_id=config.pad_id, opset=params.opset)
-    (folder / TOKENIZER).write_bytes(tokenizer.read_bytes())
-    limits = ParityLimits(
-        rows=params.parity_rows,
-        max_logit_difference=params.max_logit_difference,
-        min_label_agreement=params.min_label_agreement,
-    )
+    write_tokenizer(source, folder, max_length_tokens=config.max_length_tokens)
+    own = Retokenizer(tokens / TOKENIZER, source / TOKENIZER)
+    validation = own.rows(TokenRows.open(tokens, "validation"))
     parity = check_parity(
-        model, folder / GRAPH, rows, pad_id=config.pad_id, limits=limits, role=role
+        model,
+        folder / GRAPH,
+        validation,
+        pad_id=config.pad_id,
+        limits=ParityLimits(
+            rows=params.parity_rows,
+            max_logit_difference=params.max_logit_difference,
+            min_label_agreement=params.min_label_agreement,
+        ),
+        role=folder.name,
     )
-    exported = _Exported(
-        role=role,
-        architecture=_architecture(model, encoder),
-        parameters=parameter_count(model),
-        size_bytes=sum((folder / name).stat().st_size for name in (GRAPH, TOKENIZER)),
-        parity=parity,
+    train = some_of(TokenRows.open(tokens, "train"), params.quantisation.calibration_rows)
+    return Exported(
+        folder=folder,
+        facts=facts_of(model, source, encoder=encoder, opset=params.opset, parity=parity),
+        material=Material(
+            rows=some_of(validation, params.quantisation.rows),
+            calibration=[pad([row], config.pad_id) for row in own.rows(train)],
+            pad_id=config.pad_id,
+        ),
     )
-    manifest = {
-        "format": FORMAT_VERSION,
-        "role": role,
-        "architecture": exported.architecture,
-        "encoder": encoder,
-        "labels": config.labels,
-        "pad_id": config.pad_id,
-        "max_length_tokens": config.max_length_tokens,
-        "vocabulary_size": _embeddings(model),
-        "parameters": exported.parameters,
-        "size_bytes": exported.size_bytes,
-        "files": {name: file_digest(folder / name) for name in (GRAPH, TOKENIZER)},
-        "source_identity": read_card(source).identity,
-        "opset": params.opset,
-        "parity": {
-            "rows": parity.rows,
-            "max_logit_difference": parity.max_logit_difference,
-            "label_agreement": parity.label_agreement,
-        },
-    }
-    write_json(folder / MANIFEST, manifest)
-    return exported
 
 
-def _architecture(model: Teacher | Student, encoder: str) -> str:
-    if isinstance(model, Student):
-        return f"{model.config.architecture}, {model.config.width} wide"
-    return f"{encoder}, {model.config.head} head"
-
-
-def _embeddings(model: Teacher | Student) -> int:
-    if isinstance(model, Student):
-        return model.config.kept_ids
-    table: nn.Embedding = model.encoder.get_input_embeddings()  # type: ignore[operator]
-    return table.num_embeddings
+def _show_parity(exported: Mapping[str, Exported], reporter: Reporter) -> None:
+    rows = []
+    for role, one in exported.items():
+        facts, parity = one.facts, one.facts.parity
+        reporter.metric(f"{role}_max_logit_difference", parity.max_logit_difference)
+        rows.append(
+            (
+                role,
+                facts.architecture,
+                f"{facts.parameters:,}",
+                f"{parity.max_logit_difference:.1e}",
+                f"{parity.label_agreement:.2%}",
+            )
+        )
+    reporter.table(
+        f"parity with PyTorch on {parity.rows} validation rows",
+        ("model", "architecture", "parameters", "largest logit difference", "same labels"),
+        rows,
+    )

@@ -14,6 +14,7 @@ from components.register.lineage import Evidence
 _CONTROL_NAMES = {
     "tfidf": "control: TF-IDF and logistic regression on the same labels",
     "undistilled": "control: the same student on the labels alone",
+    "teacher_int8": "control: its teacher, quantised to int8",
     "majority": "control: always the most frequent label",
 }
 
@@ -45,7 +46,11 @@ def model_card(name: str, evidence: Evidence, tags: Mapping[str, str]) -> str:
 
 
 def _accuracies(metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
-    models = [("student", "this model"), ("teacher", "its teacher")]
+    models = [
+        ("student", "this model"),
+        ("student_float32", "the same before quantisation, in float32"),
+        ("teacher", "its teacher"),
+    ]
     controls = sorted(
         key.split(".")[1]
         for key in metrics

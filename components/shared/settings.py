@@ -142,6 +142,8 @@ def _explain(error: pydantic.ValidationError, params_class: type[Any], step: str
 def _known_keys(params_class: Any, path: tuple[int | str, ...]) -> list[str]:
     """The keys allowed at a path of nested settings."""
     for part in path:
+        if not dataclasses.is_dataclass(params_class):
+            return []
         params_class = get_type_hints(params_class).get(str(part))
     if not dataclasses.is_dataclass(params_class):
         return []

@@ -1,8 +1,9 @@
 """Masked convolutions against values computed by hand, and their indifference to padding."""
 
+import pytest
 import torch
 
-from components.shared.convolution import MaskedConvolutions
+from components.shared.convolution import MaskedConvolutions, middle_tap
 
 
 def test_by_hand_for_one_filter_of_width_two() -> None:
@@ -26,3 +27,17 @@ def test_padding_does_not_matter_and_one_token_is_enough() -> None:
         mask = torch.arange(length + 5)[None] < length
         torch.testing.assert_close(layer(garbage, mask), alone)
         assert alone.shape == (1, layer.output_size) == (1, 4 * 4 * 2)
+
+
+@pytest.mark.parametrize("width", [1, 2, 3, 4, 5])
+def test_the_middle_tap_meets_the_token_itself(width: int) -> None:
+    layer = MaskedConvolutions(1, 1, [width], mean=True)
+    with torch.no_grad():
+        for parameter in layer.parameters():
+            parameter.zero_()
+        layer.convolutions[0].weight[:, :, middle_tap(width)] = 1  # type: ignore[index,operator]
+    states = torch.tensor([[[1.0], [2.0], [6.0], [50.0]]])
+    mask = torch.tensor([[True, True, True, False]])
+    assert layer(states, mask).tolist() == [[6.0, 3.0]]
+    first_only = torch.tensor([[True, False, False, False]])
+    assert layer(states, first_only).tolist() == [[1.0, 1.0]]

@@ -1,5 +1,7 @@
 """Latency and throughput of several models on the same texts, side by side.
 
+A text is whatever the models take: a string, or its token ids.
+
 The models take turns text by text, so that a machine that grows slower is slower for all of them.
 At the start of its turn a model answers another text, unmeasured, for two milliseconds and at least
 once: the processor's caches then hold that model, as in a service that runs it alone, and not the
@@ -12,20 +14,21 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from components.shared.reporter import Advance
 
+Text = TypeVar("Text")
 BLOCK_TEXTS = 10
 REWARM_NS = 2_000_000
 SPREAD = (0.05, 0.95)  # quantiles over the blocks
 
 
 @dataclass(frozen=True, kw_only=True)
-class Candidate:
+class Candidate(Generic[Text]):
     """A model to measure.
 
     Attributes:
@@ -34,8 +37,8 @@ class Candidate:
         texts: on how many of the texts it is measured, whole blocks spread over all of them.
     """
 
-    predict: Callable[[list[str]], Any]
-    encode: Callable[[list[str]], NDArray[np.int64]] | None
+    predict: Callable[[list[Text]], Any]
+    encode: Callable[[list[Text]], NDArray[np.int64]] | None
     run: Callable[[NDArray[np.int64]], Any] | None
     texts: int
 
@@ -61,7 +64,11 @@ class Speedup:
 
 
 def measure_latency(
-    candidates: Mapping[str, Candidate], texts: Sequence[str], *, warmup: int, advance: Advance
+    candidates: Mapping[str, Candidate[Text]],
+    texts: Sequence[Text],
+    *,
+    warmup: int,
+    advance: Advance,
 ) -> dict[str, Timings]:
     """Time every candidate on one text at a time (batch 1).
 
@@ -89,8 +96,8 @@ def measure_latency(
 
 
 def measure_throughput(
-    candidates: Mapping[str, Candidate],
-    texts: Sequence[str],
+    candidates: Mapping[str, Candidate[Text]],
+    texts: Sequence[Text],
     *,
     batch_size: int,
     batches: int,
@@ -157,7 +164,9 @@ def tokenizer_threads(threads: int) -> Iterator[None]:
             os.environ.pop("TOKENIZERS_PARALLELISM", None)
 
 
-def _time_one(candidate: Candidate, texts: Sequence[str], index: int, timings: Timings) -> None:
+def _time_one(
+    candidate: Candidate[Text], texts: Sequence[Text], index: int, timings: Timings
+) -> None:
     text = [texts[index]]
     began = time.perf_counter_ns()
     while True:

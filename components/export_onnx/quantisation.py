@@ -1,0 +1,174 @@
+"""Puts the smallest accepted form of teacher and student where it belongs, with its reasons."""
+
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from components.export_onnx.folder import Facts, write_manifest
+from components.export_onnx.forms import FLOAT32, Int8Form, SmallForm
+from components.export_onnx.refused import Refused
+from components.export_onnx.trials import (
+    Figures,
+    Limits,
+    Made,
+    Material,
+    Trial,
+    Trials,
+    smallest,
+)
+from components.shared.onnx.classifier import GRAPH, TOKENIZER
+from components.shared.reporter import Reporter
+from components.shared.settings import settings
+
+
+@settings
+class StudentForms(Limits):
+    forms: list[SmallForm]
+
+
+@settings
+class TeacherForms(Limits):
+    forms: list[Int8Form]
+
+
+@settings
+class Quantisation:
+    """Which smaller forms are tried, on how many validation rows, and what they must reach."""
+
+    student: StudentForms
+    teacher: TeacherForms
+    max_slowdown: Annotated[float, Field(ge=1)]
+    rows: Annotated[int, Field(ge=1)]
+    calibration_rows: Annotated[int, Field(ge=1)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exported:
+    """A model's folder with its float32 graph and tokenizer, and what to try other forms on."""
+
+    folder: Path
+    facts: Facts
+    material: Material
+
+
+def quantise_teacher(teacher: Exported, plan: Quantisation, reporter: Reporter) -> None:
+    """Write the float32 teacher's manifest, and teacher_int8 beside it where a form is accepted."""
+    if not plan.teacher.forms:
+        _finish(teacher.folder, teacher.facts, FLOAT32, reporter)
+        return
+    with tempfile.TemporaryDirectory() as work:
+        trials = Trials(teacher.folder / GRAPH, teacher.material, Path(work))
+        tried = _try_all("teacher", trials, plan.teacher, plan.max_slowdown, reporter)
+        record = trials.record(tried, plan.teacher)
+        _finish(teacher.folder, teacher.facts, FLOAT32, reporter, quantisation=record)
+        if won := smallest(tried):
+            folder = _copy_of(teacher.folder, "teacher_int8")
+            _take(folder, teacher.facts, won, trials, reporter)
+
+
+def quantise_students(
+    student: Exported, control: Exported, plan: Quantisation, reporter: Reporter
+) -> None:
+    """Give the student the form that won and keep its float32; the control gets the same form.
+
+    The control is not judged: it is to differ from the student in its training alone. Where the
+    form cannot be made of it, it stays float32.
+    """
+    if not plan.student.forms:
+        for model in (student, control):
+            _finish(model.folder, model.facts, FLOAT32, reporter)
+        return
+    with tempfile.TemporaryDirectory() as work:
+        trials = Trials(student.folder / GRAPH, student.material, Path(work))
+        tried = _try_all("student", trials, plan.student, plan.max_slowdown, reporter)
+        record = trials.record(tried, plan.student)
+        if won := smallest(tried):
+            float32 = _copy_of(student.folder, "student_float32")
+            _finish(float32, student.facts, FLOAT32, reporter)
+            _take(student.folder, student.facts, won, trials, reporter, quantisation=record)
+        else:
+            _finish(student.folder, student.facts, FLOAT32, reporter, quantisation=record)
+    if won:
+        _follow(control, won.form, reporter)
+    else:
+        _finish(control.folder, control.facts, FLOAT32, reporter)
+
+
+def _follow(control: Exported, form: str, reporter: Reporter) -> None:
+    """Bring the control into the student's form."""
+    with tempfile.TemporaryDirectory() as work:
+        trials = Trials(control.folder / GRAPH, control.material, Path(work))
+        try:
+            made = trials.make(form)
+        except Refused as refused:
+            reporter.warning(f"the control stays {FLOAT32}: {refused} {refused.detail}")
+            _finish(control.folder, control.facts, FLOAT32, reporter)
+        else:
+            _take(control.folder, control.facts, made, trials, reporter)
+
+
+def _try_all(
+    role: str,
+    trials: Trials,
+    forms: StudentForms | TeacherForms,
+    max_slowdown: float,
+    reporter: Reporter,
+) -> list[Trial]:
+    tried = []
+    for form in dict.fromkeys(forms.forms):
+        reporter.message(f"{role} as {form}")
+        trial = trials.attempt(form, forms, max_slowdown=max_slowdown, log=reporter.message)
+        if trial.times_as_slow is not None:
+            reporter.measure(f"{role}_{form}_times_as_slow", trial.times_as_slow)
+        tried.append(trial)
+    _show(role, trials.float32, tried, reporter)
+    return tried
+
+
+def _show(role: str, float32: Figures, tried: Sequence[Trial], reporter: Reporter) -> None:
+    won = smallest(tried)
+    rows = [(FLOAT32, *_cells(float32), "" if won else "taken")]
+    for trial in tried:
+        cells = _cells(trial.made.figures) if trial.made else ("-", "-", "-")
+        taken = "taken" if won and trial.made is won else "accepted"
+        rows.append((trial.form, *cells, "; ".join(trial.refused) or taken))
+    reporter.table(
+        f"forms of the {role}", ("form", "graph", "accuracy", "same labels", "verdict"), rows
+    )
+
+
+def _cells(figures: Figures) -> tuple[str, str, str]:
+    return (
+        f"{figures.size_bytes / 1e6:.2f} MB",
+        f"{figures.accuracy:.2%}",
+        f"{figures.label_agreement:.2%}",
+    )
+
+
+def _copy_of(folder: Path, role: str) -> Path:
+    """The folder of another role with the same graph and tokenizer."""
+    copy = folder.with_name(role)
+    copy.mkdir()
+    for name in (GRAPH, TOKENIZER):
+        shutil.copyfile(folder / name, copy / name)
+    return copy
+
+
+def _take(
+    folder: Path, facts: Facts, made: Made, trials: Trials, reporter: Reporter, **more: Any
+) -> None:
+    """Put a form in the place of the folder's graph."""
+    shutil.copyfile(made.graph, folder / GRAPH)
+    reporter.metric(f"{folder.name}_label_agreement", made.figures.label_agreement)
+    against = trials.against_float32(made)
+    _finish(folder, facts, made.form, reporter, against_float32=against, **more)
+
+
+def _finish(folder: Path, facts: Facts, form: str, reporter: Reporter, **more: Any) -> None:
+    size = write_manifest(folder, facts, form, **more)
+    reporter.metric(f"{folder.name}_size_bytes", size)

@@ -1,0 +1,240 @@
+"""Which smaller form of an exported graph is good enough to take its place.
+
+A form is accepted when its file is smaller, its accuracy on validation rows stays within a
+tolerance of the float32 graph's, its labels agree with that graph's, and it is not clearly slower.
+Of the accepted forms the smallest wins; of equally small ones the one named first. So the choice
+depends on the machine where a form is about `max_slowdown` times as slow, and nowhere else.
+"""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+from pydantic import Field
+
+from components.export_onnx.forms import FLOAT32, quantised
+from components.export_onnx.refused import Refused
+from components.shared.latency import Candidate, measure_latency, speedup
+from components.shared.onnx.classifier import open_session
+from components.shared.settings import settings
+from components.shared.tokens import TokenRows, pad
+
+Share = Annotated[float, Field(ge=0, le=1)]
+_BATCH = 16  # rows; a dynamic form answers a text a little differently in another batch
+_TIMED_ROWS, _WARMUP_CALLS = 50, 5
+_ALL_CORES, _ONE_THREAD = 0, 1
+
+
+@settings
+class Limits:
+    """What a form must reach beside the float32 graph."""
+
+    max_accuracy_loss: Share
+    min_label_agreement: Share
+
+
+@dataclass(frozen=True, kw_only=True)
+class Material:
+    """Rows in the ids of the model's own tokenizer.
+
+    Attributes:
+        rows: labelled, those that decide.
+        calibration: token ids (1, length) each, for the scales of static activations.
+    """
+
+    rows: TokenRows
+    calibration: Sequence[NDArray[np.int64]]
+    pad_id: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figures:
+    """A graph on the rows that decide.
+
+    Attributes:
+        size_bytes: of the graph alone.
+        label_agreement: share of the rows on which its label is the float32 graph's.
+    """
+
+    size_bytes: int
+    accuracy: float
+    label_agreement: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Made:
+    """A form of the graph, in its file."""
+
+    form: str
+    graph: Path
+    figures: Figures
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """A form that was tried.
+
+    Attributes:
+        made: None where the form could not be made or does not run.
+        times_as_slow: the median over blocks of rows; None where nothing hung on it.
+        refused: why it was not accepted, one reason each; empty when it was.
+    """
+
+    form: str
+    made: Made | None
+    times_as_slow: float | None
+    refused: tuple[str, ...]
+
+
+class Trials:
+    """Makes smaller forms of one float32 graph and holds them against it.
+
+    Args:
+        work: folder for the files of the forms.
+    """
+
+    def __init__(self, float32: Path, material: Material, work: Path) -> None:
+        self._graph, self._material, self._work = float32, material, work
+        self._labels = self._logits(float32).argmax(axis=1)
+        self.float32 = self._figures(float32, self._labels)
+
+    def attempt(
+        self, form: str, limits: Limits, *, max_slowdown: float, log: Callable[[str], None]
+    ) -> Trial:
+        """Make the form and judge it. Time is taken only where nothing else speaks against it."""
+        try:
+            made = self.make(form)
+        except Refused as refused:
+            if refused.detail:
+                log(f"{form}: {refused}: {refused.detail}")
+            return Trial(form=form, made=None, times_as_slow=None, refused=(str(refused),))
+        reasons, slower = self._reasons_against(made.figures, limits), None
+        if not reasons:
+            slower = self._times_as_slow(made.graph)
+            if slower > max_slowdown:
+                reasons = [f"it is more than {max_slowdown:g} times as slow as {FLOAT32}"]
+        return Trial(form=form, made=made, times_as_slow=slower, refused=tuple(reasons))
+
+    def make(self, form: str) -> Made:
+        """Raises Refused where the form cannot be made or does not run."""
+        graph = self._work / f"{form}.onnx"
+        graph.write_bytes(quantised(form, self._graph.read_bytes(), self._material.calibration))
+        try:
+            logits = self._logits(graph)
+        except Exception as error:  # ONNX Runtime's errors have no narrower base
+            raise Refused("ONNX Runtime does not run it", detail=str(error)) from error
+        if not np.isfinite(logits).all():
+            raise Refused("it gives logits that are no numbers")
+        figures = self._figures(graph, logits.argmax(axis=1))
+        return Made(form=form, graph=graph, figures=figures)
+
+    def against_float32(self, made: Made) -> dict[str, Any]:
+        """For the manifest of a form: what it does on how many validation rows."""
+        return {
+            "rows": len(self._material.rows),
+            "accuracy": made.figures.accuracy,
+            "float32_accuracy": self.float32.accuracy,
+            "label_agreement": made.figures.label_agreement,
+        }
+
+    def record(self, tried: Sequence[Trial], limits: Limits) -> dict[str, Any]:
+        """For the manifest: what was demanded, what was tried, and what won. Without times."""
+        won = smallest(tried)
+        return {
+            "rows": len(self._material.rows),
+            "max_accuracy_loss": limits.max_accuracy_loss,
+            "min_label_agreement": limits.min_label_agreement,
+            FLOAT32: dataclasses.asdict(self.float32),
+            "tried": [
+                {
+                    "form": trial.form,
+                    "accepted": not trial.refused,
+                    "reason": "; ".join(trial.refused) or _why_not_taken(trial, won),
+                    **(dataclasses.asdict(trial.made.figures) if trial.made else {}),
+                }
+                for trial in tried
+            ],
+            "won": won.form if won else FLOAT32,
+        }
+
+    def _figures(self, graph: Path, labels: NDArray[np.int64]) -> Figures:
+        return Figures(
+            size_bytes=graph.stat().st_size,
+            accuracy=float(np.mean(labels == self._material.rows.labels)),
+            label_agreement=float(np.mean(labels == self._labels)),
+        )
+
+    def _logits(self, graph: Path) -> NDArray[np.float32]:
+        """(rows, classes), in batches of rows of like length, on all cores."""
+        session, rows = open_session(graph, _ALL_CORES, "cpu"), self._material.rows
+        order = np.argsort(rows.lengths, kind="stable")
+        parts = []
+        for start in range(0, len(rows), _BATCH):
+            batch = (rows[row] for row in order[start : start + _BATCH])
+            ids = pad(batch, self._material.pad_id)
+            parts.append(session.run(None, {"input_ids": ids})[0])
+        logits = np.concatenate(parts)
+        return np.asarray(logits[np.argsort(order)])
+
+    def _reasons_against(self, figures: Figures, limits: Limits) -> list[str]:
+        reasons, loss = [], round(self.float32.accuracy - figures.accuracy, 9)
+        if figures.size_bytes >= self.float32.size_bytes:
+            reasons.append(f"it is not smaller than {FLOAT32}")
+        if loss > limits.max_accuracy_loss:
+            reasons.append(
+                f"it loses {100 * loss:.2f} points of accuracy "
+                f"({100 * limits.max_accuracy_loss:g} allowed)"
+            )
+        if figures.label_agreement < limits.min_label_agreement:
+            reasons.append(
+                f"its labels are those of {FLOAT32} in {100 * figures.label_agreement:.2f} % "
+                f"of the rows ({100 * limits.min_label_agreement:g} % demanded)"
+            )
+        return reasons
+
+    def _times_as_slow(self, graph: Path) -> float:
+        """Median time per row over the float32 graph's, one row at a time in turns, one thread."""
+        rows = some_of(self._material.rows, _TIMED_ROWS)
+        chosen = [pad([row], self._material.pad_id) for row in rows]
+        candidates = {
+            name: _candidate(open_session(file, _ONE_THREAD, "cpu"), len(chosen))
+            for name, file in ((FLOAT32, self._graph), ("small", graph))
+        }
+        timings = measure_latency(
+            candidates, chosen, warmup=_WARMUP_CALLS, advance=lambda rows: None
+        )
+        ratio = speedup(timings["small"].end_to_end_us, timings[FLOAT32].end_to_end_us)
+        assert ratio is not None  # there is at least one row
+        return ratio.median
+
+
+def smallest(tried: Sequence[Trial]) -> Made | None:
+    """Of the accepted forms; None without any."""
+    accepted = [trial.made for trial in tried if trial.made and not trial.refused]
+    return min(accepted, key=lambda made: made.figures.size_bytes, default=None)
+
+
+def some_of(rows: TokenRows, wanted: int) -> TokenRows:
+    """At most so many of the rows, evenly over all of them."""
+    taken = min(len(rows), wanted)
+    chosen = [index * len(rows) // taken for index in range(taken)]
+    return TokenRows.of((rows[row] for row in chosen), rows.labels[chosen])
+
+
+def _why_not_taken(trial: Trial, won: Made | None) -> str:
+    """Of an accepted form."""
+    return "the smallest accepted" if trial.made is won else "another accepted form is smaller"
+
+
+def _candidate(session: onnxruntime.InferenceSession, rows: int) -> Candidate[NDArray[np.int64]]:
+    return Candidate(
+        predict=lambda batch: session.run(None, {"input_ids": batch[0]}),
+        encode=None,
+        run=None,
+        texts=rows,
+    )
