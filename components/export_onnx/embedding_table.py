@@ -25,15 +25,30 @@ def quantise_tables(model: onnx.ModelProto, to: TableFormat) -> None:
 
     Raises Refused where the graph has no such table, or its values do not fit.
     """
-    tables = list(_tables(model.graph))
-    if not tables:
+    found = list(tables(model.graph))
+    if not found:
         raise Refused("the graph reads no table of float32 by token id")
-    for node, table in tables:
+    for node, table in found:
         values = numpy_helper.to_array(table)
         model.graph.initializer.remove(table)
         stored, nodes = _AS[to](table.name, values, rows=node.input[1], output=node.output[0])
         model.graph.initializer.extend(stored)
         _replace(model.graph, node, nodes)
+
+
+def tables(graph: onnx.GraphProto) -> Iterator[tuple[onnx.NodeProto, onnx.TensorProto]]:
+    """Every Gather by token id, directly or through a map, of a table that nothing else reads."""
+    candidates = {
+        item.name: item
+        for item in graph.initializer
+        if item.data_type == TensorProto.FLOAT and len(item.dims) == 2
+    }
+    ids = _token_ids(graph)
+    for node in list(graph.node):
+        if node.op_type == "Gather" and node.input[0] in candidates and node.input[1] in ids:
+            name = node.input[0]
+            if sum(name in other.input for other in graph.node) == 1 and _axis(node) == 0:
+                yield node, candidates[name]
 
 
 def as_int8(table: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
@@ -110,21 +125,6 @@ def _float16_table(
 
 
 _AS = {"int8": _int8_table, "float16": _float16_table}
-
-
-def _tables(graph: onnx.GraphProto) -> Iterator[tuple[onnx.NodeProto, onnx.TensorProto]]:
-    """Every Gather by token id, directly or through a map, of a table that nothing else reads."""
-    tables = {
-        item.name: item
-        for item in graph.initializer
-        if item.data_type == TensorProto.FLOAT and len(item.dims) == 2
-    }
-    ids = _token_ids(graph)
-    for node in list(graph.node):
-        if node.op_type == "Gather" and node.input[0] in tables and node.input[1] in ids:
-            name = node.input[0]
-            if sum(name in other.input for other in graph.node) == 1 and _axis(node) == 0:
-                yield node, tables[name]
 
 
 def _token_ids(graph: onnx.GraphProto) -> set[str]:

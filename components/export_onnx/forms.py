@@ -9,6 +9,7 @@ import onnx
 from numpy.typing import NDArray
 
 from components.export_onnx.embedding_table import TableFormat, quantise_tables
+from components.export_onnx.equalise import equalise_table
 from components.export_onnx.graph import serialised
 from components.export_onnx.layers_int8 import dynamic_int8, static_int8
 
@@ -48,6 +49,8 @@ def quantised(form: str, float32: bytes, calibration: Sequence[NDArray[np.int64]
     """
     how = _FORMS[form]
     model = onnx.load_from_string(float32)
+    if "int8" in form:
+        equalise_table(model)
     if how.embeddings:
         quantise_tables(model, how.embeddings)
     if how.layers == "dynamic":

@@ -23,6 +23,29 @@ UNKNOWN = {
     "student": ("clever", "stale", "fine", "sad"),
     "undistilled": ("good", "great", "fine", "lovely", "superb", "moving", "bad", "awful", "dull"),
 }
+# Other forms of teacher and student, which export_onnx may leave away.
+UNKNOWN_IN_OTHER_FORMS = {
+    "teacher_int8": ("clever", "funny"),
+    "student_float32": ("clever", "stale", "sad"),
+}
+QUANTISATION = {
+    "rows": 50,
+    "max_accuracy_loss": 0.01,
+    "min_label_agreement": 0.9,
+    "float32": {"size_bytes": 4000, "accuracy": 0.9, "label_agreement": 1.0},
+    "tried": [
+        {
+            "form": "int8_embeddings",
+            "accepted": True,
+            "reason": "the smallest accepted",
+            "size_bytes": 1000,
+            "accuracy": 0.89,
+            "label_agreement": 0.95,
+        },
+        {"form": "static_int8", "accepted": False, "reason": "the graph has no such layer"},
+    ],
+    "won": "int8_embeddings",
+}
 
 
 @pytest.fixture
@@ -30,11 +53,38 @@ def unknown_words() -> dict[str, tuple[str, ...]]:
     return UNKNOWN
 
 
+@pytest.fixture
+def unknown_in_every_form() -> dict[str, tuple[str, ...]]:
+    return UNKNOWN | UNKNOWN_IN_OTHER_FORMS
+
+
 @pytest.fixture(scope="session")
 def evaluate_onnx(tmp_path_factory: pytest.TempPathFactory, tiny_exported: Path) -> Path:
     """An onnx artifact: for each role the tiny word-weight model with some words zeroed."""
     folder = tmp_path_factory.mktemp("evaluate") / "onnx"
-    for role, words in UNKNOWN.items():
+    write_models(folder, tiny_exported, UNKNOWN)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def quantised_onnx(tmp_path_factory: pytest.TempPathFactory, tiny_exported: Path) -> Path:
+    """The same with an int8 teacher and the float32 student."""
+    folder = tmp_path_factory.mktemp("quantised") / "onnx"
+    write_models(folder, tiny_exported, UNKNOWN | UNKNOWN_IN_OTHER_FORMS)
+    for role, more in {
+        "teacher": {"form": "float32", "quantisation": QUANTISATION},
+        "teacher_int8": {"form": "dynamic_int8", "size_bytes": 400},
+        "student": {"form": "int8_embeddings", "quantisation": QUANTISATION},
+        "student_float32": {"form": "float32", "size_bytes": 5678},
+        "undistilled": {"form": "int8_embeddings"},
+    }.items():
+        manifest = json.loads((folder / role / "manifest.json").read_text("utf-8"))
+        write_json(folder / role / "manifest.json", manifest | more)
+    return folder
+
+
+def write_models(folder: Path, tiny_exported: Path, unknown: dict[str, tuple[str, ...]]) -> None:
+    for role, words in unknown.items():
         shutil.copytree(tiny_exported, folder / role)
         tokenizer = Tokenizer.from_file(str(folder / role / "tokenizer.json"))
         model = onnx.load(folder / role / "model.onnx")
@@ -46,7 +96,6 @@ def evaluate_onnx(tmp_path_factory: pytest.TempPathFactory, tiny_exported: Path)
         manifest = json.loads((folder / role / "manifest.json").read_text("utf-8"))
         write_json(folder / role / "manifest.json", manifest | {"role": role})
     write_card(folder, "export_onnx")
-    return folder
 
 
 @pytest.fixture(scope="session")

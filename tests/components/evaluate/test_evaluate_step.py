@@ -104,6 +104,72 @@ def test_figures_predictions_and_files(
     assert {key: figures[key] for key in quality} == quality
 
 
+def test_other_forms_are_measured_beside_the_models(
+    tmp_path: Path,
+    quantised_onnx: Path,
+    make_corpus: Callable[..., Path],
+    evaluate_section: dict[str, Any],
+    unknown_in_every_form: dict[str, tuple[str, ...]],
+) -> None:
+    corpus = make_corpus(tmp_path / "corpus")
+    evaluation, report, _ = evaluate(quantised_onnx, corpus, evaluate_section, tmp_path / "out")
+    test = pd.read_parquet(corpus / "test.parquet")
+    answers = {
+        role: np.array([counted(text, unknown) for text in test["text"]])
+        for role, unknown in unknown_in_every_form.items()
+    }
+    predictions = pd.read_parquet(evaluation / "predictions.parquet")
+    for role, expected in answers.items():
+        assert predictions[f"{role}_label"].tolist() == expected.tolist()
+    accuracy = {role: (test["label"] == found).mean() for role, found in answers.items()}
+    figures = read_json(report / "metrics.json")
+    student, int8 = figures["student"], figures["controls"]["teacher_int8"]
+    assert figures["student_float32"]["accuracy"] == accuracy["student_float32"]
+    assert int8["accuracy"] == accuracy["teacher_int8"]
+    assert (student["form"], int8["form"]) == ("int8_embeddings", "dynamic_int8")
+    same = (answers["student"] == answers["student_float32"]).mean()
+    assert student["label_agreement_with_float32"] == same < 1
+    same = (answers["teacher_int8"] == answers["teacher"]).mean()
+    assert int8["label_agreement_with_float32"] == same < 1
+    assert student["retention"] == accuracy["student"] / accuracy["teacher"]
+    difference = figures["differences"]["student_minus_teacher_int8"]["accuracy"]
+    assert difference == pytest.approx(accuracy["student"] - accuracy["teacher_int8"])
+    for other in ("vs_teacher_int8", "vs_student_float32"):
+        assert figures["speedup"]["model"][other] > 0
+    models = pd.read_csv(report / "accuracy_latency.csv")["model"].tolist()
+    assert models == [
+        "teacher",
+        "teacher_int8",
+        "student",
+        "student_float32",
+        "undistilled",
+        "tfidf",
+    ]
+    text = (report / "report.md").read_text("utf-8")
+    assert "| student: int8\\_embeddings | 0.00 | 89.0 % | 95.00 % | taken |" in text
+    assert "| student: static\\_int8 | - | - | - | the graph has no such layer |" in text
+    assert "The student is exported as int8\\_embeddings" in text
+    assert "<h2>Smaller forms</h2>" in (report / "report.html").read_text("utf-8")
+
+
+def test_without_other_forms_nothing_is_said_of_them(
+    tmp_path: Path,
+    evaluate_onnx: Path,
+    make_corpus: Callable[..., Path],
+    evaluate_section: dict[str, Any],
+) -> None:
+    corpus = make_corpus(tmp_path / "corpus")
+    _, report, _ = evaluate(evaluate_onnx, corpus, evaluate_section, tmp_path / "out")
+    figures = read_json(report / "metrics.json")
+    assert "student_float32" not in figures
+    assert "teacher_int8" not in figures["controls"]
+    assert "teacher_int8" not in figures["latency_p50_us"]
+    assert figures["speedup"]["model"]["vs_teacher_int8"] is None
+    text = (report / "report.md").read_text("utf-8")
+    assert "Smaller forms" not in text
+    assert "int8" not in text
+
+
 def test_tables_for_dvc_plots_agree_with_the_predictions(
     tmp_path: Path,
     evaluate_onnx: Path,

@@ -127,3 +127,68 @@ def test_a_control_that_wins_is_named(figures: dict[str, Any]) -> None:
     sentences = findings(figures)
     assert any(text.startswith("A control wins: TF-IDF") and "85.0 %" in text for text in sentences)
     assert "learned nothing of use" in sentences[-1]
+
+
+@pytest.fixture
+def quantised(figures: dict[str, Any]) -> dict[str, Any]:
+    """The student in int8, its float32 form, and an int8 teacher."""
+    figures["student"] |= {"form": "static_int8", "label_agreement_with_float32": 0.996}
+    figures["student"]["size_bytes"] = 2_400_000
+    figures["student_float32"] = {"accuracy": 0.785, "size_bytes": 8_700_000}
+    figures["controls"]["teacher_int8"] = {"accuracy": 0.79, "form": "dynamic_int8"}
+    figures["differences"]["student_minus_teacher_int8"] = {
+        "accuracy": -0.01,
+        "interval": [-0.02, -0.005],
+    }
+    figures["speedup"]["model"] = {"vs_student_float32": 1.7}
+    figures["speedup_interval"]["model"] = {"vs_student_float32": [1.5, 2.0]}
+    figures["speedup"]["end_to_end"]["vs_teacher_int8"] = 22.9
+    figures["speedup_interval"]["end_to_end"]["vs_teacher_int8"] = [19.7, 28.8]
+    return figures
+
+
+def about_int8(figures: dict[str, Any]) -> str:
+    (sentence,) = (text for text in findings(figures) if "the teacher as dynamic_int8" in text)
+    return sentence
+
+
+def test_the_students_form_is_named_with_what_it_gains_and_costs(
+    quantised: dict[str, Any],
+) -> None:
+    (sentence,) = (text for text in findings(quantised) if text.startswith("The student is exp"))
+    assert "as static_int8: 2.4 MB instead of 8.7 MB in float32" in sentence
+    assert "1.7 times (1.5 to 2.0) as fast" in sentence
+    assert "the same label in 99.6 % of the test rows" in sentence
+    assert "right in 78.0 % instead of 78.5 %" in sentence
+
+
+def test_a_slower_int8_teacher_that_is_better_is_no_win_over_the_student(
+    quantised: dict[str, Any],
+) -> None:
+    sentence = about_int8(quantised)
+    assert sentence.startswith("The student pays for its speed beside the teacher as dynamic_int8")
+    assert "78.0 % against 79.0 %, -1.0 points" in sentence
+    assert "22.9 times (19.7 to 28.8) as fast" in sentence
+    assert "cannot tell" not in sentence
+
+
+@pytest.mark.parametrize("accuracy", [0.78, 0.79])
+def test_an_int8_teacher_at_least_as_fast_and_as_good_wins(
+    quantised: dict[str, Any], accuracy: float
+) -> None:
+    quantised["controls"]["teacher_int8"]["accuracy"] = accuracy
+    quantised["speedup"]["end_to_end"]["vs_teacher_int8"] = 0.9
+    sentence = about_int8(quantised)
+    assert sentence.startswith("A control wins: the teacher as dynamic_int8")
+    assert sentence.endswith("as fast as that: no student is needed here.")
+
+
+def test_a_student_better_than_the_int8_teacher(quantised: dict[str, Any]) -> None:
+    quantised["controls"]["teacher_int8"]["accuracy"] = 0.77
+    quantised["differences"]["student_minus_teacher_int8"] = {
+        "accuracy": 0.01,
+        "interval": [-0.01, 0.03],
+    }
+    sentence = about_int8(quantised)
+    assert sentence.startswith("The student is better than the teacher as dynamic_int8")
+    assert "cannot tell the two apart" in sentence
