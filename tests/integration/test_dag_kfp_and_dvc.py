@@ -127,7 +127,7 @@ def test_a_changed_parameter_reruns_its_step_and_what_follows(
 ) -> None:
     before = (repository / "params.yaml").read_text()
     params = YAML(typ="safe").load(before)
-    params["distill"]["loss"] = "kl"
+    params["distill"]["loss"] = "mse"
     write_params(params, repository / "params.yaml")
     try:
         diff = run(["dvc", "params", "diff"], repository, environment)
