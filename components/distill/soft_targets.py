@@ -67,9 +67,13 @@ def soft_targets(
         f"{len(members)} teacher(s) over {sum(map(len, shards))} rows: "
         f"{labeller.computed} of {labeller.asked} shards labelled, the others from the cache"
     )
-    reporter.measures["labelling_seconds"] = (
-        reporter.measures.get("labelling_seconds", 0.0) + labeller.seconds
-    )
+    # Summed over the calls. Seconds are those of all labels only where all shards were computed.
+    for name, amount in (
+        ("labelling_seconds", labeller.seconds),
+        ("labelled_shards", labeller.asked),
+        ("labelled_shards_computed", labeller.computed),
+    ):
+        reporter.measure(name, reporter.measures.get(name, 0.0) + amount)
     return SoftTargets(logits=logits, features=said)
 
 

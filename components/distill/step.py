@@ -4,11 +4,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 import numpy as np
 import torch
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag
 
 from components.distill.augment import Augmentation
 from components.distill.shards import cached_rows, rows_digest
@@ -26,10 +26,16 @@ from components.shared.training.examples import Examples
 from components.shared.training.fit import FitResult, TrainingPlan, default_groups, fit
 from components.shared.training.losses import DistillationLoss, Loss, label_loss
 
+T = TypeVar("T")
+Pair = Annotated[list[T], Field(min_length=2, max_length=2)]
+# The tags name the form that was taken in an error: distill.temperature.pair.1: ...
+Scheduled = Annotated[
+    Annotated[T, Tag("number")] | Annotated[Pair[T], Tag("pair")],
+    Discriminator(lambda value: "pair" if isinstance(value, list) else "number"),
+]
 Weight = Annotated[float, Field(ge=0, le=1)]
 Temperature = Annotated[float, Field(gt=0, le=100)]
 HiddenWeight = Annotated[float, Field(ge=0, le=1000)]
-_PAIR = Field(min_length=2, max_length=2)
 
 
 @settings
@@ -38,9 +44,9 @@ class Params:
     device: Device
     teacher_precision: Precision
     loss: Literal["mse", "kl"]
-    temperature: Temperature | Annotated[list[Temperature], _PAIR]
-    hard_label_weight: Weight | Annotated[list[Weight], _PAIR]
-    hidden_weight: HiddenWeight | Annotated[list[HiddenWeight], _PAIR]
+    temperature: Scheduled[Temperature]
+    hard_label_weight: Scheduled[Weight]
+    hidden_weight: Scheduled[HiddenWeight]
     embedding_learning_rate_share: Weight
     transfer_rows: Annotated[int, Field(ge=0, le=1_000_000_000)]
     augmentation: Augmentation

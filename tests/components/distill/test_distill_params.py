@@ -1,0 +1,39 @@
+"""Schedules in the parameters of distill: a number or a pair, each checked."""
+
+from typing import Any
+
+import pytest
+
+from components.distill.step import Params
+from components.shared.errors import UserError
+from components.shared.identity import PROJECT
+from components.shared.settings import parse, read_params_file, section_of
+
+
+def params_with(override: str) -> Params:
+    content = read_params_file(PROJECT / "params.yaml", [f"distill.{override}"])
+    return parse(Params, section_of(content, "distill", Params), "distill")
+
+
+@pytest.mark.parametrize("name", ["temperature", "hard_label_weight", "hidden_weight"])
+@pytest.mark.parametrize(("text", "value"), [("0.5", 0.5), ("1", 1.0), ("[1, 0.5]", [1.0, 0.5])])
+def test_a_schedule_is_a_number_or_a_pair(name: str, text: str, value: Any) -> None:
+    assert getattr(params_with(f"{name}={text}"), name) == value
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("temperature=0", r"temperature\.number: Input should be greater than 0 \(value 0\)"),
+        ("temperature=[4, 0]", r"temperature\.pair\.1: Input should be greater than 0 \(value 0\)"),
+        ("temperature=[4]", r"temperature\.pair: List should have at least 2 items.*\[4\]"),
+        ("hard_label_weight=[0, 1, 0]", r"hard_label_weight\.pair: List should have at most 2"),
+        ("hard_label_weight=[0, 2]", r"hard_label_weight\.pair\.1: .*less than or equal to 1"),
+        ("hidden_weight=-1", r"hidden_weight\.number: .*greater than or equal to 0"),
+        ("hidden_weight=much", r"hidden_weight\.number: Input should be a valid number"),
+    ],
+)
+def test_a_wrong_schedule_is_told_in_one_line(override: str, message: str) -> None:
+    with pytest.raises(UserError, match=message) as error:
+        params_with(override)
+    assert len(error.value.problem.splitlines()) == 1

@@ -1,0 +1,141 @@
+"""The amount of rows to distil on: real ones first, then copies shard by shard, made once."""
+
+import io
+import shutil
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pytest
+import torch
+from rich.console import Console
+
+from components.distill.augment import Augmentation
+from components.distill.transfer_set import transfer_set
+from components.shared.encoders import load_encoder, load_tokenizer
+from components.shared.reporter import Reporter
+from components.shared.teacher import Teacher, TeacherConfig, save_teacher
+from components.shared.tokens import TokenRows, TokensInfo, write_info
+
+TRAIN = ["a good film", "the plot is dull", "a sad story"]
+UNLABELLED = ["the actor is great and funny", "it is a boring scene"]
+REAL = len(TRAIN) + len(UNLABELLED)
+
+
+@pytest.fixture
+def artifacts(tmp_path: Path, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """tokens/, teacher/ and encoder/; the encoder has a masked-LM head."""
+    from transformers import BertConfig, BertForMaskedLM
+
+    monkeypatch.setenv("DECANT_CACHE", str(tmp_path / "cache"))
+    tokenizer = load_tokenizer(tiny_encoder)
+    tokens, teacher, encoder = (tmp_path / name for name in ("tokens", "teacher", "encoder"))
+    for folder in (tokens, teacher, encoder):
+        folder.mkdir()
+        shutil.copyfile(tiny_encoder / "tokenizer.json", folder / "tokenizer.json")
+    for name, texts, label in (("train", TRAIN, 1), ("unlabelled", UNLABELLED, -1)):
+        rows = [np.array(tokenizer.encode(text).ids, dtype=np.int32) for text in texts]
+        TokenRows.of(rows, [label] * len(rows)).write(tokens / f"{name}.arrow")
+    info = TokensInfo(
+        max_length_tokens=16,
+        vocabulary_size=tokenizer.get_vocab_size(),
+        pad_id=0,
+        unk_id=1,
+        cls_id=2,
+        sep_id=3,
+        mask_id=4,
+    )
+    write_info(tokens, info)
+    config = TeacherConfig(
+        head="linear",
+        head_options={"pooling": "mean", "dropout": 0.0},
+        labels=("a", "b"),
+        pad_id=0,
+        max_length_tokens=16,
+    )
+    shutil.copyfile(tiny_encoder / "config.json", teacher / "config.json")
+    save_teacher(Teacher(load_encoder(tiny_encoder), config), teacher)
+    torch.manual_seed(0)
+    BertForMaskedLM(BertConfig.from_pretrained(tiny_encoder)).save_pretrained(encoder)
+    return tmp_path
+
+
+def shards_of(
+    root: Path, rows: int, seed: int = 0, by: Literal["neighbours", "masked_lm"] = "neighbours"
+) -> tuple[list[TokenRows], dict[str, float]]:
+    reporter = Reporter(step="distill", console=Console(file=io.StringIO()))
+    plan = Augmentation(
+        mask_probability=0.2,
+        replace_probability=0.4,
+        replace_with=by,
+        neighbours=3,
+        splice_probability=0.3,
+        span_probability=0.3,
+    )
+    shards = transfer_set(
+        root / "tokens",
+        root / "encoder",
+        root / "teacher",
+        rows=rows,
+        plan=plan,
+        seed=seed,
+        device=torch.device("cpu"),
+        reporter=reporter,
+    )
+    return shards, reporter.metrics
+
+
+def ids(rows: TokenRows) -> list[list[int]]:
+    return [row.tolist() for row in rows]
+
+
+def cached(root: Path) -> dict[str, int]:
+    return {file.name: file.stat().st_mtime_ns for file in (root / "cache" / "rows").glob("*")}
+
+
+@pytest.mark.parametrize(
+    ("rows", "sizes"),
+    [(0, [5]), (3, [5]), (5, [5]), (6, [5, 1]), (10, [5, 5]), (17, [5, 5, 5, 2])],
+)
+def test_the_amount_counts_real_rows_first(artifacts: Path, rows: int, sizes: list[int]) -> None:
+    shards, metrics = shards_of(artifacts, rows)
+    assert [len(shard) for shard in shards] == sizes
+    assert shards[0].labels.tolist() == [1, 1, 1, -1, -1]
+    assert all(set(shard.labels.tolist()) == {-1} for shard in shards[1:])
+    assert metrics == {
+        "labelled_rows": 3,
+        "unlabelled_rows": 2,
+        "augmented_rows": sum(sizes) - REAL,
+    }
+
+
+@pytest.mark.parametrize("by", ["neighbours", "masked_lm"])
+def test_a_larger_amount_begins_with_the_shards_of_the_smaller(
+    artifacts: Path, by: Literal["neighbours", "masked_lm"]
+) -> None:
+    few, _ = shards_of(artifacts, 13, by=by)
+    before = cached(artifacts)
+    assert len(before) == 2
+    many, _ = shards_of(artifacts, 20, by=by)
+    assert cached(artifacts).items() > before.items()  # nothing is written a second time
+    assert [ids(shard) for shard in few[:2]] == [ids(shard) for shard in many[:2]]
+    assert ids(few[2]) == ids(many[2])[:3]  # cut to the amount
+    assert ids(many[1]) != ids(many[2])
+
+
+def test_another_seed_or_plan_is_another_file(artifacts: Path) -> None:
+    one, _ = shards_of(artifacts, 10)
+    other, _ = shards_of(artifacts, 10, seed=1)
+    assert ids(one[1]) != ids(other[1])
+    shards_of(artifacts, 10, by="masked_lm")
+    assert len(cached(artifacts)) == 3
+
+
+@pytest.mark.parametrize("by", ["neighbours", "masked_lm"])
+def test_copies_hold_no_piece_that_the_real_rows_lack(
+    artifacts: Path, by: Literal["neighbours", "masked_lm"]
+) -> None:
+    shards, _ = shards_of(artifacts, 200, by=by)
+    known = {piece for row in ids(shards[0]) for piece in row} | {4}  # [MASK]
+    assert {piece for shard in shards[1:] for row in ids(shard) for piece in row} <= known
+    assert max(max(shard.lengths) for shard in shards) <= 16
