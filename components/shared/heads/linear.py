@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 from torch import Tensor, nn
 
+from components.shared.pooling import pool
 from components.shared.settings import settings
 
 
@@ -19,17 +20,12 @@ class Pooled(nn.Module):
 
     def __init__(self, config: Config, hidden_size: int) -> None:
         super().__init__()
-        self.pooling = config.pooling
+        self.pooling: Literal["mean", "cls"] = config.pooling
         self.dropout = nn.Dropout(config.dropout)
         self.output_size = hidden_size
 
     def forward(self, states: Tensor, mask: Tensor) -> Tensor:
-        if self.pooling == "cls":
-            pooled = states[:, 0]
-        else:
-            keep = mask.unsqueeze(2).to(states.dtype)  # (B, L, 1)
-            pooled = (states * keep).sum(dim=1) / keep.sum(dim=1)
-        features: Tensor = self.dropout(pooled)
+        features: Tensor = self.dropout(pool(states, mask, self.pooling))
         return features
 
 
