@@ -77,12 +77,11 @@ def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) ->
     for number, (encoder, seed) in enumerate(members, start=1):
         folder = outputs.teacher if number == 1 else outputs.teacher / MEMBERS / str(number)
         folder.mkdir(parents=True, exist_ok=True)
-        name = "teacher" if number == 1 else f"teacher_{number}"
-        _fine_tune(name, encoder, seed, params, inputs.tokens, folder, reporter)
+        _fine_tune(number, encoder, seed, params, inputs.tokens, folder, reporter)
 
 
 def _fine_tune(
-    name: str,
+    number: int,
     encoder: Path,
     seed: int,
     params: Params,
@@ -90,6 +89,7 @@ def _fine_tune(
     folder: Path,
     reporter: Reporter,
 ) -> None:
+    name, prefix = ("teacher", "") if number == 1 else (f"teacher_{number}", f"member_{number}_")
     seed %= 2**32
     torch.manual_seed(seed)  # a member is the same whatever was trained before it
     schema = read_schema(tokens)
@@ -136,8 +136,6 @@ def _fine_tune(
     shutil.copyfile(encoder / "config.json", folder / "config.json")
     save_teacher(teacher, folder)
     write_curves(name, result.curves, folder)
-    prefix = name.removeprefix("teacher").strip("_")
-    prefix = f"member_{prefix}_" if prefix else ""
     reporter.metric(f"{prefix}validation_accuracy", result.validation_accuracy)
     reporter.metric(f"{prefix}best_epoch", result.best_epoch)
     reporter.metric(f"{prefix}parameters", parameter_count(teacher))
