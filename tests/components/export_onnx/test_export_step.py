@@ -23,7 +23,7 @@ from components.shared.tokens import to_batch
 
 LENGTH = 12
 LABELS = ("negative", "positive")
-CNN = {"filters": 8, "kernel_widths": [1, 2], "dropout": 0.0}
+CNN = {"filters": 8, "kernel_widths": [1, 2], "layers": 1, "dropout": 0.0}
 TEXTS = ["a good film", "the plot is dull and sad", "a superb , moving story ! " * 5, "it s"]
 
 

@@ -7,13 +7,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from components.shared.convolution import PooledConvolutions
-from components.shared.students.cnn import Config, build, transfer
+from components.shared.students.cnn import Config, DeepConvolutions, build, transfer
 
 
-def cnn(width: int, filters: int, *kernel_widths: int) -> PooledConvolutions:
+def cnn(width: int, filters: int, *kernel_widths: int, layers: int = 1) -> DeepConvolutions:
     torch.manual_seed(0)
-    config = Config(filters=filters, kernel_widths=kernel_widths, dropout=0.0)
+    config = Config(filters=filters, kernel_widths=kernel_widths, layers=layers, dropout=0.0)
     return build(config, width=width, max_length_tokens=8)
 
 
@@ -74,3 +73,32 @@ def test_without_a_matrix_nothing_changes(by_hand: nn.Module, bert_of: Any) -> N
     for (weight, bias), (old, old_bias) in zip(kernels(body), before, strict=True):
         assert torch.equal(weight, old)
         assert torch.equal(bias, old_bias)
+
+
+def test_a_layer_adds_what_its_kernel_sees_and_feeds_the_next() -> None:
+    body = cnn(1, 1, 1, 3, layers=3)
+    with torch.no_grad():
+        for parameter in body.parameters():
+            parameter.zero_()
+        for layer in body.layers:
+            layer.convolution.weight[:] = torch.tensor([[[1.0, 0, -1]]])  # type: ignore[operator,union-attr]
+        body.convolutions.convolutions[0].weight[:] = 1  # type: ignore[operator]
+    states = torch.tensor([[1.0, 2, 0, 9]]).unsqueeze(2)
+    mask = torch.tensor([[True, True, True, False]])
+    # before - behind, zeros beyond the text: -2, 1, 2, so 1 + 0, 2 + 1, 0 + 2;
+    # then -3, -1, 3, so 1, 3, 2 + 3. The kernel of width 1 has the maximum 5 and the mean 3.
+    assert body(states, mask).tolist() == [[5, 0, 3, 0]]
+
+
+def test_the_matrix_goes_into_the_lowest_layer(by_hand: nn.Module, bert_of: Any) -> None:
+    body = cnn(2, 2, 1, 3, layers=2)
+    before = kernels(body.convolutions)
+    with torch.no_grad():
+        names = transfer(body, bert_of(by_hand, torch.eye(2), matrix="intermediate"))
+    weight, bias = kernels(body.layers)[0]
+    assert weight.tolist() == [[[0, 1, 0], [0, 2, 0]], [[0, 3, 0], [0, 4, 0]]]
+    torch.testing.assert_close(bias, torch.tensor([0.1, 0.2]))
+    for (now, _), (old, _) in zip(kernels(body.convolutions), before, strict=True):
+        assert torch.equal(now, old)
+    assert names == ["layers.0.convolution.weight", "layers.0.convolution.bias"]
+    assert set(names) < {name for name, _ in body.named_parameters()}
