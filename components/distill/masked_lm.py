@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from components.shared.encoders import load_pretrained
 from components.shared.errors import UserError
 from components.shared.tokens import TokenRows, TokensInfo, pad
 
@@ -21,29 +22,15 @@ BATCH_ROWS = 64
 def load_masked_lm(encoder: Path) -> nn.Module:
     """The pretrained encoder with its masked-LM head. Raises UserError when it has none."""
     from transformers import AutoModelForMaskedLM
-    from transformers.utils import logging
 
-    verbosity = logging.get_verbosity()
-    logging.set_verbosity_error()
-    try:
-        model, loading = AutoModelForMaskedLM.from_pretrained(
-            encoder,
-            local_files_only=True,
-            trust_remote_code=False,
-            use_safetensors=True,
-            dtype=torch.float32,
-            output_loading_info=True,
-        )
-    finally:
-        logging.set_verbosity(verbosity)
-    if missing := sorted(loading["missing_keys"]):
+    model, missing = load_pretrained(AutoModelForMaskedLM, encoder)
+    if missing:
         raise UserError(
             f"the encoder has no masked-LM head: {missing[0]} is not among its weights",
             remedy="set distill.augmentation.replace_with to neighbours, or take an encoder that "
             "was saved with its head",
         )
-    masked_lm: nn.Module = model.eval()
-    return masked_lm
+    return model.eval()
 
 
 @torch.inference_mode()

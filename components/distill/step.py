@@ -108,8 +108,8 @@ def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) ->
         params,
         reporter,
     )
-    said = held_out.logits[0].argmax(1)
-    reporter.metric("teacher_validation_accuracy", float(np.mean(said == validation.labels)))
+    said = held_out.logits[0].argmax(1)  # of one teacher its own answers, of several their mean
+    reporter.metric("soft_targets_validation_accuracy", float(np.mean(said == validation.labels)))
     tokenizer = (inputs.student0 / "tokenizer.json").read_text("utf-8")
     for name, model, result, folder in (
         ("student", student, distilled, outputs.student),

@@ -129,25 +129,47 @@ def load_encoder(folder: Path) -> "PreTrainedModel":
 
     Raises UserError when the weights are damaged, do not fit the model or do not fill it.
     """
-    import torch
     from transformers import AutoConfig, AutoModel
-    from transformers.utils import logging
 
     check_encoder(folder)
     config = AutoConfig.from_pretrained(folder, local_files_only=True)
+    encoder, missing = load_pretrained(AutoModel, folder, config=config, **_without_pooler(config))
+    if missing := [key for key in missing if "pooler" not in key]:
+        raise UserError(
+            f"the weights in {folder} do not fill the model: {len(missing)} tensors are missing, "
+            f"such as {missing[0]}",
+            remedy="give the complete encoder",
+        )
+    return encoder
+
+
+def load_pretrained(
+    model_class: Any, folder: Path, **options: Any
+) -> tuple["PreTrainedModel", list[str]]:
+    """A local model in float32 on the CPU, and the weights that the folder lacks, sorted.
+
+    Quiet: transformers warns of poolers and heads, which are left out on purpose.
+
+    Args:
+        model_class: one of transformers' Auto classes.
+
+    Raises UserError when the weights are damaged or do not fit the model.
+    """
+    import torch
+    from transformers.utils import logging
+
     verbosity = logging.get_verbosity()
     logging.disable_progress_bar()
-    logging.set_verbosity_error()  # it warns of the pooler and heads that are left out on purpose
+    logging.set_verbosity_error()
     try:
-        model, loading = AutoModel.from_pretrained(
+        model, loading = model_class.from_pretrained(
             folder,
-            config=config,
             local_files_only=True,
             trust_remote_code=False,
             use_safetensors=True,
             dtype=torch.float32,
             output_loading_info=True,
-            **_without_pooler(config),
+            **options,
         )
     except (OSError, RuntimeError, ValueError, SafetensorError) as error:
         raise UserError(
@@ -156,14 +178,7 @@ def load_encoder(folder: Path) -> "PreTrainedModel":
         ) from None
     finally:
         logging.set_verbosity(verbosity)
-    if missing := sorted(key for key in loading["missing_keys"] if "pooler" not in key):
-        raise UserError(
-            f"the weights in {folder} do not fill the model: {len(missing)} tensors are missing, "
-            f"such as {missing[0]}",
-            remedy="give the complete encoder",
-        )
-    encoder: PreTrainedModel = model
-    return encoder
+    return model, sorted(loading["missing_keys"])
 
 
 def build_encoder(folder: Path) -> "PreTrainedModel":

@@ -144,8 +144,10 @@ def _costs(chain: Mapping[str, Task], store: Store) -> dict[str, float]:
         ]
         if sum(found) > 0:
             costs[column] = sum(found)
-    if "labelling_seconds" not in costs:  # all labels came from the cache, so the rows did too
-        costs.pop("augmentation_seconds", None)
+    distilled = store.seconds(chain["distill"])
+    if distilled.get("labelled_shards_computed") != distilled.get("labelled_shards"):
+        for column in ("augmentation_seconds", "labelling_seconds"):
+            costs.pop(column, None)  # some of it came from the cache: the rest is no whole cost
     return costs
 
 

@@ -1,22 +1,36 @@
 """finetune → transfer_weights → distill → export_onnx through the runner, on the tiny corpus."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from safetensors.numpy import load_file
 
 from components.shared.artifacts import read_card
 from components.shared.errors import UserError
-from components.shared.identity import content_digest
+from components.shared.identity import content_digest, file_digest
 from components.shared.onnx.classifier import TextClassifier
 from components.shared.runner import run_step
 from components.shared.settings import section_of
 from components.shared.steps import load_step
 
+# Parts of params.yaml that a variant gives whole.
+BFLOAT16 = {
+    "epochs": 2,
+    "batch_size": 32,
+    "learning_rate": 0.001,
+    "schedule": "cosine",
+    "warmup_share": 0.05,
+    "weight_decay": 0.0,
+    "max_gradient_norm": 1.0,
+    "patience_epochs": 3,
+    "precision": "bfloat16",
+}
 CHAIN = ("ingest", "tokenize", "finetune", "transfer_weights", "distill", "export_onnx")
 
 
@@ -117,7 +131,7 @@ def test_two_runs_give_the_same_digests(
         {"transfer_weights": {"vocabulary_size": 30, "freeze_embeddings": True}},
         {"distill": {"loss": "mse", "hard_label_weight": [0.0, 0.5], "transfer_rows": 0}},
         {"distill": {"temperature": [4.0, 1.0], "hidden_weight": [1.0, 0.0]}},
-        {"finetune": {"members": 2, "head": "linear"}},
+        {"distill": {"hidden_weight": 1.0, "training": BFLOAT16}},
     ],
     ids=lambda variant: "-".join(f"{k}" for section in variant.values() for k in section),
 )
@@ -132,6 +146,44 @@ def test_every_choice_of_the_params_file_works(
         (tmp_path / port).symlink_to(artifacts / port)
     run_chain(tmp_path, changed(tiny_params, **variant), CHAIN[2:])
     TextClassifier(tmp_path / "onnx" / "student").predict(["a lovely film"])
+
+
+@pytest.mark.slow
+def test_a_second_member_leaves_the_main_teacher_as_it_is(
+    artifacts: Path, tmp_path: Path, tiny_params: dict[str, Any]
+) -> None:
+    for port in ("corpus", "encoder", "tokens"):
+        (tmp_path / port).symlink_to(artifacts / port)
+    run_chain(tmp_path, changed(tiny_params, finetune={"members": 2}), CHAIN[2:])
+    alone, main = artifacts / "teacher", tmp_path / "teacher"
+    second = main / "members" / "2"
+    for file in ("model.safetensors", "teacher.json", "tokenizer.json", "curves.csv"):
+        assert (main / file).read_bytes() == (alone / file).read_bytes()
+    assert file_digest(second / "model.safetensors") != file_digest(main / "model.safetensors")
+    tuned = read_card(main).metrics
+    assert tuned["validation_accuracy"] == read_card(alone).metrics["validation_accuracy"]
+    assert tuned["member_2_validation_accuracy"] > 0.8
+    student = load_file(tmp_path / "student" / "model.safetensors")["output.weight"]
+    assert not np.array_equal(
+        student, load_file(artifacts / "student" / "model.safetensors")["output.weight"]
+    )
+    TextClassifier(tmp_path / "onnx" / "student").predict(["a lovely film"])
+
+
+@pytest.mark.slow
+def test_a_masked_lm_head_replaces_words(
+    tmp_path: Path, tiny_encoder: Path, tiny_params: dict[str, Any]
+) -> None:
+    from transformers import BertConfig, BertForMaskedLM
+
+    encoder = shutil.copytree(tiny_encoder, tmp_path / "with_head")
+    torch.manual_seed(0)
+    BertForMaskedLM(BertConfig.from_pretrained(encoder)).save_pretrained(encoder)
+    augmentation = tiny_params["distill"]["augmentation"] | {"replace_with": "masked_lm"}
+    source = {"encoder": str(encoder), "local_encoder": str(encoder)}
+    params = changed(tiny_params, ingest=source, distill={"augmentation": augmentation})
+    run_chain(tmp_path / "root", params)
+    TextClassifier(tmp_path / "root" / "onnx" / "student").predict(["a lovely film"])
 
 
 def test_a_failed_step_leaves_no_output(
