@@ -37,6 +37,8 @@ Weight = Annotated[float, Field(ge=0, le=1)]
 Temperature = Annotated[float, Field(gt=0, le=100)]
 HiddenWeight = Annotated[float, Field(ge=0, le=1000)]
 
+PARALLEL = True
+
 
 @settings
 class Params:

@@ -38,6 +38,8 @@ from components.shared.training.examples import Examples
 from components.shared.training.fit import TrainingPlan, fit
 from components.shared.training.losses import Loss, balanced_class_weights, label_loss
 
+PARALLEL = True
+
 
 @settings
 class Params:

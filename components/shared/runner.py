@@ -11,6 +11,7 @@ import random
 import signal
 import socket
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Mapping
@@ -20,8 +21,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rich.console import Console
 
-from components.shared import identity
+from components.shared import identity, processes
 from components.shared.artifacts import (
     CARD,
     Card,
@@ -32,6 +34,7 @@ from components.shared.artifacts import (
     write_json,
     written_whole,
 )
+from components.shared.errors import UserError
 from components.shared.reporter import Reporter
 from components.shared.settings import parse
 from components.shared.steps import Step, load_step
@@ -44,7 +47,9 @@ _VERSIONED = ("torch", "transformers", "tokenizers", "onnx", "numpy", "pandas", 
 def run_step(name: str, section: Mapping[str, Any], ports: Mapping[str, Path]) -> Reporter:
     """Run a step on its section of parameters and its port-to-folder mapping.
 
-    Returns the reporter with the step's metrics and curves.
+    A parallel step runs in as many processes as the environment asks for.
+
+    Returns the reporter with the step's metrics and measures.
     Raises UserError for whatever the user can mend; the outputs are then as they were before.
     """
     _end_on_termination()
@@ -53,28 +58,44 @@ def run_step(name: str, section: Mapping[str, Any], ports: Mapping[str, Path]) -
     input_paths, output_paths = step.bind(ports)
     check_targets(output_paths, input_paths)
     cards = {port: read_card(path) for port, path in input_paths.items()}
+    if step.parallel and not processes.is_started() and (count := processes.wanted()) > 1:
+        processes.start(count, name, section, ports)
+        return _reporter_of(step, next(iter(output_paths.values())))
+    with processes.joined():
+        if processes.index() > 0:
+            return _assist(step, params, input_paths)
+        return _run(step, params, cards, input_paths, output_paths)
+
+
+def _run(
+    step: Step,
+    params: Any,
+    cards: Mapping[str, Card],
+    inputs: Mapping[str, Path],
+    outputs: Mapping[str, Path],
+) -> Reporter:
     digests = {
         port: identity.content_digest(path)
-        for port, path in input_paths.items()
+        for port, path in inputs.items()
         if not cards[port].varying
     }
     if step.pins:
         digests |= step.pins(params)
-    key = identity.step_identity(name, params, digests)
+    key = identity.step_identity(step.name, params, digests)
     seed_everything(getattr(params, "seed", 0))
 
-    reporter = Reporter(step=name)
-    origins = [_origin(cards[port], path) for port, path in input_paths.items()]
+    reporter = Reporter(step=step.name)
+    origins = [_origin(cards[port], path) for port, path in inputs.items()]
     with (
-        tracked_step(name, key, params, origins, reporter) as run,
-        written_whole(output_paths) as folders,
+        tracked_step(step.name, key, params, origins, reporter) as run,
+        written_whole(outputs) as folders,
     ):
         started, clock = datetime.now(UTC), time.perf_counter()
-        step.run(params, step.inputs(**input_paths), step.outputs(**folders), reporter)
+        step.run(params, step.inputs(**inputs), step.outputs(**folders), reporter)
         seconds = time.perf_counter() - clock
         for port, folder in folders.items():
             card = Card(
-                step=name,
+                step=step.name,
                 port=port,
                 identity=key,
                 varying=port in step.varying,
@@ -94,8 +115,35 @@ def run_step(name: str, section: Mapping[str, Any], ports: Mapping[str, Path]) -
             )
             write_json(folder / identity.SIDECAR, dataclasses.asdict(sidecar))
         run.finish(reporter, seconds, folders)
-    _summary(step, reporter, seconds, output_paths)
+    _summary(step, reporter, seconds, outputs)
     return reporter
+
+
+def _assist(step: Step, params: Any, inputs: Mapping[str, Path]) -> Reporter:
+    """A further process's share of the step. What it writes and says counts for nothing."""
+    seed_everything(getattr(params, "seed", 0))
+    reporter = Reporter(step=step.name, console=Console(quiet=True))
+    with tempfile.TemporaryDirectory(prefix="decant-process-") as scratch:
+        folders = {port: Path(scratch) / port for port in step.output_ports}
+        for folder in folders.values():
+            folder.mkdir()
+        try:
+            step.run(params, step.inputs(**inputs), step.outputs(**folders), reporter)
+        except UserError as error:
+            problem = f"process {processes.index()}: {error.problem}"
+            raise UserError(problem, remedy=error.remedy) from None
+    return reporter
+
+
+def _reporter_of(step: Step, artifact: Path) -> Reporter:
+    """What other processes reported of the step, as its artifact tells."""
+    sidecar = read_sidecar(artifact)
+    return Reporter(
+        step=step.name,
+        run_id=sidecar.run_id if sidecar else "",
+        metrics=dict(read_card(artifact).metrics),
+        measures=dict(sidecar.measures) if sidecar else {},
+    )
 
 
 def seed_everything(seed: int) -> None:

@@ -33,6 +33,7 @@ class Step:
         run: the one implementation.
         pins: for a step that reads the outside world, the digest or revision of each source.
         varying: output ports that hold measured times, so that no digest covers them.
+        parallel: whether it can run in several processes (see `processes`).
     """
 
     name: str
@@ -42,6 +43,7 @@ class Step:
     run: Callable[[Any, Any, Any, Reporter], None]
     pins: Callable[[Any], Mapping[str, str]] | None
     varying: frozenset[str]
+    parallel: bool
 
     @property
     def input_ports(self) -> tuple[str, ...]:
@@ -78,4 +80,5 @@ def load_step(name: str) -> Step:
         run=module.run,
         pins=getattr(module, "pins", None),
         varying=getattr(module, "VARYING", frozenset()),
+        parallel=getattr(module, "PARALLEL", False),
     )

@@ -18,6 +18,8 @@ from transformers import EarlyStoppingCallback, PrinterCallback, Trainer, Traine
 from transformers import TrainingArguments as Arguments
 from transformers.utils import logging as transformers_logging
 
+from components.shared import processes
+from components.shared.errors import UserError
 from components.shared.reporter import Advance, Reporter
 from components.shared.settings import settings
 from components.shared.training.device import Device, Precision, pick_device, use_bfloat16
@@ -80,7 +82,7 @@ def fit(
     """
     where = pick_device(device)
     transformers_logging.set_verbosity_error()
-    steps = -(-len(train) // plan.batch_size) * plan.epochs
+    steps, shared = -(-len(train) // plan.batch_size) * plan.epochs, processes.count() > 1
     with (
         tempfile.TemporaryDirectory(prefix="decant-fit-") as checkpoints,
         reporter.progress(f"training {name}", steps) as advance,
@@ -88,8 +90,12 @@ def fit(
         arguments = Arguments(
             output_dir=checkpoints,
             num_train_epochs=plan.epochs,
-            per_device_train_batch_size=plan.batch_size,
-            per_device_eval_batch_size=max(plan.batch_size, 64),
+            # Several processes share each batch: the same steps, whatever their number.
+            accelerator_config={"split_batches": True},
+            ddp_find_unused_parameters=False,
+            ddp_backend="gloo" if shared and where.type == "cpu" else None,
+            per_device_train_batch_size=_shared_out(plan.batch_size),
+            per_device_eval_batch_size=plan.batch_size * -(-64 // plan.batch_size),
             learning_rate=plan.learning_rate,
             lr_scheduler_type=plan.schedule,
             warmup_steps=round(plan.warmup_share * steps),
@@ -112,11 +118,10 @@ def fit(
             report_to="none",
             disable_tqdm=True,
         )
+        arguments._n_gpu = min(arguments.n_gpu, 1)  # further GPUs are for further processes
         curves = _Curves(name, reporter, advance)
         trainer = _Trainer(
-            loss,
-            consistency_weight,
-            model=_Wrapped(model, loss),
+            model=_WithLoss(model, loss, consistency_weight),
             args=arguments,
             train_dataset=train,
             eval_dataset=validation,
@@ -163,49 +168,50 @@ def default_groups(
     ]
 
 
-class _Wrapped(nn.Module):
-    """Keeps a model's own `config` out of Trainer's sight, which would write into it.
+class _WithLoss(nn.Module):
+    """A model and its loss as one forward pass: DDP sees every parameter that is used.
 
-    A loss with parameters goes along, so that they move to the device with the model.
+    Also keeps a model's own `config` out of Trainer's sight, which would write into it.
+
+    forward: a batch and how far the training is (0 to 1) → loss, logits (B, classes).
     """
 
-    def __init__(self, model: nn.Module, loss: Loss) -> None:
+    def __init__(self, model: nn.Module, loss: Loss, consistency_weight: float) -> None:
         super().__init__()
         self.model = model
-        self.loss = loss if isinstance(loss, nn.Module) else None
+        self.loss = loss  # where it has parameters they move to the device with the model
+        self.consistency_weight = consistency_weight
 
-    def forward(self, input_ids: Tensor) -> tuple[Tensor, Tensor]:
-        features = self.model.features(input_ids)  # type: ignore[operator]
-        return self.model.output(features), features  # type: ignore[operator]
+    def forward(self, batch: dict[str, Tensor], progress: float) -> tuple[Tensor, Tensor]:
+        loss, logits = self._once(batch, progress)
+        if self.consistency_weight and self.training:
+            second, again = self._once(batch, progress)
+            loss = (loss + second) / 2 + self.consistency_weight * disagreement(logits, again)
+        return loss, logits
+
+    def _once(self, batch: dict[str, Tensor], progress: float) -> tuple[Tensor, Tensor]:
+        features = self.model.features(batch["input_ids"])  # type: ignore[operator]
+        logits = self.model.output(features).float()  # type: ignore[operator]
+        with torch.autocast(logits.device.type, enabled=False):
+            return self.loss(logits, features.float(), batch, progress), logits
 
 
 class _Trainer(Trainer):
-    """Trainer for modules that map input_ids to logits, with our loss and our batches."""
-
-    def __init__(self, loss: Loss, consistency_weight: float, **arguments: Any) -> None:
-        self.loss = loss
-        self.consistency_weight = consistency_weight
-        super().__init__(**arguments)
+    """Trainer for a _WithLoss and our batches."""
 
     def compute_loss(
         self, model: nn.Module, inputs: dict[str, Tensor], *_: object, **__: object
     ) -> Tensor:
-        logits, features = model(inputs["input_ids"])
-        loss = self.loss(logits, features, inputs, self._progress)
-        if self.consistency_weight == 0:
-            return loss
-        again, features = model(inputs["input_ids"])
-        loss = (loss + self.loss(again, features, inputs, self._progress)) / 2
-        return loss + self.consistency_weight * disagreement(logits, again)
+        loss: Tensor = model(inputs, self._progress)[0]
+        return loss
 
     def prediction_step(
         self, model: nn.Module, inputs: dict[str, Tensor], *_: object, **__: object
     ) -> tuple[Tensor, Tensor, Tensor]:
         inputs = self._prepare_inputs(inputs)
         with torch.inference_mode(), self.compute_loss_context_manager():
-            logits, features = model(inputs["input_ids"])
-            loss = self.loss(logits, features, inputs, self._progress)
-        return loss, logits.float(), inputs["labels"]
+            loss, logits = model(inputs, self._progress)
+        return loss, logits, inputs["labels"]
 
     @property
     def _progress(self) -> float:
@@ -256,6 +262,16 @@ class _Curves(TrainerCallback):
         rows = [{"epoch": epoch, **figures} for epoch, figures in sorted(self.epochs.items())]
         frame = pd.DataFrame(rows)
         return frame[frame["validation_accuracy"].notna()].reset_index(drop=True)
+
+
+def _shared_out(batch_size: int) -> int:
+    """Raises UserError when the processes cannot share a batch evenly."""
+    if batch_size % processes.count():
+        raise UserError(
+            f"{processes.count()} processes cannot share a batch of {batch_size} rows evenly",
+            remedy=f"set training.batch_size to a multiple of {processes.count()}",
+        )
+    return batch_size
 
 
 def _optimizer(
