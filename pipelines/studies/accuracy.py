@@ -126,6 +126,7 @@ def _results(
                 architecture=manifest.get("architecture", ""),
                 parameters=manifest.get("parameters"),
                 size_bytes=manifest.get("size_bytes"),
+                form=manifest.get("form", ""),
                 folder=str(folder),
                 seconds=costs,
             )

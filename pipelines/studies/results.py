@@ -60,6 +60,7 @@ class Result:
         seed: None for the same.
         model: an exported role, or the name of such a control.
         validation, test: which rows (rows,) it gets right, in the corpus's order.
+        form: of the graph, such as float32 or static_int8.
         seconds: by the columns of COSTS, as far as they were measured; labels that all came from
             the cache have none.
     """
@@ -73,6 +74,7 @@ class Result:
     architecture: str = ""
     parameters: int | None = None
     size_bytes: int | None = None
+    form: str = ""
     folder: str = ""
     seconds: Mapping[str, float] = field(default_factory=dict)
     timing: Timing | None = None
@@ -136,5 +138,6 @@ def _row(
         "parameters": result.parameters,
         **{column: result.seconds.get(column) for _, _, column in COSTS},
         "architecture": result.architecture,
+        "form": result.form,
         "folder": result.folder,
     }

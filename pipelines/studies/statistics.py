@@ -1,13 +1,13 @@
 """Means, spreads and paired intervals of a study's models.
 
-Resampled are the test rows: n of n with replacement, the same rows for all models and seeds of a
-data set (paired), and for each data set its own. A figure is first averaged over the seeds, so its
-interval says how far other test rows of the same kind could move it; how far other seeds could,
-the standard deviation over the seeds says.
+Resampled are the rows of a split and the seeds: n of n with replacement, the same ones for all
+models of a data set (paired), and for each data set its own. So an interval says how far other rows
+of the same kind and other seeds could move a figure. (Of three seeds there are only ten draws: the
+part of the seeds is an estimate.)
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +32,9 @@ class Figures:
         seeds: that were averaged; none for a model without a seed.
         accuracy, validation: means over the seeds.
         spread: standard deviation of the accuracy over the seeds (n - 1); None below two.
+        validation_spread: the same of the validation accuracy.
         difference: to the default, over the seeds that both have, and its interval.
+        validation_difference: the same on the validation rows, by which a choice may be made.
         retention: share of the accuracy of the default's teacher with the same seed, averaged, and
             its standard deviation over the seeds.
     """
@@ -42,20 +44,28 @@ class Figures:
     accuracy_interval: Interval | None
     validation: float
     spread: float | None
+    validation_spread: float | None
     difference: float | None
     difference_interval: Interval | None
+    validation_difference: float | None
+    validation_interval: Interval | None
     retention: float | None
     retention_interval: Interval | None
     retention_spread: float | None
 
 
 @dataclass(frozen=True)
-class _Sample:
+class _Split:
     """Accuracies per seed (None: no seed): as they are, and over the resamples (samples,)."""
 
-    accuracy: Mapping[int | None, float]
-    validation: Mapping[int | None, float]
-    resampled: Mapping[int | None, NDArray[np.float64]]
+    accuracy: dict[int | None, float] = field(default_factory=dict)
+    resampled: dict[int | None, NDArray[np.float64]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Sample:
+    test: _Split = field(default_factory=_Split)
+    validation: _Split = field(default_factory=_Split)
 
 
 def study_figures(
@@ -98,17 +108,15 @@ def _samples(results: Sequence[Result], samples: int, seed: int) -> dict[str, di
     found: dict[str, dict[Key, _Sample]] = {}
     for index, data in enumerate(dict.fromkeys(result.data for result in results)):
         here = [result for result in results if result.data == data]
-        drawn = resampled_accuracies(
-            {str(number): result.test for number, result in enumerate(here)},
-            samples=samples,
-            seed=seed + index,  # one data set's rows say nothing of another's
-        )
         models: dict[Key, _Sample] = {}
-        for number, result in enumerate(here):
-            sample = models.setdefault(result.key, _Sample({}, {}, {}))
-            sample.accuracy[result.seed] = float(result.test.mean())  # type: ignore[index]
-            sample.validation[result.seed] = float(result.validation.mean())  # type: ignore[index]
-            sample.resampled[result.seed] = drawn[str(number)]  # type: ignore[index]
+        for split in ("test", "validation"):
+            rows = {str(number): getattr(result, split) for number, result in enumerate(here)}
+            # One data set's rows say nothing of another's.
+            drawn = resampled_accuracies(rows, samples=samples, seed=seed + index)
+            for number, result in enumerate(here):
+                own = getattr(models.setdefault(result.key, _Sample()), split)
+                own.accuracy[result.seed] = float(rows[str(number)].mean())
+                own.resampled[result.seed] = drawn[str(number)]
         found[data] = models
     return found
 
@@ -120,30 +128,36 @@ def _figures(data_sets: Sequence[Mapping[Key, _Sample]]) -> dict[Key, Figures]:
     common = [key for key in data_sets[0] if all(key in models for models in data_sets)]
     figures = {}
     for key in common:
-        own = [models[key] for models in data_sets]
-        if seeds := _common_seeds(own):
-            figures[key] = _one(own, seeds, data_sets)
+        if _common_seeds([models[key].test for models in data_sets]):
+            figures[key] = _one(key, data_sets)
     return figures
 
 
-def _one(
-    own: Sequence[_Sample],
-    seeds: Sequence[int | None],
-    data_sets: Sequence[Mapping[Key, _Sample]],
-) -> Figures:
-    per_seed = [float(np.mean([sample.accuracy[seed] for sample in own])) for seed in seeds]
-    resampled = np.mean([sample.resampled[seed] for sample in own for seed in seeds], axis=0)
-    difference, difference_interval = _difference(own, [m.get(BASELINE) for m in data_sets])
-    teachers = [models.get(TEACHER_KEY) for models in data_sets]
-    retention, retention_interval, retention_spread = _retention(own, teachers)
+def _one(key: Key, data_sets: Sequence[Mapping[Key, _Sample]]) -> Figures:
+    def splits(of: Key, name: str) -> list[_Split]:
+        return [getattr(models[of], name) for models in data_sets if of in models]
+
+    test, validation = splits(key, "test"), splits(key, "validation")
+    seeds = _common_seeds(test)
+    per_seed, per_seed_on_validation = (
+        [float(np.mean([split.accuracy[seed] for split in own])) for seed in seeds]
+        for own in (test, validation)
+    )
+    drawn = [[split.resampled[seed] for seed in seeds] for split in test]
+    difference, difference_interval = _difference(test, splits(BASELINE, "test"))
+    on_validation, validation_interval = _difference(validation, splits(BASELINE, "validation"))
+    retention, retention_interval, retention_spread = _retention(test, splits(TEACHER_KEY, "test"))
     return Figures(
         seeds=tuple(seed for seed in seeds if seed is not None),
         accuracy=float(np.mean(per_seed)),
-        accuracy_interval=interval(resampled),
-        validation=float(np.mean([sample.validation[seed] for sample in own for seed in seeds])),
+        accuracy_interval=interval(_over_seeds(drawn)),
+        validation=float(np.mean(per_seed_on_validation)),
         spread=_spread(per_seed),
+        validation_spread=_spread(per_seed_on_validation),
         difference=difference,
         difference_interval=difference_interval,
+        validation_difference=on_validation,
+        validation_interval=validation_interval,
         retention=retention,
         retention_interval=retention_interval,
         retention_spread=retention_spread,
@@ -151,28 +165,44 @@ def _one(
 
 
 def _difference(
-    own: Sequence[_Sample], baselines: Sequence[_Sample | None]
+    own: Sequence[_Split], baselines: Sequence[_Split]
 ) -> tuple[float | None, Interval | None]:
     pairs = _pairs(own, baselines)
     if not pairs:
         return None, None
-    value = np.mean([a.accuracy[s] - b.accuracy[t] for a, s, b, t in pairs])
-    drawn = np.mean([a.resampled[s] - b.resampled[t] for a, s, b, t in pairs], axis=0)
-    return float(value), interval(drawn)
+    value = np.mean([a.accuracy[s] - b.accuracy[t] for row in pairs for a, s, b, t in row])
+    drawn = [[a.resampled[s] - b.resampled[t] for a, s, b, t in row] for row in pairs]
+    return float(value), interval(_over_seeds(drawn))
 
 
 def _retention(
-    own: Sequence[_Sample], teachers: Sequence[_Sample | None]
+    own: Sequence[_Split], teachers: Sequence[_Split]
 ) -> tuple[float | None, Interval | None, float | None]:
     pairs = _pairs(own, teachers)
-    if not pairs or any(b.accuracy[t] == 0 for _, _, b, t in pairs):
+    if not pairs or any(b.accuracy[t] == 0 for row in pairs for _, _, b, t in row):
         return None, None, None
-    per_seed: dict[int | None, list[float]] = {}
-    for a, s, b, t in pairs:
-        per_seed.setdefault(t, []).append(a.accuracy[s] / b.accuracy[t])
-    values = [float(np.mean(shares)) for shares in per_seed.values()]
-    drawn = np.mean([ratio(a.resampled[s], b.resampled[t]) for a, s, b, t in pairs], axis=0)
-    return float(np.mean(values)), interval(drawn), _spread(values)
+    shares = np.array([[a.accuracy[s] / b.accuracy[t] for a, s, b, t in row] for row in pairs])
+    values = shares.mean(axis=0).tolist()
+    drawn = [[ratio(a.resampled[s], b.resampled[t]) for a, s, b, t in row] for row in pairs]
+    return float(np.mean(values)), interval(_over_seeds(drawn)), _spread(values)
+
+
+def _over_seeds(drawn: Sequence[Sequence[NDArray[np.float64]]]) -> NDArray[np.float64]:
+    """Mean over data sets and drawn seeds, (samples,).
+
+    Args:
+        drawn: per data set and seed the resamples of a figure. Which seeds a resample draws depends
+            on the data set and on how many seeds there are alone, so all models draw the same.
+    """
+    means = []
+    for index, per_seed in enumerate(drawn):
+        values = np.stack(per_seed)  # (seeds, samples)
+        count, samples = values.shape
+        random = np.random.default_rng([index, count])
+        weights = random.multinomial(count, np.full(count, 1 / count), size=samples) / count
+        means.append((values * weights.T).sum(axis=0))
+    averaged: NDArray[np.float64] = np.mean(means, axis=0)
+    return averaged
 
 
 def _spread(per_seed: Sequence[float]) -> float | None:
@@ -180,21 +210,22 @@ def _spread(per_seed: Sequence[float]) -> float | None:
 
 
 def _pairs(
-    own: Sequence[_Sample], others: Sequence[_Sample | None]
-) -> list[tuple[_Sample, int | None, _Sample, int | None]]:
-    """Both models' seeds on every data set: the same ones; one without a seed goes with all."""
-    there = [other for other in others if other is not None]
-    if len(there) < len(others):
+    own: Sequence[_Split], others: Sequence[_Split]
+) -> list[list[tuple[_Split, int | None, _Split, int | None]]]:
+    """Per data set both models' seeds: the same ones; one without a seed goes with all."""
+    if len(others) < len(own):
         return []
-    first, second = _common_seeds(own), _common_seeds(there)
+    first, second = _common_seeds(own), _common_seeds(others)
     if None in first:
         seeds: list[tuple[int | None, int | None]] = [(None, seed) for seed in second]
     elif None in second:
         seeds = [(seed, None) for seed in first]
     else:
         seeds = [(seed, seed) for seed in first if seed in second]
-    return [(a, s, b, t) for a, b in zip(own, there, strict=True) for s, t in seeds]
+    if not seeds:
+        return []
+    return [[(a, s, b, t) for s, t in seeds] for a, b in zip(own, others, strict=True)]
 
 
-def _common_seeds(samples: Sequence[_Sample]) -> list[int | None]:
-    return [seed for seed in samples[0].accuracy if all(seed in s.accuracy for s in samples)]
+def _common_seeds(splits: Sequence[_Split]) -> list[int | None]:
+    return [seed for seed in splits[0].accuracy if all(seed in s.accuracy for s in splits)]

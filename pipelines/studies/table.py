@@ -17,37 +17,41 @@ _COLUMNS = (
     "model",
     "factor",
     "validation",
-    "test",
     "± over seeds",
     "to the default (95 %)",
-    "of the teacher's (95 %)",
     "model, µs",
     "times faster",
     "MB",
+    "test",
+    "± over seeds",
+    "of the teacher's (95 %)",
 )
 _HOW_TO_READ = """\
 ## How to read this
 
 - Accuracies are means over the seeds {seeds}; `±` is the standard deviation over them.
-- Intervals are paired. From n test rows n are drawn with replacement, {samples:,} times; each time
-  the figure is computed on the drawn rows, the same ones for all models and all seeds of a data
-  set, and averaged over the seeds; the interval holds the middle 95 %. Seeds are not drawn: an
-  interval says how far other test rows of the same kind could move a figure, `±` how far other
-  seeds could. For the mean over data sets each one's rows are drawn for themselves. Where rows
-  come in groups that are alike (a film, a customer) the intervals are somewhat too narrow.
-- `to the default` is the difference in test accuracy in points, over the seeds that both have.
+- Variants are compared and chosen by validation. Test figures stand only beside the default, what
+  was chosen, and the controls (`study.csv` has all of them, for those who choose no more).
+- Intervals are paired. From n rows n are drawn with replacement, {samples:,} times, and from the
+  seeds as many; each time the figure is computed on what was drawn, the same for all models of a
+  data set; the interval holds the middle 95 %. For the mean over data sets each one's rows and
+  seeds are drawn for themselves. Three seeds say little of how far others could move a figure: read
+  `±` too. Where rows come in groups that are alike (a film, a customer) the intervals are somewhat
+  too narrow.
+- `to the default` is the difference in validation accuracy in points, over the seeds both have.
 - `of the teacher's` is the accuracy divided by that of the default's teacher with the same seed.
 - Latency is the median over {texts} test texts of the model alone (ONNX Runtime, {threads},
-  batch 1), all models of a data set taking turns in one quiet phase after all training. A model's
-  time is that of its first seed. `*`: with tokenization, where the two cannot be told apart.
-  `times faster` is the median over blocks of texts of the teacher's time divided by the model's
-  (the default's teacher, the same measure). Of the mean: mean times, geometric means of ratios.
+  batch 1), all models of a data set taking turns in one quiet phase after all training. A model
+  whose seeds were quantised differently has the time of its slowest form. `*`: with tokenization,
+  where the two cannot be told apart. `times faster` is the median over blocks of texts of the
+  teacher's time divided by the model's (the default's teacher, the same measure). Of the mean: mean
+  times, geometric means of ratios.
 - {selection}
 - Controls: `undistilled` is the default student trained on the labels alone; TF-IDF and Model2Vec
   have a logistic regression on the same labels with C chosen on validation; the teacher is the
   default's. Rows that the study file marks as controls say `control` after their name.
-- In the picture a point below the Pareto front is beaten by one that is more accurate on test and
-  not more than {equal_percent:.0f} % slower.
+- In the picture a point below the Pareto front is beaten by one that is more accurate and not more
+  than {equal_percent:.0f} % slower.
 """
 
 
@@ -132,14 +136,31 @@ def _row(plan: Plan, entry: Entry, best_below: Sequence[float]) -> list[str]:
         name,
         entry.factor,
         _percent(figures.validation),
-        _percent(figures.accuracy),
-        "" if figures.spread is None else f"{100 * figures.spread:.1f}",
-        "" if is_default else _with_range(figures.difference, figures.difference_interval, "+"),
-        _with_range(figures.retention, figures.retention_interval, ""),
+        _points(figures.validation_spread),
+        ""
+        if is_default
+        else _with_range(figures.validation_difference, figures.validation_interval, "+"),
         "" if timing is None else _microseconds(timing.shown_us) + _star(timing.model_us),
         "" if timing is None or timing.faster is None else f"{timing.faster.median:.3g}",
         "" if entry.size_bytes is None else f"{entry.size_bytes / 1e6:.1f}",
+        *_on_test(entry, reported=is_default or bool(best_below) or entry.control),
     ]
+
+
+def _on_test(entry: Entry, *, reported: bool) -> list[str]:
+    """Only of what is not chosen from any more: a choice among test figures would spoil them."""
+    if not reported:
+        return ["", "", ""]
+    figures = entry.figures
+    return [
+        _percent(figures.accuracy),
+        _points(figures.spread),
+        _with_range(figures.retention, figures.retention_interval, ""),
+    ]
+
+
+def _points(spread: float | None) -> str:
+    return "" if spread is None else f"{100 * spread:.1f}"
 
 
 def _costs(

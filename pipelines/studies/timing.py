@@ -28,8 +28,8 @@ from components.shared.reporter import Reporter
 from components.shared.settings import canonical_json
 from pipelines.studies.accuracy import graph_key
 from pipelines.studies.controls import Control
-from pipelines.studies.plan import DEFAULT
-from pipelines.studies.results import MAJORITY, TEACHER, Result, Timing
+from pipelines.studies.results import MAJORITY, Result, Timing
+from pipelines.studies.statistics import TEACHER_KEY
 
 _BUSY_SHARE = 0.2  # of the cores
 
@@ -45,13 +45,14 @@ def measure_times(
 ) -> list[Result]:
     """The results of one data set with their timings.
 
-    A model's time does not depend on its seed: that of the first seed is measured, for all. Models
-    with the same files are measured once. What was measured stands in `file`; it is used again
-    as long as models, texts, settings and machine are the same.
+    A model's time does not depend on its weights, but on its form, which may differ from seed to
+    seed: every form is measured, in the first seed that has it, and the slowest counts for all.
+    Models with the same files are measured once. What was measured stands in `file`; it is used
+    again as long as models, texts, settings and machine are the same.
     """
     shown = [result for result in results if result.folder]
-    first = {result.key: result for result in reversed(shown)}
-    graphs = {key: graph_key(Path(result.folder)) for key, result in first.items()}
+    first = {(*result.key, result.form): result for result in reversed(shown)}
+    graphs = {form: graph_key(Path(result.folder)) for form, result in first.items()}
     chosen = np.random.default_rng(params.seed).permutation(len(texts))[: params.latency_texts]
     sample = [texts[index] for index in np.sort(chosen)]
     timed = [control for control in controls if control.name != MAJORITY]
@@ -70,7 +71,8 @@ def measure_times(
     if known.get("key") != key:
         folders = {graph: Path(first[name].folder) for name, graph in graphs.items()}
         measured = _measure(folders, timed, sample, params, reporter)
-        teacher = measured.get(graphs.get((DEFAULT, TEACHER), ""))
+        teachers = [measured[graph] for form, graph in graphs.items() if form[:2] == TEACHER_KEY]
+        teacher = teachers[0] if teachers else None  # always float32
         known = {
             "key": key,
             "machine": machine_facts(params.threads),
@@ -79,8 +81,13 @@ def measure_times(
         }
         write_once(file, lambda partial_file: write_json(partial_file, known))
     by_name = {name: _timing(values) for name, values in known["timings"].items()}
+    times: dict[tuple[str, str], Timing] = {}
+    for (variant, model, _), graph in graphs.items():
+        of_form, slowest = by_name[graph], times.get((variant, model))
+        if slowest is None or of_form.shown_us > slowest.shown_us:
+            times[variant, model] = of_form
     return [
-        dataclasses.replace(result, timing=by_name.get(graphs.get(result.key, result.model)))
+        dataclasses.replace(result, timing=times.get(result.key) or by_name.get(result.model))
         for result in results
     ]
 

@@ -152,3 +152,5 @@ def test_the_shipped_study_fits_the_shipped_parameters() -> None:
     assert len(plan.seeds) == 3
     controls = {name for name, variant in plan.variants.items() if variant.control}
     assert {"random-embeddings", "no-augmentation", "truncated-bert"} <= controls
+    # Each factor names its default value too; a variant that is the default by mistake is none.
+    assert set(plan.same_as_default) == {"cnn", "both-finetuned", "kl-1", "width-256"}

@@ -32,9 +32,9 @@ RESULTS = [
 
 
 def bootstrap(statistic, rows: int = ROWS) -> tuple[float, float]:  # type: ignore[no-untyped-def]
-    """Row by row: indices drawn with replacement, everything computed anew on them."""
+    """Rows and seeds drawn with replacement, everything computed anew on them."""
     draw = np.random.default_rng(99)
-    values = [statistic(draw.integers(0, rows, rows)) for _ in range(4000)]
+    values = [statistic(draw.integers(0, rows, rows), draw.integers(1, 3, 2)) for _ in range(6000)]
     return tuple(np.quantile(values, [0.025, 0.975]))
 
 
@@ -66,8 +66,8 @@ def test_means_spread_and_difference_by_hand() -> None:
 
 def test_the_paired_interval_is_that_of_a_plain_bootstrap() -> None:
     figures = study_figures(RESULTS, samples=SAMPLES, seed=0)["d"]
-    delta = np.mean([WIDE[s] - DEFAULT[s] for s in (1, 2)], axis=0)
-    expected = bootstrap(lambda rows: delta[rows].mean())
+    delta = {s: WIDE[s] - DEFAULT[s] for s in (1, 2)}
+    expected = bootstrap(lambda rows, seeds: np.mean([delta[s][rows].mean() for s in seeds]))
     assert figures["wide", "student"].difference_interval == pytest.approx(expected, abs=0.003)
     # Unpaired it would be much wider: the rows are the same for both models.
     unpaired = 2 * 1.96 * np.sqrt(2 * 0.8 * 0.2 / ROWS)
@@ -78,21 +78,21 @@ def test_the_paired_interval_is_that_of_a_plain_bootstrap() -> None:
 def test_retention_is_resampled_with_its_own_teacher() -> None:
     figures = study_figures(RESULTS, samples=SAMPLES, seed=0)["d"]
 
-    def retention(rows: np.ndarray) -> float:
-        return float(np.mean([WIDE[s][rows].mean() / TEACHER[s][rows].mean() for s in (1, 2)]))
+    def retention(rows: np.ndarray, seeds: np.ndarray) -> float:
+        return float(np.mean([WIDE[s][rows].mean() / TEACHER[s][rows].mean() for s in seeds]))
 
     wide = figures["wide", "student"]
-    assert wide.retention == pytest.approx(retention(np.arange(ROWS)))
+    assert wide.retention == pytest.approx(retention(np.arange(ROWS), np.array([1, 2])))
     assert wide.retention_interval == pytest.approx(bootstrap(retention), abs=0.004)
 
 
 def test_a_control_without_a_seed_is_paired_with_every_seed() -> None:
     tfidf = study_figures(RESULTS, samples=SAMPLES, seed=0)["d"]["", "tfidf"]
-    delta = np.mean([TFIDF - DEFAULT[s] for s in (1, 2)], axis=0)
+    delta = {s: TFIDF - DEFAULT[s] for s in (1, 2)}
     assert tfidf.seeds == ()
     assert tfidf.spread is None
-    assert tfidf.difference == pytest.approx(delta.mean())
-    expected = bootstrap(lambda rows: delta[rows].mean())
+    assert tfidf.difference == pytest.approx((delta[1].mean() + delta[2].mean()) / 2)
+    expected = bootstrap(lambda rows, seeds: np.mean([delta[s][rows].mean() for s in seeds]))
     assert tfidf.difference_interval == pytest.approx(expected, abs=0.004)
 
 
@@ -112,13 +112,15 @@ def test_the_mean_counts_every_data_set_the_same_and_draws_each_for_itself() -> 
     assert wide.spread == pytest.approx(np.std(per_seed, ddof=1))
     assert wide.retention is None  # e has no teacher
 
-    d = np.mean([WIDE[s] - DEFAULT[s] for s in (1, 2)], axis=0)
-    e = np.mean([other["wide", s] - other["default", s] for s in (1, 2)], axis=0)
+    d = {s: WIDE[s] - DEFAULT[s] for s in (1, 2)}
+    e = {s: other["wide", s] - other["default", s] for s in (1, 2)}
     draw = np.random.default_rng(5)
-    values = [
-        (d[draw.integers(0, ROWS, ROWS)].mean() + e[draw.integers(0, rows, rows)].mean()) / 2
-        for _ in range(4000)
-    ]
+
+    def drawn(delta: dict[int, np.ndarray], rows: int) -> float:
+        chosen, seeds = draw.integers(0, rows, rows), draw.integers(1, 3, 2)
+        return float(np.mean([delta[s][chosen].mean() for s in seeds]))
+
+    values = [(drawn(d, ROWS) + drawn(e, rows)) / 2 for _ in range(6000)]
     expected = np.quantile(values, [0.025, 0.975])
     assert wide.difference_interval == pytest.approx(tuple(expected), abs=0.005)
 
@@ -136,3 +138,25 @@ def test_costs_that_cannot_be_told_apart_are_equal_for_the_front() -> None:
     assert pareto_front(points) == [0, 1, 2]
     assert pareto_front(points, equal=1.05) == [1, 2]
     assert pareto_front([(100.0, 5.0), (104.0, 5.0)], equal=1.05) == [0]
+
+
+def test_variants_are_compared_on_the_validation_rows() -> None:
+    def on(validation: list[int], variant: str, seed: int) -> Result:
+        rows = np.array(validation, dtype=bool)
+        return Result(
+            data="d",
+            variant=variant,
+            seed=seed,
+            model="student",
+            validation=rows,
+            test=np.zeros(3, bool),
+        )
+
+    found = [on([1, 0, 0, 0], "default", 1), on([1, 1, 0, 0], "default", 2)]
+    found += [on([1, 1, 1, 1], "wide", 1), on([1, 1, 1, 0], "wide", 2)]
+    wide = study_figures(found, samples=200, seed=0)["d"]["wide", "student"]
+    assert wide.validation_difference == pytest.approx((0.75 + 0.25) / 2)
+    assert wide.validation_spread == pytest.approx(np.std([1, 0.75], ddof=1))
+    assert wide.validation_interval is not None
+    assert 0 <= wide.validation_interval[0] < 0.5 < wide.validation_interval[1] <= 1
+    assert wide.difference == 0
