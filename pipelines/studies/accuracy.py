@@ -11,7 +11,7 @@ from components.shared.artifacts import read_json
 from components.shared.cache import write_once
 from components.shared.corpus import read_schema, read_split
 from components.shared.errors import UserError
-from components.shared.identity import text_digest
+from components.shared.identity import lock_digest, text_digest
 from components.shared.onnx.classifier import MANIFEST, TextClassifier
 from components.shared.reporter import Reporter
 from components.shared.settings import canonical_json
@@ -153,7 +153,9 @@ def _costs(chain: Mapping[str, Task], store: Store) -> dict[str, float]:
 
 
 def _measured_once(folder: Path, rows: Rows, batch_size: int, cache: Path) -> dict[str, Correct]:
-    file = cache / f"{text_digest(graph_key(folder) + rows.digest)[:32]}.npz"
+    # A dynamic int8 form answers a text a little differently in another batch.
+    key = f"{graph_key(folder)} {rows.digest} batch={batch_size} lock={lock_digest()}"
+    file = cache / f"{text_digest(key)[:32]}.npz"
     if not file.is_file():
         model = TextClassifier(folder, threads=_ALL_CORES)
         if model.labels != rows.labels:

@@ -8,6 +8,7 @@ import importlib.util
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,8 +24,6 @@ from pipelines.studies.plan import Model2Vec
 
 if TYPE_CHECKING:
     from model2vec import StaticModel
-
-_ENCODER_FILES = ("model.safetensors", "config.json", "tokenizer.json")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,8 +126,10 @@ def _distilled(encoder: Path, settings: Model2Vec, cache: Path) -> tuple["Static
     from model2vec import StaticModel
     from model2vec.distill import distill
 
-    digests = [file_digest(encoder / name) for name in _ENCODER_FILES]
-    folder = cache / text_digest(f"{digests} {settings}")[:24]
+    weights = sorted(encoder.glob("*.safetensors"))
+    files = (encoder / "config.json", encoder / "tokenizer.json", *weights)
+    digests = [file_digest(file) for file in files]
+    folder = cache / text_digest(f"{digests} {settings} {version('model2vec')}")[:24]
     if not folder.is_dir():
         partial = folder.with_name(f".{folder.name}.partial")
         shutil.rmtree(partial, ignore_errors=True)
