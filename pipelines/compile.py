@@ -1,5 +1,6 @@
 """python -m pipelines compile: write the package that a Kubeflow cluster runs."""
 
+import re
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -10,14 +11,25 @@ from ruamel.yaml import YAML
 
 from components.shared.errors import UserError
 from components.shared.image import STEPS_IMAGE
+from components.shared.steps import STEPS
+from pipelines.apply_profile import apply_profile, arguments_for
 from pipelines.arguments import pipeline_arguments
 from pipelines.distillation import distillation
+from pipelines.profile import Profile, load_profile, shipped_profiles
+
+TRACKING_URI = "MLFLOW_TRACKING_URI"
 
 
 @click.command("compile")
 @click.option("--params", type=click.Path(path_type=Path), default=Path("params.yaml"))
 @click.option("--set", "overrides", multiple=True, help="SECTION.KEY=VALUE, repeatable.")
-@click.option("--image", default=STEPS_IMAGE, show_default=True, help="Image of every step.")
+@click.option(
+    "--profile",
+    "profile_name",
+    metavar="NAME_OR_PATH",
+    help=f"How and where the steps run: {', '.join(shipped_profiles())}, or a YAML file.",
+)
+@click.option("--image", help=f"Image of every step; else the profile's, else {STEPS_IMAGE}.")
 @click.option("--mlflow-uri", help="Tracking server that the cluster reaches, without secrets.")
 @click.option(
     "--output",
@@ -27,26 +39,44 @@ from pipelines.distillation import distillation
     help="The package to write.",
 )
 def compile_command(
-    params: Path, overrides: tuple[str, ...], image: str, mlflow_uri: str | None, output: Path
+    params: Path,
+    overrides: tuple[str, ...],
+    profile_name: str | None,
+    image: str | None,
+    mlflow_uri: str | None,
+    output: Path,
 ) -> None:
     """Write the pipeline package, with the parameters as its defaults."""
+    profile = load_profile(profile_name) if profile_name else None
     arguments = pipeline_arguments(params, overrides)
-    compile_pipeline(output, arguments, image=image, mlflow_uri=mlflow_uri)
-    click.echo(f"{output}: pipeline decant-distillation, steps from {image}")
+    compile_pipeline(output, arguments, profile=profile, image=image, mlflow_uri=mlflow_uri)
+    images = dict.fromkeys(step_images(profile, image).values())
+    click.echo(f"{output}: pipeline decant-distillation, steps from {', '.join(images)}")
 
 
 def compile_pipeline(
     output: Path,
     arguments: dict[str, str],
     *,
-    image: str = STEPS_IMAGE,
+    profile: Profile | None = None,
+    image: str | None = None,
     mlflow_uri: str | None = None,
 ) -> None:
     """Compile with the arguments as defaults, and the image and environment in every executor.
 
-    Raises UserError for an image that can change under its name: KFP's cache compares names.
+    Without a profile every task runs as the cluster's defaults have it. A given `image` is that of
+    every step, whatever the profile says, and `mlflow_uri` wins over its MLFLOW_TRACKING_URI.
+
+    Raises UserError for an image that can change under its name (KFP's cache compares names), and
+    where the profile contradicts a step's `device` or `mlflow_uri`.
     """
-    check_image(image)
+    if profile and mlflow_uri:
+        _refuse_two_tracking_uris(profile)
+    images = step_images(profile, image)
+    for each in dict.fromkeys(images.values()):
+        check_image(each, profile)
+    pipeline = apply_profile(distillation, profile) if profile else distillation
+    arguments = arguments_for(profile, arguments) if profile else arguments
     if output.is_dir():
         raise UserError(f"the output {output} is a folder", remedy="name a file")
     try:
@@ -55,14 +85,14 @@ def compile_pipeline(
         raise UserError(f"cannot write in {output.parent}: {error.strerror}") from None
     with tempfile.TemporaryDirectory() as folder:
         compiled = Path(folder) / "pipeline.yaml"
-        compiler.Compiler().compile(
-            distillation, str(compiled), pipeline_parameters=dict(arguments)
-        )
+        compiler.Compiler().compile(pipeline, str(compiled), pipeline_parameters=dict(arguments))
         documents = read_package(compiled)
-    for executor in documents[0]["deploymentSpec"]["executors"].values():
-        executor["container"]["image"] = image
+    for name, executor in documents[0]["deploymentSpec"]["executors"].items():
+        container = executor["container"]
+        container["image"] = images[name.removeprefix("exec-").replace("-", "_")]
         if mlflow_uri:
-            executor["container"]["env"] = [{"name": "MLFLOW_TRACKING_URI", "value": mlflow_uri}]
+            others = [one for one in container.get("env", []) if one["name"] != TRACKING_URI]
+            container["env"] = [*others, {"name": TRACKING_URI, "value": mlflow_uri}]
     writer = YAML()
     writer.width = 10_000
     partial = output.with_name(f".{output.name}.partial")
@@ -75,10 +105,41 @@ def read_package(file: Path) -> list[dict[str, Any]]:
     return list(YAML(typ="safe").load_all(file.read_text("utf-8")))
 
 
-def check_image(image: str) -> None:
-    name = image.rpartition("/")[2]
-    if "@sha256:" not in image and (":" not in name or name.endswith(":latest")):
+def step_images(profile: Profile | None, image: str | None) -> dict[str, str]:
+    """The image of every step: the given one, else the profile's, else this version's."""
+    own = {step: profile.steps[step].image if profile else None for step in STEPS}
+    return {step: image or own[step] or STEPS_IMAGE for step in STEPS}
+
+
+def check_image(image: str, profile: Profile | None = None) -> None:
+    """Outside development a profile demands a digest: a tag can be moved."""
+    name, at, digest = image.partition("@")
+    tag = name.rpartition("/")[2].partition(":")[2]
+    if at and not re.fullmatch(r"sha256:[0-9a-f]{64}", digest):
+        raise UserError(
+            f"the image '{image}' has no valid digest",
+            remedy="write ...@sha256: and 64 hexadecimal digits",
+        )
+    if not at and tag in ("", "latest"):
         raise UserError(
             f"the image '{image}' has no fixed tag, so KFP's cache would trust stale results",
             remedy="name a version (decant-steps:0.1.0) or, better, a digest (...@sha256:...)",
         )
+    if not at and profile and not profile.development:
+        raise UserError(
+            f"{profile.file}: image: '{image}' has no digest, and the tag can be moved",
+            remedy="push the image and give --image REGISTRY/decant-steps@sha256:<64 hex>, "
+            "or set `development: true` in the profile",
+        )
+
+
+def _refuse_two_tracking_uris(profile: Profile) -> None:
+    """Of a variable set twice, Kubernetes would take the secret's or config map's."""
+    for step, settings in profile.steps.items():
+        for variable, source in settings.variables():
+            if variable == TRACKING_URI and source != "env":
+                raise UserError(
+                    f"{profile.file}: {source} sets {TRACKING_URI} of {step}, "
+                    "and --mlflow-uri is given too",
+                    remedy="leave out one of them",
+                )
