@@ -37,10 +37,9 @@ SEVERAL_NODES = ("finetune", "distill")
 # Asks the registry, which may have changed.
 NEVER_CACHED = "register"
 
-_URL_WITH_PASSWORD = re.compile(r"://[^/\s@]*:[^/\s@]+@")
-
-
 AccessMode = Literal["ReadWriteOnce", "ReadOnlyMany", "ReadWriteMany", "ReadWriteOncePod"]
+
+_URL_WITH_PASSWORD = re.compile(r"://[^/\s@]*:[^/\s@]+@")
 
 
 @settings

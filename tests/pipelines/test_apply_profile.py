@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 import pytest
+from click.testing import CliRunner
 from google.protobuf import json_format
 from kfp.kubernetes.kubernetes_executor_config_pb2 import KubernetesExecutorConfig
 from kfp.pipeline_spec.pipeline_spec_pb2 import PipelineSpec, PlatformSpec
@@ -16,7 +17,7 @@ from components.shared.identity import PROJECT
 from components.shared.image import STEPS_IMAGE
 from components.shared.steps import STEPS
 from pipelines.arguments import pipeline_arguments
-from pipelines.compile import compile_pipeline, read_package
+from pipelines.compile import compile_command, compile_pipeline, read_package
 from pipelines.profile import Profile, load_profile, shipped_profiles
 from pipelines.profile_settings import StepSettings
 
@@ -421,6 +422,20 @@ def test_two_servers_one_of_them_from_a_secret_are_refused(
         compiled(tmp_path, arguments, profile, mlflow_uri="http://mine:1")
     package = compiled(tmp_path, arguments, profile)
     assert platform(package, "register")["secretAsEnv"][0]["secretName"] == "mlflow"
+
+
+def test_the_command_takes_a_name_or_a_path(tmp_path: Path) -> None:
+    file = tmp_path / "package.yaml"
+    options = ["--params", str(PARAMS), "--output", str(file), "--profile"]
+    for profile, memory in (("cpu", "6Gi"), (str(tmp_path / "mine.yaml"), "7Gi")):
+        (tmp_path / "mine.yaml").write_text("development: true\nall: {memory: {limit: 7Gi}}\n")
+        done = CliRunner().invoke(compile_command, [*options, profile], catch_exceptions=False)
+        assert done.exit_code == 0
+        assert f"steps from {STEPS_IMAGE}" in done.output
+        limits = container(read_package(file), "distill")["resources"]
+        assert limits["resourceMemoryLimit"] == memory
+    with pytest.raises(UserError, match="no profile 'cpus'"):
+        CliRunner().invoke(compile_command, [*options, "cpus"], catch_exceptions=False)
 
 
 def test_register_is_not_cached_even_when_all_is(tmp_path: Path, arguments: dict[str, str]) -> None:
