@@ -7,7 +7,18 @@ import click
 from components.shared.command_line import mistakes_shown
 
 # Each is a file of this package with a `<name>_command`.
-COMMANDS = ("compile", "run", "study", "predict")
+COMMANDS = (
+    "compile",
+    "run",
+    "study",
+    "predict",
+    "submit",
+    "follow",
+    "list",
+    "stop",
+    "schedule",
+    "doctor",
+)
 
 
 class CommandGroup(click.Group):

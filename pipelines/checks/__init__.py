@@ -1,0 +1,1 @@
+"""What `python -m pipelines doctor` looks at, a subject per file."""

@@ -1,0 +1,135 @@
+"""python -m pipelines list: runs and schedules on a cluster."""
+
+from datetime import UTC, datetime
+from itertools import islice
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from components.shared.errors import UserError
+from pipelines.cluster.connection import Connection, every
+from pipelines.cluster.display import STYLES, clock_time
+from pipelines.cluster.errors import one_line
+from pipelines.cluster.options import ServerOptions, server_options
+from pipelines.cluster.schedules import when
+from pipelines.cluster.states import moment, read_run
+from pipelines.cluster.upload import find_experiment
+from pipelines.submit import EXPERIMENT
+
+Rows = list[tuple[str, ...]]
+
+
+@click.command("list")
+@server_options
+@click.option("--runs", "only_runs", is_flag=True, help="Runs alone.")
+@click.option("--schedules", "only_schedules", is_flag=True, help="Schedules alone.")
+@click.option("--experiment", default=EXPERIMENT, show_default=True, help="Of this experiment.")
+@click.option("--all", "all_experiments", is_flag=True, help="Of every experiment.")
+@click.option(
+    "--limit", type=click.IntRange(min=1), default=20, show_default=True, help="The newest so many."
+)
+def list_command(
+    server: ServerOptions,
+    only_runs: bool,
+    only_schedules: bool,
+    experiment: str,
+    all_experiments: bool,
+    limit: int,
+) -> None:
+    """Show runs and schedules, the newest first.
+
+    Tables on a terminal, else lines separated by tabs.
+    """
+    connection = server.connect()
+    experiment_id = None if all_experiments else find_experiment(connection, experiment)
+    if not all_experiments and not experiment_id:
+        raise UserError(
+            f"there is no experiment '{experiment}'", remedy="--all shows every experiment's"
+        )
+    if only_runs or not only_schedules:
+        _show(
+            ("run", "state", "created", "took", "name", "link"),
+            _runs(connection, experiment_id, limit),
+        )
+    if only_schedules or not only_runs:
+        _show(
+            ("schedule", "state", "when", "name", "link"),
+            _schedules(connection, experiment_id, limit),
+        )
+
+
+def _runs(connection: Connection, experiment_id: str | None, limit: int) -> Rows:
+    now = datetime.now(UTC)
+    found = every(
+        connection.runs.run_service_list_runs,
+        "runs",
+        sort_by="created_at desc",
+        **_where(connection, experiment_id),
+    )
+    rows: Rows = []
+    for run in map(read_run, islice(found, limit)):
+        end = (run.finished if run.is_final else now) or now
+        rows.append(
+            (
+                run.run_id,
+                run.state,
+                f"{run.created.astimezone():%Y-%m-%d %H:%M}" if run.created else "",
+                clock_time((end - run.created).total_seconds()) if run.created else "",
+                run.name,
+                connection.run_link(run.run_id),
+            )
+        )
+    return rows
+
+
+def _schedules(connection: Connection, experiment_id: str | None, limit: int) -> Rows:
+    found = every(
+        connection.schedules.recurring_run_service_list_recurring_runs,
+        "recurring_runs",
+        sort_by="created_at desc",
+        **_where(connection, experiment_id),
+    )
+    return [
+        (
+            str(one.recurring_run_id),
+            _schedule_state(one),
+            when(one),
+            one_line(one.display_name or ""),
+            connection.schedule_link(one.recurring_run_id),
+        )
+        for one in islice(found, limit)
+    ]
+
+
+def _schedule_state(schedule: object) -> str:
+    state = str(getattr(schedule, "status", None) or "STATUS_UNSPECIFIED")
+    end = getattr(getattr(schedule, "trigger", None), "cron_schedule", None) or getattr(
+        getattr(schedule, "trigger", None), "periodic_schedule", None
+    )
+    over = moment(getattr(end, "end_time", None))
+    return "ENDED" if state == "ENABLED" and over and over < datetime.now(UTC) else state
+
+
+def _where(connection: Connection, experiment_id: str | None) -> dict[str, str]:
+    return (
+        {"experiment_id": experiment_id} if experiment_id else {"namespace": connection.namespace}
+    )
+
+
+def _show(columns: tuple[str, ...], rows: Rows) -> None:
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        for row in rows:
+            click.echo("\t".join(cell.replace("\t", " ") for cell in row))
+        return
+    if not rows:
+        console.print(f"no {columns[0]}s")
+        return
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for column in columns:
+        table.add_column(column, overflow="fold", no_wrap=column in ("run", "schedule", "state"))
+    for row in rows:
+        table.add_row(*(Text(cell, style=STYLES.get(cell, "")) for cell in row))
+    console.print(table)
