@@ -121,12 +121,14 @@ class Client(ApiClient):
         self, method: str, url: str, headers: dict[str, str] | None = None, **options: Any
     ) -> Any:
         """The one place through which every call goes out."""
+        carried = self.credentials.headers(url)
         try:
-            return self._send(method, url, headers, options)
+            return self._send(method, url, {**(headers or {}), **carried}, options)
         except AccessDenied:
             if not self.credentials.renew():
                 raise
-        return self._send(method, url, headers, options)
+        carried = self.credentials.headers(url)
+        return self._send(method, url, {**(headers or {}), **carried}, options)
 
     def text(self, path: str, max_bytes: int) -> str:
         """The end of a plain text that the server gives under a path."""
@@ -144,14 +146,13 @@ class Client(ApiClient):
         return tail.decode("utf-8", "replace")
 
     def _send(
-        self, method: str, url: str, headers: dict[str, str] | None, options: dict[str, Any]
+        self, method: str, url: str, headers: dict[str, str], options: dict[str, Any]
     ) -> Any:
-        carried = {**(headers or {}), **self.credentials.headers(url)}
         try:
             answer = super().request(
                 method,
                 url,
-                headers=carried,
+                headers=headers,
                 **{**options, "_request_timeout": TIMEOUTS_SECONDS},
             )
         except ApiException as error:
@@ -310,12 +311,12 @@ def _reason(error: BaseException) -> str:
     match error:
         case urllib3.exceptions.NameResolutionError():
             return "its name is unknown"
-        case urllib3.exceptions.ConnectTimeoutError():
-            return f"no connection within {TIMEOUTS_SECONDS[0]} s"
         case urllib3.exceptions.ReadTimeoutError():
             return f"nothing within {TIMEOUTS_SECONDS[1]} s"
         case urllib3.exceptions.NewConnectionError():
             return str(error).rpartition("] ")[2].rpartition(": ")[2] or "no connection"
+        case urllib3.exceptions.ConnectTimeoutError():
+            return f"no connection within {TIMEOUTS_SECONDS[0]} s"
         case urllib3.exceptions.ProtocolError():
             return "the connection broke off"
     return str(error)

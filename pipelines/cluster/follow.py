@@ -1,7 +1,6 @@
 """Following a run until it ends, through short and long troubles of the server."""
 
 import time
-from collections.abc import Callable
 from enum import IntEnum
 from typing import Protocol
 
@@ -58,21 +57,19 @@ def follow_run(
     watcher: Watcher,
     *,
     timeout_seconds: float | None = None,
-    sleep: Callable[[float], None] = time.sleep,
-    clock: Callable[[], float] = time.monotonic,
 ) -> tuple[Outcome, Run | None]:
     """Wait for the run's end. Returns the outcome and what was last known of the run.
 
     Raises AccessDenied when the credentials end and there are no others, NotFound for an unknown
     run; the run itself is never touched.
     """
-    begin = last_answer = clock()
+    begin = last_answer = time.monotonic()
     failures, run = 0, None
     while True:
         try:
             run = read_run(connection.runs.run_service_get_run(run_id))
         except Unavailable as error:
-            quiet = clock() - last_answer
+            quiet = time.monotonic() - last_answer
             if quiet >= OUTAGE_SECONDS:
                 return Outcome.SERVER_LOST, run
             watcher.trouble(error.problem, quiet)
@@ -88,13 +85,13 @@ def follow_run(
                 remedy=f"{error.remedy}; then: python -m pipelines follow {run_id}",
             ) from None
         else:
-            last_answer, failures, pause = clock(), 0, POLL_SECONDS
+            last_answer, failures, pause = time.monotonic(), 0, POLL_SECONDS
             watcher.update(run)
             if run.is_final:
                 return Outcome[run.state], run
         if timeout_seconds is not None:
-            left = begin + timeout_seconds - clock()
+            left = begin + timeout_seconds - time.monotonic()
             if left <= 0:
                 return Outcome.TIMED_OUT, run
             pause = min(pause, left)
-        sleep(pause)
+        time.sleep(pause)
