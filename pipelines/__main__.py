@@ -37,7 +37,7 @@ class CommandGroup(click.Group):
 
 @click.command(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
-    """Compile and run the pipeline, use the model."""
+    """Compile the pipeline, run it here or on a cluster, use the model."""
 
 
 def entry() -> None:

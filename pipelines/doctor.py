@@ -36,37 +36,39 @@ def doctor_command(server: ServerOptions, package: PackageOptions) -> None:
 def all_checks(server: ServerOptions, options: PackageOptions) -> Iterator[Result]:
     """The results one by one; no check keeps the others from running."""
     with tempfile.TemporaryDirectory() as folder:
-        yield from _package_checks(options, Path(folder))
+        package, results = _compiled(options, Path(folder))
+    yield from results
+    if package:
+        yield from _package_checks(package)
     yield from _server_checks(server)
-    yield from _surroundings(server, options)
+    yield from _surroundings(server, options, package)
 
 
-def _package_checks(options: PackageOptions, folder: Path) -> Iterator[Result]:
-    from pipelines.checks.image import check_image_is_pinned, check_image_is_there
-    from pipelines.checks.package import (
-        check_package,
-        check_parameters,
-        check_version_is_clean,
-        images_of,
-    )
+def _compiled(options: PackageOptions, folder: Path) -> tuple[Package | None, list[Result]]:
+    from pipelines.checks.package import check_package, check_parameters
 
     parameters = guarded("parameters", partial(check_parameters, options))
-    yield parameters
+    if parameters.status == "failed":
+        skipped = Result(name="package", status="skipped", detail="not compiled: see parameters")
+        return None, [parameters, skipped]
     made: list[Package] = []
 
     def compiled() -> Result:
         made.append(make_package(options, folder))
         return check_package(made[0])
 
-    if parameters.status == "failed":
-        yield Result(name="package", status="skipped", detail="not compiled: see parameters")
-    else:
-        yield guarded("package", compiled)
-    for package in made:
-        yield guarded("commit", partial(check_version_is_clean, package))
-        for image in images_of(package):
-            yield guarded("image pinned", partial(check_image_is_pinned, image))
-            yield guarded("image there", partial(check_image_is_there, image))
+    result = guarded("package", compiled)
+    return (made[0] if made else None), [parameters, result]
+
+
+def _package_checks(package: Package) -> Iterator[Result]:
+    from pipelines.checks.image import check_image_is_pinned, check_image_is_there
+    from pipelines.checks.package import check_version_is_clean, images_of
+
+    yield guarded("commit", partial(check_version_is_clean, package))
+    for image in images_of(package):
+        yield guarded("image pinned", partial(check_image_is_pinned, image))
+        yield guarded("image there", partial(check_image_is_there, image))
 
 
 def _server_checks(server: ServerOptions) -> Iterator[Result]:
@@ -89,12 +91,20 @@ def _server_checks(server: ServerOptions) -> Iterator[Result]:
         yield guarded("credentials", partial(check_credentials, connection))
 
 
-def _surroundings(server: ServerOptions, options: PackageOptions) -> Iterator[Result]:
+def _surroundings(
+    server: ServerOptions, options: PackageOptions, package: Package | None
+) -> Iterator[Result]:
     from pipelines.checks.gpu import check_gpu
     from pipelines.checks.storage import check_disks, check_dvc_remote
     from pipelines.checks.tracking import check_tracking
 
-    yield guarded("MLflow", lambda: check_tracking(options.mlflow_uri, for_cluster=server.is_given))
+    tracking = partial(
+        check_tracking,
+        options.mlflow_uri,
+        for_cluster=server.is_given,
+        documents=package.documents if package else None,
+    )
+    yield guarded("MLflow", tracking)
     yield guarded("GPU", check_gpu)
     yield guarded("DVC remote", partial(check_dvc_remote, PROJECT))
     yield from check_disks(PROJECT)

@@ -49,9 +49,11 @@ def _verdict(outcome: Outcome, run: Run | None, timeout_seconds: float | None) -
             return f"the server has not answered for {OUTAGE_SECONDS / 60:g} minutes"
         case Outcome.INTERRUPTED:
             return "interrupted"
+        case Outcome.CANCELED | Outcome.SKIPPED:
+            ended = f"was {outcome.name.lower()}"
+        case _:
+            ended = outcome.name.lower()
     took = ""
     if run and run.created and run.finished:
         took = f" after {clock_time((run.finished - run.created).total_seconds())}"
-    return f"the run {outcome.name.lower()}{took}".replace(
-        "run skipped", "run was skipped"
-    ).replace("run canceled", "run was canceled")
+    return f"the run {ended}{took}"

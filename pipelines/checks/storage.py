@@ -1,6 +1,7 @@
 """DVC's remote, and room on the disks."""
 
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -38,7 +39,7 @@ def check_dvc_remote(project: Path) -> Result:
             )
         chosen = default or remotes[0]
         store = repo.cloud.get_remote_odb(chosen)
-        store.fs.exists(store.path)  # raises where it cannot be reached
+        _reach(store)
         wanted = {out.hash_info.value for out in repo.index.outs if out.use_cache and out.hash_info}
         missing = [value for value in sorted(wanted) if not store.exists(value)]
     there = f"{chosen}: answers, has {len(wanted) - len(missing)} of {len(wanted)} outputs"
@@ -64,6 +65,15 @@ def check_disks(project: Path) -> list[Result]:
         check_disk(cache_folder(), "disk: cache"),
         check_disk(project, "disk: work folder"),
     ]
+
+
+def _reach(store: Any) -> None:
+    """Raises when there is no way to the store; an empty one has no folder yet and is fine."""
+    try:
+        store.fs.info(store.path)
+    except FileNotFoundError as error:
+        if isinstance(error.__cause__, OSError):  # how fsspec's http reports a dead server
+            raise error.__cause__ from None
 
 
 def _existing(folder: Path) -> Path:

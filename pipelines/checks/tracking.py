@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from components.shared.errors import UserError
 from components.shared.tracking_store import (
@@ -13,24 +14,33 @@ from components.shared.tracking_store import (
     tracking_uri,
 )
 from pipelines.checks.result import Result
-from pipelines.cluster.package import check_tracking_uri
+from pipelines.cluster.package import check_tracking_uri, environment_of, names_tracking
 
 _FILE = "decant-doctor.txt"
 
 
-def check_tracking(uri: str | None, *, for_cluster: bool) -> Result:
+def check_tracking(
+    uri: str | None, *, for_cluster: bool, documents: list[dict[str, Any]] | None = None
+) -> Result:
     """Log a small artifact in a run of its own, delete both.
 
     Args:
-        uri: of the server that the steps will use; else MLFLOW_TRACKING_URI, else the embedded
-            store.
+        uri: of the server that the steps will use; else what the package sets, else
+            MLFLOW_TRACKING_URI, else the embedded store.
         for_cluster: a store on this machine is refused.
+        documents: the package's.
 
     Raises UserError for such a store, and what MLflow raises.
     """
-    if not tracking_is_on():
+    variables = environment_of(documents) if documents else {}
+    if not tracking_is_on() or variables.get("DECANT_TRACKING") == "off":
         return Result(name="MLflow", status="skipped", detail="DECANT_TRACKING is off")
-    given = uri or os.environ.get("MLFLOW_TRACKING_URI")
+    given = uri or variables.get("MLFLOW_TRACKING_URI")
+    if for_cluster and not given and documents and names_tracking(documents):
+        return Result(
+            name="MLflow", status="skipped", detail="its address comes from the cluster's secrets"
+        )
+    given = given or os.environ.get("MLFLOW_TRACKING_URI")
     if for_cluster and not given:
         raise UserError(
             "no MLflow server is named for the steps on the cluster",

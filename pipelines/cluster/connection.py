@@ -145,9 +145,7 @@ class Client(ApiClient):
             answer.release_conn()
         return tail.decode("utf-8", "replace")
 
-    def _send(
-        self, method: str, url: str, headers: dict[str, str], options: dict[str, Any]
-    ) -> Any:
+    def _send(self, method: str, url: str, headers: dict[str, str], options: dict[str, Any]) -> Any:
         try:
             answer = super().request(
                 method,

@@ -5,12 +5,15 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import click
 
 from components.shared.errors import UserError
+
+if TYPE_CHECKING:
+    from pipelines.cluster.connection import Connection
 
 IN_CLUSTER_HOST = "http://ml-pipeline.kubeflow.svc.cluster.local:8888"
 NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
@@ -29,9 +32,12 @@ class ServerOptions:
     def is_given(self) -> bool:
         return bool(self.host or _is_in_cluster())
 
-    def connect(self) -> Any:
-        """A `Connection`. Raises UserError for a bad address or missing credentials, ClusterError
-        for a server that does not answer or does not let us in."""
+    def connect(self) -> "Connection":
+        """Ask the server what it is.
+
+        Raises UserError for a bad address or missing credentials, ClusterError for a server that
+        does not answer or does not let us in.
+        """
         from pipelines.cluster.authentication import find_credentials
         from pipelines.cluster.connection import open_connection
 
@@ -58,7 +64,8 @@ def server_options(command: Callable[..., Any]) -> Callable[..., Any]:
         "--host",
         envvar=["DECANT_KFP_HOST", "KF_PIPELINES_ENDPOINT"],
         help="The pipelines' API, such as https://kubeflow.example.org/pipeline "
-        "[DECANT_KFP_HOST; in a cluster its own].",
+        "[DECANT_KFP_HOST; in a cluster its own]. Links lead there, or to "
+        "KF_PIPELINES_UI_ENDPOINT.",
     )
     @click.option(
         "--namespace",

@@ -142,10 +142,23 @@ def check_tracking_uri(uri: str | None) -> None:
 
 
 def names_tracking(documents: list[dict[str, Any]]) -> bool:
-    """Whether the package itself tells the steps where MLflow is, or not to track."""
+    """Whether the package itself tells the steps where MLflow is, or not to track.
+
+    It may do so with a value, or with the name of a secret or config map of the cluster.
+    """
     settings = ("MLFLOW_TRACKING_URI", "DECANT_TRACKING")
     text = canonical_json(documents)
     return any(f'"{name}"' in text for name in settings)
+
+
+def environment_of(documents: list[dict[str, Any]]) -> dict[str, str]:
+    """The variables that the package sets in its containers, by value."""
+    executors = documents[0]["deploymentSpec"]["executors"].values()
+    return {
+        variable["name"]: variable.get("value", "")
+        for executor in executors
+        for variable in executor["container"].get("env", [])
+    }
 
 
 def _compile(file: Path, arguments: dict[str, str], options: PackageOptions) -> str | None:

@@ -21,9 +21,9 @@ _FIELDS: tuple[tuple[str, int, int, list[str]], ...] = (
     ("month", 1, 12, _MONTHS),
     ("day of week", 0, 6, _DAYS),
 )
-_PART = re.compile(r"(?P<begin>[*?]|\w+)(-(?P<end>\w+))?(/(?P<step>\d+))?")
+_PART = re.compile(r"(?P<begin>[*?]|\w+)(-(?P<end>\w+))?(/(?P<step>\d+))?", re.ASCII)
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
-_INTERVAL = re.compile(r"(\d+)([smhdw])")
+_INTERVAL = re.compile(r"(\d+)([smhdw])", re.ASCII)
 
 
 @dataclass(frozen=True, kw_only=True)

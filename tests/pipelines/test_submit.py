@@ -275,6 +275,17 @@ def test_a_server_shared_by_namespaces(server: KfpServer, cli: Cli) -> None:
     assert len(server.api.pipelines) == len(server.api.experiments) == 2
 
 
+def test_a_pod_knows_its_namespace(
+    server: KfpServer, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.api.multi_user = True
+    file = tmp_path / "namespace"
+    file.write_text("team-c\n")
+    monkeypatch.setattr("pipelines.cluster.options.NAMESPACE_FILE", file)
+    assert cli("submit", *MLFLOW).code == 0
+    assert server.api.experiments[0]["namespace"] == "team-c"
+
+
 def test_a_namespace_on_a_server_for_one_user_is_left_out(server: KfpServer, cli: Cli) -> None:
     assert cli("submit", "--namespace", "team-a", *MLFLOW).code == 0
     assert server.api.experiments[0]["namespace"] == ""

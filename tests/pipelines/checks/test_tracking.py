@@ -22,6 +22,7 @@ def store(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path / 'store' / 'mlflow.db'}"
 
 
+@pytest.mark.slow
 def test_a_store_that_takes_artifacts(store: str, tmp_path: Path) -> None:
     from mlflow.entities import ViewType
     from mlflow.tracking import MlflowClient
@@ -39,6 +40,7 @@ def test_a_store_that_takes_artifacts(store: str, tmp_path: Path) -> None:
     assert "MLFLOW_TRACKING_URI" not in os.environ
 
 
+@pytest.mark.slow
 def test_a_store_that_does_not(store: str, tmp_path: Path) -> None:
     """The artifacts' folder is a file."""
     (tmp_path / "store").mkdir()
@@ -63,6 +65,24 @@ def test_what_no_cluster_can_use(store: str, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("MLFLOW_TRACKING_URI", store)
     with pytest.raises(UserError, match="it would go with the pod"):
         check_tracking(None, for_cluster=True)
+
+
+def test_what_the_package_says(store: str) -> None:
+    def package(*variables: dict[str, str], **others: object) -> list[dict[str, object]]:
+        executors = {"exec-ingest": {"container": {"env": list(variables)}}, "e": {"container": {}}}
+        return [{"deploymentSpec": {"executors": executors}}, others]
+
+    local = package({"name": "MLFLOW_TRACKING_URI", "value": store})
+    with pytest.raises(UserError, match="it would go with the pod"):
+        check_tracking(None, for_cluster=True, documents=local)
+    off = package({"name": "DECANT_TRACKING", "value": "off"})
+    assert check_tracking(None, for_cluster=True, documents=off).status == "skipped"
+    secret = package(secretAsEnv=[{"keyToEnv": [{"envVar": "MLFLOW_TRACKING_URI"}]}])
+    result = check_tracking(None, for_cluster=True, documents=secret)
+    assert (result.status, result.detail) == (
+        "skipped",
+        "its address comes from the cluster's secrets",
+    )
 
 
 def test_tracking_that_is_off(monkeypatch: pytest.MonkeyPatch) -> None:
