@@ -140,14 +140,7 @@ def _transfer(
     else:
         encoder = load_encoder(inputs.encoder)
     text_counts = counts * ~np.isin(kept, read_info(inputs.tokens).special_ids)
-    hidden, scale = 0, 1.0
-    if params.embeddings == "input":
-        table = input_embeddings(encoder)[kept]
-    else:
-        table = _contextual(params, inputs, encoder, kept, reporter)
-        if params.embeddings == "both":
-            hidden = table.shape[1]
-            table, scale = side_by_side(input_embeddings(encoder)[kept], table, text_counts)
+    table, own_columns, scale = _table(params, inputs, encoder, kept, text_counts, reporter)
     projected, projection = project(
         table,
         params.width,
@@ -158,7 +151,7 @@ def _transfer(
             counts, params.token_weighting, sif_coefficient=params.sif_coefficient
         ),
     )
-    space = projection.of_block(hidden, scale) if params.embeddings == "both" else projection
+    space = projection.of_block(own_columns, scale)
     with torch.no_grad():
         student.embedding.weight.copy_(torch.from_numpy(projected))
         filled = architecture(params.architecture).transfer(
@@ -179,6 +172,30 @@ def _transfer(
         f"{projection.explained_variance:.1%} of the variance); "
         f"layers filled: {', '.join(filled) or 'none'}"
     )
+
+
+def _table(
+    params: Params,
+    inputs: Inputs,
+    encoder: nn.Module,
+    kept: NDArray[np.int64],
+    text_counts: NDArray[np.int64],
+    reporter: Reporter,
+) -> tuple[NDArray[np.float32], int, float]:
+    """The rows to project; how many of their first columns are the space that BERT's layers are
+    taken over from; by how much these columns are multiplied.
+
+    That space is the input table's where both tables stand side by side.
+    """
+    if params.embeddings == "contextual":
+        table = _contextual(params, inputs, encoder, kept, reporter)
+        return table, table.shape[1], 1.0
+    lookup = input_embeddings(encoder)[kept]
+    if params.embeddings == "input":
+        return lookup, lookup.shape[1], 1.0
+    contextual = _contextual(params, inputs, encoder, kept, reporter)
+    table, scale = side_by_side(lookup, contextual, text_counts)
+    return table, lookup.shape[1], scale
 
 
 def _contextual(

@@ -132,13 +132,18 @@ def test_weights_multiply_the_projected_rows_and_leave_the_map() -> None:
     np.testing.assert_allclose(mapped, plain, atol=1e-5)
 
 
-def test_both_tables_weigh_the_same_and_the_first_ones_space_is_found_again() -> None:
-    one, other = table_of(6, 4) * 100, table_of(6, 5)[:, 1:]
-    joined, scale = side_by_side(one, other, NONE)
-    assert joined.shape == (6, 8)
+@pytest.mark.parametrize("other_width", [4, 6])
+def test_both_tables_weigh_the_same_and_the_first_ones_space_is_found_again(
+    other_width: int,
+) -> None:
+    whole = 4 + other_width
+    one, other = table_of(12, 4) * 100, table_of(12, 7)[:, :other_width]
+    counts = np.zeros(12, dtype=np.int64)
+    joined, scale = side_by_side(one, other, counts)
+    assert joined.shape == (12, whole)
     assert joined[:, :4].var(axis=0).sum() == pytest.approx(1, rel=1e-4)
     assert joined[:, 4:].var(axis=0).sum() == pytest.approx(1, rel=1e-4)
-    projected, projection = project(joined, 8, method="pca", std=0.5, counts=NONE)
+    projected, projection = project(joined, whole, method="pca", std=0.5, counts=counts)
     space = projection.of_block(4, scale)
     np.testing.assert_allclose(projected @ space.back + space.offset, one, rtol=1e-4)
-    assert space.into.shape == (4, 8)
+    assert space.into.shape == (4, whole)

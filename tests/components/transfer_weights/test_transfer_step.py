@@ -1,0 +1,139 @@
+"""The whole step: what stands in the student's table and layers, against the encoder's own."""
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from rich.console import Console
+from tokenizers import Tokenizer
+from torch import nn
+
+from components.shared.corpus import Schema, write_schema
+from components.shared.encoders import load_encoder
+from components.shared.errors import UserError
+from components.shared.identity import PROJECT
+from components.shared.reporter import Reporter
+from components.shared.settings import parse, read_params_file, section_of
+from components.shared.students import Student, load_student
+from components.shared.tokens import TokensInfo, write_info
+from components.tokenize.vocabulary import vocabulary_table, write_vocabulary
+from components.transfer_weights.step import Inputs, Outputs, Params, run
+
+Transfer = Callable[..., Student]
+
+
+@pytest.fixture
+def transfer(tmp_path: Path, tiny_encoder: Path) -> Transfer:
+    """The student that the step makes: all pieces, nothing drawn by chance, some values changed."""
+    tokens = tmp_path / "tokens"
+    tokens.mkdir()
+    tokenizer = Tokenizer.from_file(str(tiny_encoder / "tokenizer.json"))
+    tokenizer.save(str(tokens / "tokenizer.json"))
+    size = tokenizer.get_vocab_size()
+    counts = np.random.default_rng(0).integers(1, 99, size=(2, size))
+    write_vocabulary(tokens, vocabulary_table(tokenizer, *counts))
+    write_info(
+        tokens,
+        TokensInfo(
+            max_length_tokens=16,
+            vocabulary_size=size,
+            pad_id=0,
+            unk_id=1,
+            cls_id=2,
+            sep_id=3,
+            mask_id=4,
+        ),
+    )
+    write_schema(tokens, Schema(labels=("a", "b"), text_column="text", label_column="label"))
+
+    def make(encoder: Path, options: dict[str, Any] | None = None, **changes: Any) -> Student:
+        section = section_of(read_params_file(PROJECT / "params.yaml"), "transfer_weights", Params)
+        section |= {"encoder": "pretrained", "precision": "float32", "vocabulary_size": None}
+        section |= changes
+        section["students"][section["architecture"]] |= options or {}
+        target = tmp_path / "student0"
+        target.mkdir(exist_ok=True)
+        torch.manual_seed(0)
+        run(
+            parse(Params, section, "transfer_weights"),
+            Inputs(tokens=tokens, encoder=encoder, teacher=tmp_path / "no teacher"),
+            Outputs(student0=target),
+            Reporter(step="transfer_weights", console=Console(file=io.StringIO())),
+        )
+        return load_student(target)
+
+    return make
+
+
+@pytest.fixture
+def narrow_embeddings(tmp_path: Path, tiny_encoder: Path) -> Path:
+    """An ELECTRA whose embeddings are 4 wide and its layers 6."""
+    from transformers import ElectraConfig, ElectraModel
+
+    folder = tmp_path / "electra"
+    torch.manual_seed(0)
+    config = ElectraConfig(
+        vocab_size=len(load_encoder(tiny_encoder).get_input_embeddings().weight),
+        embedding_size=4,
+        hidden_size=6,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=8,
+        max_position_embeddings=16,
+    )
+    ElectraModel(config).save_pretrained(folder)
+    for file in tiny_encoder.glob("*token*.json"):
+        (folder / file.name).write_bytes(file.read_bytes())
+    return folder
+
+
+def first_matrix(encoder: nn.Module) -> nn.Linear:
+    dense = encoder.get_submodule("encoder.layer.0.intermediate.dense")
+    assert isinstance(dense, nn.Linear)
+    return dense
+
+
+def test_beside_contextual_embeddings_a_matrix_reads_the_input_embeddings(
+    transfer: Transfer, tiny_encoder: Path
+) -> None:
+    student = transfer(
+        tiny_encoder,
+        {"hidden": 64},
+        architecture="static",
+        embeddings="both",
+        width=64,  # twice the encoder's: nothing is lost
+        layer_matrix="intermediate",
+    )
+    encoder = load_encoder(tiny_encoder)
+    with torch.no_grad():
+        got = student.body.hidden(student.embedding.weight)  # type: ignore[operator]
+        expected = first_matrix(encoder)(encoder.get_input_embeddings().weight)
+    torch.testing.assert_close(got, expected, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("embeddings", ["input", "both"])
+def test_layers_of_another_width_than_the_input_embeddings_are_refused(
+    embeddings: str, transfer: Transfer, narrow_embeddings: Path
+) -> None:
+    with pytest.raises(UserError, match=r"6 wide, but its input embeddings 4\n.*contextual"):
+        transfer(narrow_embeddings, embeddings=embeddings, width=8, layer_matrix="intermediate")
+
+
+def test_such_layers_read_contextual_embeddings(
+    transfer: Transfer, narrow_embeddings: Path
+) -> None:
+    student = transfer(
+        narrow_embeddings,
+        {"hidden": 8},
+        architecture="static",
+        embeddings="contextual",
+        width=6,
+        embedding_std=None,
+        layer_matrix="intermediate",
+    )
+    dense = first_matrix(load_encoder(narrow_embeddings))
+    torch.testing.assert_close(student.body.hidden.weight, dense.weight)  # type: ignore[union-attr]
