@@ -40,10 +40,18 @@ def copy_embeddings(encoder: Encoder, bert: Bert) -> None:
 
     Position i is that of the token i, from 0; some types number their table's rows from
     padding_id + 1 on.
+
+    Raises UserError where they are of another width than the layers.
     """
     parts = bert.encoder.get_submodule("embeddings")
     table = parts.get_submodule("position_embeddings")
     assert isinstance(table, nn.Embedding)
+    if table.embedding_dim != len(bert.into):
+        raise UserError(
+            f"the encoder's positions are {table.embedding_dim} wide, its layers {len(bert.into)}: "
+            "they cannot be taken over together",
+            remedy="set students.transformer.copied_layers to none, or take another encoder",
+        )
     first = 0 if table.padding_idx is None else table.padding_idx + 1
     rows = table.weight[first : first + encoder.positions.num_embeddings]
     for name in ("token_type_embeddings", "task_type_embeddings"):

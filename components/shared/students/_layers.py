@@ -69,7 +69,8 @@ def encoder_layers(bert: Bert) -> list[EncoderLayer]:
     if len(bert.into) != hidden:
         raise UserError(
             f"the encoder's layers are {hidden} wide, but its input embeddings {len(bert.into)}",
-            remedy="set transfer_weights.embeddings to contextual",
+            remedy="set transfer_weights.embeddings to contextual; for a transformer, which takes "
+            "positions over too, students.transformer.copied_layers to none",
         )
     return [
         EncoderLayer(**{name: layer.get_submodule(path) for name, path in names.items()})  # type: ignore[arg-type]

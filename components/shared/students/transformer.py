@@ -64,8 +64,8 @@ def transfer(body: Transformer, bert: Bert) -> list[str]:
 
     With `copied_layers` none all of them keep their random weights.
 
-    Raises UserError for layers that the encoder does not have or that cannot be copied, and for a
-    layer matrix: the layers bring theirs.
+    Raises UserError for layers that the encoder does not have or that cannot be copied, for
+    positions of another width, and for a layer matrix: the layers bring theirs.
     """
     if bert.matrix != "none":
         raise UserError(

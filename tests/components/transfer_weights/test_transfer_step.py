@@ -137,3 +137,21 @@ def test_such_layers_read_contextual_embeddings(
     )
     dense = first_matrix(load_encoder(narrow_embeddings))
     torch.testing.assert_close(student.body.hidden.weight, dense.weight)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("embeddings", "problem"),
+    [
+        ("input", "layers are 6 wide, but its input embeddings 4"),
+        ("contextual", "positions are 4 wide, its layers 6"),
+        ("both", "layers are 6 wide, but its input embeddings 4"),
+    ],
+)
+def test_a_transformer_cannot_copy_layers_of_another_width_than_the_positions(
+    embeddings: str, problem: str, transfer: Transfer, narrow_embeddings: Path
+) -> None:
+    settings = {"architecture": "transformer", "embeddings": embeddings, "width": 6}
+    with pytest.raises(UserError, match=rf"{problem}[\s\S]*copied_layers to none"):
+        transfer(narrow_embeddings, {"head_size": 3}, **settings)
+    student = transfer(narrow_embeddings, {"copied_layers": "none"}, **settings)
+    assert student.body.output_size == 6
