@@ -18,21 +18,24 @@ _ABSENT = -1
 class Retokenizer:
     """Puts the words of a row together again and splits them as the target tokenizer does.
 
-    Special tokens keep their names. Where the target's pieces are some of the source's, a row
-    whose pieces are all there is what the target would make of the text itself: WordPiece takes
-    the longest piece that it knows, and that is still there.
+    Special and other added tokens keep their names. Where the target's pieces are some of the
+    source's, a row whose pieces are all there is what the target would make of the text itself:
+    WordPiece takes the longest piece that it knows, and that is still there.
 
     Args:
         source: tokenizer.json of the rows.
         target: tokenizer.json whose ids are wanted.
 
-    Raises UserError when the two differ and are not both WordPiece, or the target lacks a special
-    token of the source.
+    Raises UserError when the two differ and are not both WordPiece, or the target lacks a token
+    that was added to the source whole, such as [CLS] or <url>.
     """
 
     def __init__(self, source: Path, target: Path) -> None:
         old, new = _read(source), _read(target)
-        self.same = old["model"] == new["model"]
+        added, known = _added(old), _ids(new)
+        self.same = old["model"] == new["model"] and all(
+            known.get(token) == index for token, index in added.items()
+        )
         if self.same:
             return
         for file, content in ((source, old), (target, new)):
@@ -48,7 +51,7 @@ class Retokenizer:
         self._max_length = int(truncation["max_length"]) if truncation else None
         prefix = old["model"]["continuing_subword_prefix"]
         vocabulary: dict[str, int] = old["model"]["vocab"]
-        size = max(vocabulary.values()) + 1
+        size = 1 + max(_ids(old).values())
         self._texts = [""] * size
         self._continues = np.zeros(size, dtype=bool)
         self._direct = np.full(size, _ABSENT, dtype=np.int32)
@@ -59,10 +62,13 @@ class Retokenizer:
             self._texts[index] = piece.removeprefix(prefix)
             if is_subset:
                 self._direct[index] = pieces.get(piece, _ABSENT)
-        for token in old["added_tokens"]:
-            if token["content"] not in pieces:
-                raise UserError(f"{target} has no token {token['content']}, which {source} has")
-            self._direct[token["id"]] = pieces[token["content"]]
+        for token, index in added.items():
+            if token not in known:
+                raise UserError(
+                    f"{target} has no token {token}, which {source} has",
+                    remedy="take encoders whose tokenizers have the same added tokens",
+                )
+            self._direct[index] = known[token]
         self._words: dict[tuple[int, ...], list[int]] = {}
 
     def rows(self, rows: TokenRows) -> TokenRows:
@@ -99,6 +105,19 @@ class Retokenizer:
             else:
                 self._words[pieces] = direct.tolist()
         return self._words[pieces]
+
+
+def _added(content: dict[str, Any]) -> dict[str, int]:
+    """Ids of the tokens that are taken whole; not all of them are pieces of the model."""
+    return {token["content"]: token["id"] for token in content["added_tokens"]}
+
+
+def _ids(content: dict[str, Any]) -> dict[str, int]:
+    """Ids of the model's pieces and of the added tokens."""
+    pieces: Any = content["model"]["vocab"]
+    if isinstance(pieces, list):  # a unigram model's, each with its score
+        pieces = {piece: index for index, (piece, _) in enumerate(pieces)}
+    return {**pieces, **_added(content)}
 
 
 def _read(file: Path) -> dict[str, Any]:

@@ -35,7 +35,8 @@ from components.transfer_weights.embeddings import (
 )
 from components.transfer_weights.vocabulary import (
     Pruning,
-    is_wordpiece,
+    added_ids,
+    continuing_prefix,
     kept_ids,
     occurrences,
     pruned_tokenizer,
@@ -91,9 +92,9 @@ def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) ->
     pruning = Pruning(
         min_count=params.min_count,
         max_size=params.vocabulary_size,
-        special_ids=info.special_ids,
+        special_ids=(*info.special_ids, *added_ids(tokenizer)),
     )
-    kept = kept_ids(vocabulary, pruning, letters=is_wordpiece(tokenizer))
+    kept = kept_ids(vocabulary, pruning, continuing=continuing_prefix(tokenizer))
     own_tokenizer = pruned_tokenizer(tokenizer, kept)
     # With a tokenizer of its own the student's ids are the rows of its table. Another kind of
     # tokenizer stays whole, and the student maps the ids that it has no row for to the unknown's.

@@ -1,7 +1,7 @@
 """Which of the encoder's token ids the student keeps, and the tokenizer that knows only these."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ class Pruning:
     Attributes:
         min_count: pieces seen at least so often in labelled and transfer text; 0 keeps all.
         max_size: of these the most frequent ones, at most so many; None: no limit.
-        special_ids: always kept.
+        special_ids: always kept: of all tokens that the tokenizer takes whole.
     """
 
     min_count: int
@@ -26,11 +26,14 @@ class Pruning:
     special_ids: Sequence[int]
 
 
-def kept_ids(vocabulary: pd.DataFrame, pruning: Pruning, *, letters: bool) -> NDArray[np.int64]:
+def kept_ids(
+    vocabulary: pd.DataFrame, pruning: Pruning, *, continuing: str | None
+) -> NDArray[np.int64]:
     """Sorted ids of the encoder that stay.
 
-    With `letters` also every piece of one character that occurs in a kept piece or is ASCII, so
-    that a word of an unseen piece falls apart into smaller ones and is not unknown as a whole.
+    Of a WordPiece tokenizer, whose pieces within a word begin with `continuing`, also every piece
+    of one character that occurs in a kept piece or is ASCII, so that a word of an unseen piece
+    falls apart into smaller ones and is not unknown as a whole.
     """
     total = _total(vocabulary).to_numpy()
     ids = vocabulary["token_id"].to_numpy(dtype=np.int64)
@@ -41,12 +44,23 @@ def kept_ids(vocabulary: pd.DataFrame, pruning: Pruning, *, letters: bool) -> ND
         order = np.lexsort((ids, -total))
         keep[order[pruning.max_size :]] = False
     keep |= special
-    if letters and not keep.all():
-        pieces = vocabulary["piece"].astype(str).str.removeprefix("##")
+    if continuing is not None and not keep.all():
+        pieces = vocabulary["piece"].astype(str).str.removeprefix(continuing)
         known = set("".join(pieces[keep & ~special]))
         single = pieces.str.len() == 1
         keep |= (single & pieces.map(lambda piece: piece.isascii() or piece in known)).to_numpy()
     return np.sort(ids[keep])
+
+
+def continuing_prefix(tokenizer: Path) -> str | None:
+    """What a WordPiece tokenizer's pieces within a word begin with (`##`); None for other kinds."""
+    model = _read(tokenizer)["model"]
+    return str(model["continuing_subword_prefix"]) if model["type"] == "WordPiece" else None
+
+
+def added_ids(tokenizer: Path) -> list[int]:
+    """Of the tokens that it takes whole, such as [CLS] or <url>, also beyond its model's pieces."""
+    return [int(token["id"]) for token in _read(tokenizer)["added_tokens"]]
 
 
 def pruned_tokenizer(tokenizer: Path, kept: NDArray[np.int64]) -> str | None:
@@ -54,10 +68,13 @@ def pruned_tokenizer(tokenizer: Path, kept: NDArray[np.int64]) -> str | None:
 
     The pieces keep their order. None for a tokenizer of another kind, which cannot lose pieces and
     still split the rest as before: merges build on each other.
+
+    Args:
+        kept: sorted, `added_ids` among them.
     """
-    content = json.loads(tokenizer.read_text("utf-8"))
-    if not is_wordpiece(tokenizer):
+    if continuing_prefix(tokenizer) is None:
         return None
+    content = _read(tokenizer)
     new_id = {int(old): new for new, old in enumerate(kept)}
     vocabulary = sorted(content["model"]["vocab"].items(), key=lambda item: item[1])
     content["model"]["vocab"] = {
@@ -65,15 +82,10 @@ def pruned_tokenizer(tokenizer: Path, kept: NDArray[np.int64]) -> str | None:
     }
     for token in content["added_tokens"]:
         token["id"] = new_id[token["id"]]
-    _renumber(content.get("post_processor"), content["model"]["vocab"])
+    _renumber(content.get("post_processor"), new_id)
     if content.get("padding"):
         content["padding"]["pad_id"] = new_id[content["padding"]["pad_id"]]
     return json.dumps(content, ensure_ascii=False, separators=(",", ":"))
-
-
-def is_wordpiece(tokenizer: Path) -> bool:
-    kind: str = json.loads(tokenizer.read_text("utf-8"))["model"]["type"]
-    return kind == "WordPiece"
 
 
 def occurrences(vocabulary: pd.DataFrame, ids: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -83,17 +95,22 @@ def occurrences(vocabulary: pd.DataFrame, ids: NDArray[np.int64]) -> NDArray[np.
     return totals[ids]
 
 
-def _renumber(processor: Any, ids: dict[str, int]) -> None:
+def _read(tokenizer: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(tokenizer.read_text("utf-8"))
+    return content
+
+
+def _renumber(processor: Any, new_id: Mapping[int, int]) -> None:
     """Put the new ids into a post-processor: of templates, of BERT's pair, or of several."""
     if processor is None:
         return
     for one in processor.get("processors", []):
-        _renumber(one, ids)
-    for name, token in (processor.get("special_tokens") or {}).items():
-        token["ids"] = [ids[name]]
+        _renumber(one, new_id)
+    for token in (processor.get("special_tokens") or {}).values():
+        token["ids"] = [new_id[index] for index in token["ids"]]
     for key in ("sep", "cls"):
         if key in processor:
-            processor[key][1] = ids[processor[key][0]]
+            processor[key][1] = new_id[processor[key][1]]
 
 
 def _total(vocabulary: pd.DataFrame) -> "pd.Series[int]":

@@ -10,21 +10,28 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from components.shared.errors import UserError
 from components.shared.retokenize import Retokenizer
 from components.shared.tokens import TokenRows
-from components.transfer_weights.vocabulary import Pruning, kept_ids, pruned_tokenizer
+from components.transfer_weights.vocabulary import (
+    Pruning,
+    added_ids,
+    continuing_prefix,
+    kept_ids,
+    pruned_tokenizer,
+)
 
 PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "un", "##happy", "##hap", "##py", "film", "h", "a"]
 PIECES += ["p", "y", "##h", "##a", "##p", "##y", "u", "n", "##u", "##n", "##film", "é"]
 TEXTS = ["unhappy film", "film unhappyfilm", "film", "happy unhappy é", "", "unhap un zz happ"]
 
 
-def tokenizer_file(folder: Path, pieces: list[str]) -> Path:
+def tokenizer_file(folder: Path, pieces: list[str], added: tuple[str, ...] = ()) -> Path:
     vocabulary = {piece: index for index, piece in enumerate(pieces)}
     tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
     tokenizer.add_special_tokens(["[PAD]", "[UNK]", "[CLS]", "[SEP]"])
+    tokenizer.add_tokens(list(added))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]",
-        special_tokens=[(name, pieces.index(name)) for name in ("[CLS]", "[SEP]")],
+        special_tokens=[(name, tokenizer.token_to_id(name)) for name in ("[CLS]", "[SEP]")],
     )
     tokenizer.enable_truncation(8)
     folder.mkdir(exist_ok=True)
@@ -80,6 +87,45 @@ def test_another_encoders_pieces_split_the_same_words(tmp_path: Path) -> None:
     assert [row.tolist() for row in got] == encoded(other, texts)
 
 
+@pytest.mark.parametrize("pieces", [PIECES, [piece for piece in PIECES if piece != "[SEP]"]])
+def test_added_tokens_that_are_no_pieces_of_the_model_stay(
+    tmp_path: Path, pieces: list[str]
+) -> None:
+    """Also [SEP] may be such a token."""
+    full = tokenizer_file(tmp_path / "full", pieces, ("<url>", "<user>"))
+    tokenizer = Tokenizer.from_file(str(full))
+    names = sorted(tokenizer.get_vocab(), key=tokenizer.token_to_id)
+    assert names[-1] == "<user>"
+    texts = ["unhappy <url> film", "<user>film", "<url> <user> un", "é"]
+    pruning = Pruning(min_count=0, max_size=2, special_ids=added_ids(full))
+    kept = kept_ids(table(dict.fromkeys(names, 0)), pruning, continuing=continuing_prefix(full))
+    content = pruned_tokenizer(full, kept)
+    assert content is not None
+    small = tmp_path / "small.json"
+    small.write_text(content, "utf-8")
+    # as the library numbers them when it reads the file
+    fewer = Tokenizer.from_file(str(small))
+    assert [fewer.id_to_token(index) for index in range(len(kept))] == [names[i] for i in kept]
+    assert fewer.get_vocab_size() == len(kept) < len(names)
+    assert fewer.encode("un <url>").tokens == ["[CLS]", "u", "##n", "<url>", "[SEP]"]
+    got = Retokenizer(full, small).rows(rows_of(encoded(full, texts)))
+    assert [row.tolist() for row in got] == encoded(small, texts)
+
+
+def test_another_encoder_must_know_the_added_tokens_but_may_number_them_otherwise(
+    tmp_path: Path,
+) -> None:
+    one = tokenizer_file(tmp_path / "one", PIECES, ("<url>", "<user>"))
+    other = tokenizer_file(tmp_path / "other", PIECES, ("<user>", "<url>"))
+    texts = ["film <url>", "<user>"]
+    got = Retokenizer(one, other).rows(rows_of(encoded(one, texts)))
+    assert [row.tolist() for row in got] == encoded(other, texts) != encoded(one, texts)
+    plain = tokenizer_file(tmp_path / "plain", PIECES)
+    assert Retokenizer(plain, one).same
+    with pytest.raises(UserError, match=r"has no token <url>, which .*\n.*same added tokens"):
+        Retokenizer(one, plain)
+
+
 def test_a_tokenizer_of_another_kind_is_refused(tmp_path: Path) -> None:
     wordpiece = tokenizer_file(tmp_path / "one", PIECES)
     other = tmp_path / "bpe.json"
@@ -88,6 +134,11 @@ def test_a_tokenizer_of_another_kind_is_refused(tmp_path: Path) -> None:
         Retokenizer(wordpiece, other)
     assert Retokenizer(other, other).same
     assert pruned_tokenizer(other, np.array([0])) is None
+    unigram = tmp_path / "unigram.json"
+    Tokenizer(models.Unigram([("a", 0.0), ("b", -1.0)], unk_id=0)).save(str(unigram))
+    assert Retokenizer(unigram, unigram).same
+    with pytest.raises(UserError, match="is a Unigram tokenizer"):
+        Retokenizer(wordpiece, unigram)
 
 
 def table(counts: dict[str, int]) -> pd.DataFrame:
@@ -104,11 +155,22 @@ def table(counts: dict[str, int]) -> pd.DataFrame:
 def test_letters_of_kept_pieces_stay_so_that_no_word_is_unknown() -> None:
     vocabulary = table({"[UNK]": 0, "film": 2, "fêl": 1, "x": 0, "##ê": 0, "ß": 0, "ing": 0})
     prune = Pruning(min_count=1, max_size=None, special_ids=(0,))
-    assert kept_ids(vocabulary, prune, letters=True).tolist() == [0, 1, 2, 3, 4]
-    assert kept_ids(vocabulary, prune, letters=False).tolist() == [0, 1, 2]
+    assert kept_ids(vocabulary, prune, continuing="##").tolist() == [0, 1, 2, 3, 4]
+    assert kept_ids(vocabulary, prune, continuing=None).tolist() == [0, 1, 2]
+
+
+def test_what_begins_a_piece_within_a_word_is_the_tokenizers_own(tmp_path: Path) -> None:
+    vocabulary = table({"[UNK]": 0, "fêl": 1, "@@ê": 0, "##ê": 0, "@@ßß": 0})
+    model = models.WordPiece(
+        {"[UNK]": 0, "@@ê": 1}, unk_token="[UNK]", continuing_subword_prefix="@@"
+    )
+    Tokenizer(model).save(str(tmp_path / "tokenizer.json"))
+    prune = Pruning(min_count=1, max_size=None, special_ids=(0,))
+    prefix = continuing_prefix(tmp_path / "tokenizer.json")
+    assert kept_ids(vocabulary, prune, continuing=prefix).tolist() == [0, 1, 2]
 
 
 def test_a_largest_size_keeps_the_most_frequent_pieces() -> None:
     vocabulary = table({"[UNK]": 0, "aa": 2, "bb": 5, "cc": 2, "dd": 9})
     prune = Pruning(min_count=1, max_size=3, special_ids=(0,))
-    assert kept_ids(vocabulary, prune, letters=False).tolist() == [0, 1, 2, 4]
+    assert kept_ids(vocabulary, prune, continuing=None).tolist() == [0, 1, 2, 4]

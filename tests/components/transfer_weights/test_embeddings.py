@@ -107,7 +107,7 @@ def test_pruning_keeps_special_ids_and_what_occurs_often_enough() -> None:
     )
     for least, expected in ((2, [0, 2, 3, 4]), (0, list(range(6)))):
         pruning = Pruning(min_count=least, max_size=None, special_ids=(0,))
-        assert kept_ids(vocabulary, pruning, letters=False).tolist() == expected
+        assert kept_ids(vocabulary, pruning, continuing=None).tolist() == expected
     assert occurrences(vocabulary, np.array([4, 2])).tolist() == [5, 2]
 
 
