@@ -70,7 +70,12 @@ class Projection:
     explained_variance: float
 
     def of_block(self, hidden: int, scale: float) -> "Projection":
-        """The part that maps the table's first columns, which had been multiplied by `scale`."""
+        """The part of the table's first columns, `hidden` of them, before their factor `scale`.
+
+        With t these columns alone, t ≈ e @ back + offset as for the whole map, exact where that is:
+        for W >= the whole table's H. But `into` gives only what t adds to e: the other columns add
+        their own.
+        """
         return Projection(
             into=self.into[:hidden] * np.float32(scale),
             back=self.back[:, :hidden] / np.float32(scale),
@@ -119,12 +124,17 @@ def project(
     std: float | None,
     counts: NDArray[np.int64],
     row_weights: NDArray[np.float32] | None = None,
+    first_columns: int | None = None,
 ) -> tuple[Matrix, Projection]:
     """Bring (V, H) to (V, W), and the whole to a standard deviation (None: as it comes).
 
     W < H: `pca` keeps the W directions of largest variance of the centred rows; `truncate` keeps
     the first W columns. W >= H: the rows as they are, with W - H columns of zeros behind them, the
     source article's Concat(W_BERT, 0).
+
+    Where two tables stand side by side, the first with `first_columns`, `truncate` keeps half of
+    the W columns for each: the first ceil(W / 2) of the one, then the first floor(W / 2) of the
+    other. What a table is too narrow for goes to the other.
 
     Means and variances are those of running text: each row weighs as often as its token occurs
     (`counts` (V,)), so that the directions are spent on the words that are read. Without counts,
@@ -135,7 +145,9 @@ def project(
     hidden = table.shape[1]
     mean, covariance = _moments(table, counts)
     if width >= hidden or method == "truncate":
-        directions = np.eye(hidden, width)
+        directions = np.zeros((hidden, width))
+        kept_columns = _leading(hidden, width, first_columns or hidden)
+        directions[kept_columns, range(len(kept_columns))] = 1
         offset = np.zeros(hidden)
     else:
         _, ascending = np.linalg.eigh(covariance)
@@ -157,6 +169,14 @@ def project(
         explained_variance=float(min(kept, 1.0)),
     )
     return (projected * scale).astype(np.float32), projection
+
+
+def _leading(hidden: int, width: int, first: int) -> list[int]:
+    """The columns that truncation keeps of one table, or of two whose border is at `first`."""
+    of_other = min(width // 2, hidden - first)
+    of_one = min(width - of_other, first)
+    of_other = min(width - of_one, hidden - first)
+    return [*range(of_one), *range(first, first + of_other)]
 
 
 def _moments(table: NDArray[Any], counts: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[Any]]:

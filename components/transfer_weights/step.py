@@ -151,6 +151,7 @@ def _transfer(
         row_weights=token_weights(
             counts, params.token_weighting, sif_coefficient=params.sif_coefficient
         ),
+        first_columns=own_columns,
     )
     space = projection.of_block(own_columns, scale)
     with torch.no_grad():

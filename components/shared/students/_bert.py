@@ -16,10 +16,15 @@ class Bert:
     e (W,) = (t - offset) @ into, up to the weighting of tokens, and t ≈ e @ back + offset: exactly
     where nothing was lost, that is for W >= H.
 
+    Where the student's rows are made of two tables (`embeddings: both`), t is that of the input
+    table, and `into` and `back` are its blocks of the whole map from 2H columns to W. Then e is
+    (t - offset) @ into plus what the other table adds, and t is exactly e @ back + offset from
+    W >= 2H on.
+
     Attributes:
         encoder: pretrained or fine-tuned.
         into: (H, W), the projection with its scale.
-        back: (W, H), its pseudo-inverse.
+        back: (W, H), its pseudo-inverse, or its block of the whole map's pseudo-inverse.
         offset: (H,), the mean that was taken away; zeros where none was.
         matrix: which matrix of a layer goes into a convolution's or an RNN's input weights.
         layer: whose layer, from 0.

@@ -42,6 +42,31 @@ def test_truncation_keeps_the_first_columns() -> None:
     np.testing.assert_allclose(projected / projected[0, 0], table[:, :2] / table[0, 0], rtol=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("width", "columns"),
+    [
+        (1, [0]),
+        (3, [0, 1, 3]),  # the odd one is the first table's
+        (4, [0, 1, 3, 4]),
+        (7, [0, 1, 2, 3, 4, 5, 6]),  # which has no fourth
+        (8, [0, 1, 2, 3, 4, 5, 6, 7]),
+        (10, [0, 1, 2, 3, 4, 5, 6, 7]),
+    ],
+)
+def test_truncation_keeps_half_of_each_of_two_tables(width: int, columns: list[int]) -> None:
+    """Of tables 3 and 5 wide, side by side."""
+    table = table_of(6, 8)
+    projected, projection = project(
+        table, width, method="truncate", std=None, counts=NONE, first_columns=3
+    )
+    np.testing.assert_array_equal(projected[:, : len(columns)], table[:, columns])
+    assert not projected[:, len(columns) :].any()
+    expected = np.zeros((8, width))
+    expected[columns, range(len(columns))] = 1
+    np.testing.assert_array_equal(projection.into, expected)
+    np.testing.assert_array_equal(projection.back, expected.T)
+
+
 def test_pca_without_counts_is_scikit_learns_up_to_sign_and_scale() -> None:
     table = table_of(50, 8)
     counts = np.zeros(50, dtype=np.int64)
@@ -147,3 +172,7 @@ def test_both_tables_weigh_the_same_and_the_first_ones_space_is_found_again(
     space = projection.of_block(4, scale)
     np.testing.assert_allclose(projected @ space.back + space.offset, one, rtol=1e-4)
     assert space.into.shape == (4, whole)
+    narrower, projection = project(joined, whole - 1, method="pca", std=0.5, counts=counts)
+    space = projection.of_block(4, scale)
+    lost = np.abs(narrower @ space.back + space.offset - one) / np.abs(one)
+    assert lost.max() > 0.01  # though still wider than the first table

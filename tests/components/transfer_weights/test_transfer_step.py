@@ -115,6 +115,17 @@ def test_beside_contextual_embeddings_a_matrix_reads_the_input_embeddings(
     torch.testing.assert_close(got, expected, atol=1e-5, rtol=1e-4)
 
 
+def test_truncation_takes_as_much_of_both_tables(transfer: Transfer, tiny_encoder: Path) -> None:
+    settings = {"projection": "truncate", "embedding_std": None}
+    both, *alone = (
+        transfer(tiny_encoder, embeddings=name, width=width, **settings).embedding.weight.detach()
+        for name, width in (("both", 17), ("input", 9), ("contextual", 8))
+    )
+    for columns, table in zip((both[:, :9], both[:, 9:]), alone, strict=True):
+        factor = columns[9, 0] / table[9, 0]
+        torch.testing.assert_close(columns, table * factor, atol=1e-6, rtol=1e-4)
+
+
 @pytest.mark.parametrize("embeddings", ["input", "both"])
 def test_layers_of_another_width_than_the_input_embeddings_are_refused(
     embeddings: str, transfer: Transfer, narrow_embeddings: Path
