@@ -10,6 +10,7 @@ from kfp.dsl import pipeline_context
 from kfp.dsl.graph_component import GraphComponent
 
 from components.shared.errors import UserError
+from components.shared.processes import VARIABLE as PROCESSES_VARIABLE
 from components.shared.settings import canonical_json
 from components.shared.steps import STEPS
 from pipelines.profile import Profile, Workspace, has_device
@@ -150,6 +151,8 @@ def _set_volumes(task: dsl.PipelineTask, settings: StepSettings) -> None:
 def _set_environment(task: dsl.PipelineTask, settings: StepSettings) -> None:
     for name, value in settings.env.items():
         task.set_env_variable(name, value)
+    if settings.gpu.count > 1:
+        task.set_env_variable(PROCESSES_VARIABLE, str(settings.gpu.count))
     for secret, keys in settings.env_from_secrets.items():
         kubernetes.use_secret_as_env(task, secret, keys)
     for config_map, keys in settings.env_from_config_maps.items():

@@ -26,6 +26,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from components.shared.errors import UserError
+from components.shared.processes import VARIABLE as PROCESSES_VARIABLE
 from components.shared.settings import settings
 from components.shared.steps import STEPS, load_step
 from pipelines.profile_problems import Location, keys_at, looks_secret, validate
@@ -218,6 +219,19 @@ def _check_step(
             f"{file}: {section(('gpu', 'count'))}.gpu.count: {step} has no parameter `device` and "
             f"would leave the GPU idle (value {parsed.gpu.count})",
             remedy=f"give GPUs in `steps`, to some of: {able}",
+        )
+    if parsed.gpu.count > 1 and not load_step(step).parallel:
+        able = ", ".join(name for name in STEPS if load_step(name).parallel)
+        raise UserError(
+            f"{file}: {section(('gpu', 'count'))}.gpu.count: {step} runs in one process and would "
+            f"leave all GPUs but one idle (value {parsed.gpu.count})",
+            remedy=f"give it 1; several can be given to: {able}",
+        )
+    if parsed.gpu.count > 1 and PROCESSES_VARIABLE in parsed.env:
+        raise UserError(
+            f"{file}: {section(('env', PROCESSES_VARIABLE))}.env.{PROCESSES_VARIABLE}: is set to "
+            f"the number of GPUs, {parsed.gpu.count}, by itself",
+            remedy="leave it out",
         )
     for name, value in parsed.env.items():
         if looks_secret(name) or _URL_WITH_PASSWORD.search(value):

@@ -1,8 +1,6 @@
 """The package that is uploaded: compiled with its parameters, and named by what is in it."""
 
 import functools
-import importlib
-import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,13 +98,20 @@ def make_package(options: PackageOptions, folder: Path) -> Package:
     not there, or a tracking store that no cluster reaches.
     """
     from components.shared.execution import git_commit
+    from pipelines.apply_profile import arguments_for
     from pipelines.arguments import pipeline_arguments
-    from pipelines.compile import read_package
+    from pipelines.compile import compile_pipeline, read_package
+    from pipelines.profile import load_profile
 
     check_tracking_uri(options.mlflow_uri)
     arguments = pipeline_arguments(options.params, options.overrides)
     file = folder / "decant.yaml"
-    service_account = _compile(file, arguments, options)
+    profile = load_profile(options.profile) if options.profile else None
+    if profile:
+        arguments = arguments_for(profile, arguments)
+    compile_pipeline(
+        file, arguments, profile=profile, image=options.image, mlflow_uri=options.mlflow_uri
+    )
     documents = read_package(file)
     if not options.use_cache:
         _switch_caching_off(documents[0])
@@ -120,7 +125,7 @@ def make_package(options: PackageOptions, folder: Path) -> Package:
         pipeline=documents[0]["pipelineInfo"]["name"],
         version=version_name(git_commit(), digest),
         arguments=arguments,
-        service_account=service_account,
+        service_account=profile.service_account if profile else None,
     )
 
 
@@ -159,31 +164,6 @@ def environment_of(documents: list[dict[str, Any]]) -> dict[str, str]:
         for executor in executors
         for variable in executor["container"].get("env", [])
     }
-
-
-def _compile(file: Path, arguments: dict[str, str], options: PackageOptions) -> str | None:
-    """Write the package; the service account that the profile wants."""
-    from pipelines import compile as compiling
-
-    given: dict[str, Any] = {}
-    if options.image:
-        given["image"] = options.image
-    if options.mlflow_uri:
-        given["mlflow_uri"] = options.mlflow_uri
-    profile = _load_profile(options.profile) if options.profile else None
-    if profile is not None:
-        given["profile"] = profile
-    compiling.compile_pipeline(file, arguments, **given)
-    return getattr(profile, "service_account", None)
-
-
-# JOIN: with pipelines/profile.py in the tree, these lines become
-#     from pipelines.profile import load_profile
-#     profile = load_profile(options.profile) if options.profile else None
-def _load_profile(name: str) -> Any:
-    if not importlib.util.find_spec("pipelines.profile"):
-        raise UserError(f"no profile '{name}': this version has none", remedy="leave --profile out")
-    return importlib.import_module("pipelines.profile").load_profile(name)
 
 
 def _switch_caching_off(specification: dict[str, Any]) -> None:

@@ -311,6 +311,16 @@ def test_gpus_are_for_steps_that_have_a_device(tmp_path: Path) -> None:
     assert "(value 2)" in told
 
 
+def test_several_gpus_are_for_steps_that_run_in_several_processes(tmp_path: Path) -> None:
+    told = refusal(tmp_path, "steps: {transfer_weights: {gpu: {count: 2}}}")
+    assert "steps.transfer_weights.gpu.count: transfer_weights runs in one process" in told
+    assert "several can be given to: finetune, distill" in told
+    told = refusal(
+        tmp_path, "steps: {distill: {gpu: {count: 2}, env: {DECANT_PROCESSES: '1'}}}"
+    )
+    assert "steps.distill.env.DECANT_PROCESSES: is set to the number of GPUs, 2, by itself" in told
+
+
 def test_resources_of_other_makers_and_slices(tmp_path: Path) -> None:
     for resource in ("nvidia.com/mig-1g.5gb", "amd.com/gpu"):
         gpu = {"resource": resource, "count": 1}

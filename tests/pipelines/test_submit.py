@@ -5,7 +5,6 @@ import os
 import re
 import subprocess
 import sys
-import types
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,6 @@ from typing import Any
 import pytest
 
 from components.shared.identity import PROJECT
-from pipelines import compile as compiling
 from pipelines.arguments import pipeline_arguments
 from pipelines.cluster.authentication import NoCredentials
 from pipelines.cluster.connection import open_connection
@@ -188,25 +186,22 @@ def test_the_name_of_a_version(
     assert re.fullmatch(pattern, server.api.versions[0]["name"])
 
 
-def test_a_profile_says_the_service_account(
-    server: KfpServer, cli: Cli, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """With a stand-in for pipelines.profile; the real one is joined to it in one function."""
-    module = types.ModuleType("pipelines.profile")
-    profile = types.SimpleNamespace(service_account="trainer")
-    module.load_profile = lambda name: {"gpu": profile}[name]  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "pipelines.profile", module)
-    module.__spec__ = types.SimpleNamespace(name="pipelines.profile")  # type: ignore[assignment]
-    compile_pipeline, given = compiling.compile_pipeline, []
-
-    def with_profile(*arguments: Any, profile: Any = None, **options: Any) -> None:
-        given.append(profile)
-        compile_pipeline(*arguments, **options)
-
-    monkeypatch.setattr(compiling, "compile_pipeline", with_profile)
-    assert cli("submit", "--profile", "gpu", *MLFLOW).code == 0
-    assert given == [profile]
-    assert server.api.runs[0]["service_account"] == "trainer"
+def test_a_profile_says_how_the_run_goes(server: KfpServer, cli: Cli, tmp_path: Path) -> None:
+    profile = tmp_path / "mine.yaml"
+    profile.write_text(
+        "development: true\nservice_account: trainer\nsteps: {finetune: {gpu: {count: 2}}}\n"
+    )
+    assert cli("submit", "--profile", str(profile), *MLFLOW).code == 0
+    (run,), (documents,) = server.api.runs, server.api.packages.values()
+    assert run["service_account"] == "trainer"
+    # The run's own parameters win over the package's, so they must have the GPU too.
+    parameters = run["runtime_config"]["parameters"]
+    assert json.loads(parameters["finetune_params"])["device"] == "cuda"
+    assert json.loads(parameters["distill_params"])["device"] == "auto"
+    executors = documents[0]["deploymentSpec"]["executors"]
+    container = executors["exec-finetune"]["container"]
+    assert container["resources"]["accelerator"]["resourceCount"] == "2"
+    assert {"name": "DECANT_PROCESSES", "value": "2"} in container["env"]
 
 
 def test_mistakes_are_found_before_anything_is_sent(server: KfpServer, cli: Cli) -> None:

@@ -83,7 +83,6 @@ def test_whether_the_steps_know_mlflow(tmp_path: Path) -> None:
     assert names_tracking([{}, {"platforms": {"kubernetes": secret}}])
 
 
-def test_no_profile_in_this_version(tmp_path: Path) -> None:
-    """Until pipelines/profile.py is there, --profile says so; then load_profile does."""
-    with pytest.raises(UserError, match="'nonsense'"):
+def test_a_profile_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no profile 'nonsense'"):
         made(tmp_path, profile="nonsense")
