@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 import pytest
-from click.testing import CliRunner
 from google.protobuf import json_format
 from kfp.kubernetes.kubernetes_executor_config_pb2 import KubernetesExecutorConfig
 from kfp.pipeline_spec.pipeline_spec_pb2 import PipelineSpec, PlatformSpec
@@ -14,10 +13,9 @@ from ruamel.yaml import YAML
 
 from components.shared.errors import UserError
 from components.shared.identity import PROJECT
-from components.shared.image import STEPS_IMAGE
 from components.shared.steps import STEPS
 from pipelines.arguments import pipeline_arguments
-from pipelines.compile import compile_command, compile_pipeline, read_package
+from pipelines.compile import compile_pipeline, read_package
 from pipelines.profile import Profile, load_profile, shipped_profiles
 from pipelines.profile_settings import StepSettings
 
@@ -370,72 +368,6 @@ def test_a_device_that_says_the_same_is_allowed(tmp_path: Path) -> None:
     package = compiled(tmp_path, arguments, load_profile("gpu"), image=DIGEST)
     assert params_of(package, "distill")["device"] == "cuda"
     assert params_of(package, "finetune")["device"] == "cuda"
-
-
-@pytest.mark.parametrize(
-    ("image", "message"),
-    [
-        ("decant-steps:0.1.0", "has no digest, and the tag can be moved"),
-        (None, f"image: '{STEPS_IMAGE}' has no digest"),
-        ("decant-steps:latest", "has no fixed tag"),
-        ("decant-steps@sha256:abc", "has no valid digest"),
-        (f"decant-steps@sha256:{'A' * 64}", "has no valid digest"),
-    ],
-)
-def test_outside_development_an_image_needs_its_digest(
-    image: str | None, message: str, tmp_path: Path, arguments: dict[str, str]
-) -> None:
-    with pytest.raises(UserError, match=message):
-        compiled(tmp_path, arguments, load_profile("gpu"), image=image)
-
-
-def test_the_image_of_a_profile_is_checked_too(tmp_path: Path, arguments: dict[str, str]) -> None:
-    tagged = "steps: {evaluate: {image: 'mine:1'}}"
-    with pytest.raises(UserError, match=r"mine\.yaml: image: 'mine:1' has no digest"):
-        compiled(tmp_path, arguments, written(tmp_path, f"all: {{image: '{DIGEST}'}}\n{tagged}"))
-    package = compiled(tmp_path, arguments, written(tmp_path, f"development: true\n{tagged}"))
-    assert container(package, "evaluate")["image"] == "mine:1"
-    assert container(package, "ingest")["image"] == STEPS_IMAGE
-    with pytest.raises(UserError, match="has no fixed tag"):
-        latest = "development: true\nall: {image: 'mine:latest'}"
-        compiled(tmp_path, arguments, written(tmp_path, latest))
-
-
-def test_the_command_lines_image_and_server_win(tmp_path: Path, arguments: dict[str, str]) -> None:
-    profile = written(tmp_path, EVERYTHING)
-    package = compiled(tmp_path, arguments, profile, image=DIGEST, mlflow_uri="http://mine:1")
-    for step in STEPS:
-        assert container(package, step)["image"] == DIGEST
-        uris = [one for one in container(package, step)["env"] if "MLFLOW" in one["name"]]
-        assert uris == [{"name": "MLFLOW_TRACKING_URI", "value": "http://mine:1"}]
-    assert {"name": "HF_HOME", "value": "/models"} in container(package, "ingest")["env"]
-
-
-def test_two_servers_one_of_them_from_a_secret_are_refused(
-    tmp_path: Path, arguments: dict[str, str]
-) -> None:
-    profile = written(
-        tmp_path,
-        f"all: {{image: '{DIGEST}', env_from_secrets: {{mlflow: {{uri: MLFLOW_TRACKING_URI}}}}}}",
-    )
-    with pytest.raises(UserError, match=r"env_from_secrets\.mlflow sets MLFLOW_TRACKING_URI"):
-        compiled(tmp_path, arguments, profile, mlflow_uri="http://mine:1")
-    package = compiled(tmp_path, arguments, profile)
-    assert platform(package, "register")["secretAsEnv"][0]["secretName"] == "mlflow"
-
-
-def test_the_command_takes_a_name_or_a_path(tmp_path: Path) -> None:
-    file = tmp_path / "package.yaml"
-    options = ["--params", str(PARAMS), "--output", str(file), "--profile"]
-    for profile, memory in (("cpu", "6Gi"), (str(tmp_path / "mine.yaml"), "7Gi")):
-        (tmp_path / "mine.yaml").write_text("development: true\nall: {memory: {limit: 7Gi}}\n")
-        done = CliRunner().invoke(compile_command, [*options, profile], catch_exceptions=False)
-        assert done.exit_code == 0
-        assert f"steps from {STEPS_IMAGE}" in done.output
-        limits = container(read_package(file), "distill")["resources"]
-        assert limits["resourceMemoryLimit"] == memory
-    with pytest.raises(UserError, match="no profile 'cpus'"):
-        CliRunner().invoke(compile_command, [*options, "cpus"], catch_exceptions=False)
 
 
 def test_register_is_not_cached_even_when_all_is(tmp_path: Path, arguments: dict[str, str]) -> None:
