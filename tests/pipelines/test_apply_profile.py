@@ -132,6 +132,7 @@ def test_container_image_environment_and_resources(package: list[dict[str, Any]]
         {"name": "HF_HOME", "value": "/models"},
         {"name": "MLFLOW_TRACKING_URI", "value": "http://profile:5000"},
         {"name": "OMP_NUM_THREADS", "value": "2"},
+        {"name": "DECANT_PROCESSES", "value": "2"},  # one per GPU
     ]
     assert distill["resources"] == {
         "resourceCpuRequest": "500m",

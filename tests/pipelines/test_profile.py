@@ -315,9 +315,7 @@ def test_several_gpus_are_for_steps_that_run_in_several_processes(tmp_path: Path
     told = refusal(tmp_path, "steps: {transfer_weights: {gpu: {count: 2}}}")
     assert "steps.transfer_weights.gpu.count: transfer_weights runs in one process" in told
     assert "several can be given to: finetune, distill" in told
-    told = refusal(
-        tmp_path, "steps: {distill: {gpu: {count: 2}, env: {DECANT_PROCESSES: '1'}}}"
-    )
+    told = refusal(tmp_path, "steps: {distill: {gpu: {count: 2}, env: {DECANT_PROCESSES: '1'}}}")
     assert "steps.distill.env.DECANT_PROCESSES: is set to the number of GPUs, 2, by itself" in told
 
 
