@@ -29,12 +29,14 @@ class Reporter:
         measures: figures of this run alone, such as seconds; they go into its sidecar.
         on_point: called with (curve, step, value) at once, so that curves can be watched live.
         run_id: the MLflow run of this step, empty when nothing is tracked.
+        identity: of the step that runs, empty outside of one.
     """
 
     step: str
     console: Console = field(default_factory=lambda: _console())
     on_point: PointListener | None = None
     run_id: str = ""
+    identity: str = ""
     metrics: dict[str, float] = field(default_factory=dict)
     measures: dict[str, float] = field(default_factory=dict)
 

@@ -61,30 +61,31 @@ def run_step(name: str, section: Mapping[str, Any], ports: Mapping[str, Path]) -
     if step.parallel and not processes.is_started() and (count := processes.wanted()) > 1:
         processes.start(count, name, section, ports)
         return _reporter_of(step, next(iter(output_paths.values())))
+    digests = {
+        port: identity.content_digest(path)
+        for port, path in input_paths.items()
+        if not cards[port].varying
+    }
+    if step.pins:
+        digests |= step.pins(params)
+    key = identity.step_identity(name, params, digests)
     with processes.joined():
+        seed_everything(getattr(params, "seed", 0))
         if processes.index() > 0:
-            return _assist(step, params, input_paths)
-        return _run(step, params, cards, input_paths, output_paths)
+            return _assist(step, params, key, input_paths)
+        return _run(step, params, key, digests, cards, input_paths, output_paths)
 
 
 def _run(
     step: Step,
     params: Any,
+    key: str,
+    digests: Mapping[str, str],
     cards: Mapping[str, Card],
     inputs: Mapping[str, Path],
     outputs: Mapping[str, Path],
 ) -> Reporter:
-    digests = {
-        port: identity.content_digest(path)
-        for port, path in inputs.items()
-        if not cards[port].varying
-    }
-    if step.pins:
-        digests |= step.pins(params)
-    key = identity.step_identity(step.name, params, digests)
-    seed_everything(getattr(params, "seed", 0))
-
-    reporter = Reporter(step=step.name)
+    reporter = Reporter(step=step.name, identity=key)
     origins = [_origin(cards[port], path) for port, path in inputs.items()]
     with (
         tracked_step(step.name, key, params, origins, reporter) as run,
@@ -119,10 +120,9 @@ def _run(
     return reporter
 
 
-def _assist(step: Step, params: Any, inputs: Mapping[str, Path]) -> Reporter:
+def _assist(step: Step, params: Any, key: str, inputs: Mapping[str, Path]) -> Reporter:
     """A further process's share of the step. What it writes and says counts for nothing."""
-    seed_everything(getattr(params, "seed", 0))
-    reporter = Reporter(step=step.name, console=Console(quiet=True))
+    reporter = Reporter(step=step.name, identity=key, console=Console(quiet=True))
     with tempfile.TemporaryDirectory(prefix="decant-process-") as scratch:
         folders = {port: Path(scratch) / port for port in step.output_ports}
         for folder in folders.values():

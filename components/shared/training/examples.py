@@ -73,11 +73,22 @@ class LengthBuckets(Sampler[int]):
         self.batch_size = batch_size
         self.pool = batch_size * pool_batches
         self.random = np.random.default_rng(seed)
+        self.passes = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Go on as after so many passes, where a training goes on that was cut off."""
+        while self.passes < epoch:
+            self._next_batches()
 
     def __len__(self) -> int:
         return len(self.lengths)
 
     def __iter__(self) -> Iterator[int]:
+        for batch in self._next_batches():
+            yield from batch.tolist()
+
+    def _next_batches(self) -> list[NDArray[np.int64]]:
+        self.passes += 1
         order = self.random.permutation(len(self.lengths))
         whole: list[NDArray[np.int64]] = []
         rest: list[NDArray[np.int64]] = []
@@ -87,9 +98,7 @@ class LengthBuckets(Sampler[int]):
             for at in range(0, len(pool), self.batch_size):
                 batch = pool[at : at + self.batch_size]
                 (whole if len(batch) == self.batch_size else rest).append(batch)
-        batches = [whole[index] for index in self.random.permutation(len(whole))] + rest
-        for batch in batches:
-            yield from batch.tolist()
+        return [whole[index] for index in self.random.permutation(len(whole))] + rest
 
 
 class _Joined:

@@ -4,7 +4,6 @@ The engine is transformers' Trainer: it brings mixed precision, schedules, early
 checkpoint and, under torchrun, several processes.
 """
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
@@ -22,6 +21,7 @@ from components.shared import processes
 from components.shared.errors import UserError
 from components.shared.reporter import Advance, Reporter
 from components.shared.settings import settings
+from components.shared.training.checkpoints import checkpoints
 from components.shared.training.device import Device, Precision, pick_device, use_bfloat16
 from components.shared.training.examples import Examples, LengthBuckets, Padding
 from components.shared.training.losses import Loss, disagreement
@@ -84,11 +84,11 @@ def fit(
     transformers_logging.set_verbosity_error()
     steps, shared = -(-len(train) // plan.batch_size) * plan.epochs, processes.count() > 1
     with (
-        tempfile.TemporaryDirectory(prefix="decant-fit-") as checkpoints,
+        checkpoints(reporter.identity, name) as kept,
         reporter.progress(f"training {name}", steps) as advance,
     ):
         arguments = Arguments(
-            output_dir=checkpoints,
+            output_dir=str(kept.folder),
             num_train_epochs=plan.epochs,
             # Several processes share each batch: the same steps, whatever their number.
             accelerator_config={"split_batches": True},
@@ -108,7 +108,8 @@ def fit(
             save_strategy="epoch",
             logging_strategy="epoch",
             save_total_limit=1,
-            save_only_model=True,
+            save_only_model=not kept.kept,
+            restore_callback_states_from_checkpoint=kept.kept,
             load_best_model_at_end=True,
             metric_for_best_model="accuracy",
             greater_is_better=True,
@@ -131,8 +132,10 @@ def fit(
             callbacks=[curves, EarlyStoppingCallback(plan.patience_epochs)],
         )
         trainer.remove_callback(PrinterCallback)
-        trainer.train()
-    table = curves.table()
+        if kept.last:
+            reporter.message(f"{name}: goes on from {kept.last}")
+        trainer.train(resume_from_checkpoint=str(kept.last) if kept.last else None)
+        table = _curves(trainer.state.log_history)
     best = table.iloc[int(table["validation_accuracy"].argmax())]
     model.to("cpu").eval()
     return FitResult(
@@ -234,34 +237,38 @@ class _Curves(TrainerCallback):
 
     def __init__(self, name: str, reporter: Reporter, advance: Advance) -> None:
         self.name, self.reporter, self.advance = name, reporter, advance
-        self.epochs: dict[int, dict[str, float]] = {}
 
     def on_step_end(self, *_: object, **__: object) -> None:
         self.advance(1)
 
     def on_log(self, args: Any, state: Any, control: Any, **extra: Any) -> None:
         logs: dict[str, float] = extra["logs"]
-        names = {
-            "loss": "train_loss",
-            "eval_loss": "validation_loss",
-            "eval_accuracy": "validation_accuracy",
-        }
         epoch = round(state.epoch or 0)
-        for key, name in names.items():
-            if key in logs:
-                self.epochs.setdefault(epoch, {})[name] = float(logs[key])
-                self.reporter.point(f"{self.name}_{name}", epoch, logs[key])
+        for key in _CURVES.keys() & logs.keys():
+            self.reporter.point(f"{self.name}_{_CURVES[key]}", epoch, logs[key])
         if "eval_accuracy" in logs:
-            figures = self.epochs[epoch]
+            figures = _curves(state.log_history).iloc[-1]
             self.reporter.message(
-                f"{self.name} epoch {epoch}: loss {figures.get('train_loss', float('nan')):.4f}, "
+                f"{self.name} epoch {epoch}: loss {figures['train_loss']:.4f}, "
                 f"validation accuracy {figures['validation_accuracy']:.4f}"
             )
 
-    def table(self) -> pd.DataFrame:
-        rows = [{"epoch": epoch, **figures} for epoch, figures in sorted(self.epochs.items())]
-        frame = pd.DataFrame(rows)
-        return frame[frame["validation_accuracy"].notna()].reset_index(drop=True)
+
+_CURVES = {
+    "loss": "train_loss",
+    "eval_loss": "validation_loss",
+    "eval_accuracy": "validation_accuracy",
+}
+
+
+def _curves(history: Sequence[Mapping[str, float]]) -> pd.DataFrame:
+    """A row per epoch, from what the Trainer logged, also before it was cut off."""
+    epochs: dict[int, dict[str, float]] = {}
+    for logs in history:
+        figures = epochs.setdefault(round(logs["epoch"]), {})
+        figures.update({_CURVES[key]: float(logs[key]) for key in _CURVES if key in logs})
+    frame = pd.DataFrame([{"epoch": epoch, **found} for epoch, found in sorted(epochs.items())])
+    return frame[frame["validation_accuracy"].notna()].reset_index(drop=True)
 
 
 def _shared_out(batch_size: int) -> int:
