@@ -1,10 +1,12 @@
 """python -m pipelines list: runs and schedules on a cluster."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from itertools import islice
 
 import click
 from rich.console import Console
+from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
@@ -13,8 +15,8 @@ from pipelines.cluster.connection import Connection, every
 from pipelines.cluster.display import STYLES, clock_time
 from pipelines.cluster.errors import one_line
 from pipelines.cluster.options import ServerOptions, server_options
-from pipelines.cluster.schedules import when
-from pipelines.cluster.states import moment, read_run
+from pipelines.cluster.schedules import schedule_state, when
+from pipelines.cluster.states import read_run
 from pipelines.cluster.upload import find_experiment
 from pipelines.submit import EXPERIMENT
 
@@ -49,15 +51,11 @@ def list_command(
             f"there is no experiment '{experiment}'", remedy="--all shows every experiment's"
         )
     if only_runs or not only_schedules:
-        _show(
-            ("run", "state", "created", "took", "name", "link"),
-            _runs(connection, experiment_id, limit),
-        )
+        columns: tuple[str, ...] = ("run", "state", "created", "took", "name")
+        _show(columns, _runs(connection, experiment_id, limit), connection.run_link)
     if only_schedules or not only_runs:
-        _show(
-            ("schedule", "state", "when", "name", "link"),
-            _schedules(connection, experiment_id, limit),
-        )
+        columns = ("schedule", "state", "when", "name")
+        _show(columns, _schedules(connection, experiment_id, limit), connection.schedule_link)
 
 
 def _runs(connection: Connection, experiment_id: str | None, limit: int) -> Rows:
@@ -78,7 +76,6 @@ def _runs(connection: Connection, experiment_id: str | None, limit: int) -> Rows
                 f"{run.created.astimezone():%Y-%m-%d %H:%M}" if run.created else "",
                 clock_time((end - run.created).total_seconds()) if run.created else "",
                 run.name,
-                connection.run_link(run.run_id),
             )
         )
     return rows
@@ -94,22 +91,12 @@ def _schedules(connection: Connection, experiment_id: str | None, limit: int) ->
     return [
         (
             str(one.recurring_run_id),
-            _schedule_state(one),
+            schedule_state(one),
             when(one),
             one_line(one.display_name or ""),
-            connection.schedule_link(one.recurring_run_id),
         )
         for one in islice(found, limit)
     ]
-
-
-def _schedule_state(schedule: object) -> str:
-    state = str(getattr(schedule, "status", None) or "STATUS_UNSPECIFIED")
-    end = getattr(getattr(schedule, "trigger", None), "cron_schedule", None) or getattr(
-        getattr(schedule, "trigger", None), "periodic_schedule", None
-    )
-    over = moment(getattr(end, "end_time", None))
-    return "ENDED" if state == "ENABLED" and over and over < datetime.now(UTC) else state
 
 
 def _where(connection: Connection, experiment_id: str | None) -> dict[str, str]:
@@ -118,18 +105,23 @@ def _where(connection: Connection, experiment_id: str | None) -> dict[str, str]:
     )
 
 
-def _show(columns: tuple[str, ...], rows: Rows) -> None:
+def _show(columns: tuple[str, ...], rows: Rows, page_of: Callable[[str], str]) -> None:
+    """A table whose first column leads to the thing's page, or lines that end with its address."""
     console = Console(highlight=False)
     if not console.is_terminal:
         for row in rows:
-            click.echo("\t".join(cell.replace("\t", " ") for cell in row))
+            cells = (*row, page_of(row[0]))
+            click.echo("\t".join(cell.replace("\t", " ") for cell in cells))
         return
     if not rows:
         console.print(f"no {columns[0]}s")
         return
     table = Table(box=None, padding=(0, 2, 0, 0))
     for column in columns:
-        table.add_column(column, overflow="fold", no_wrap=column in ("run", "schedule", "state"))
-    for row in rows:
-        table.add_row(*(Text(cell, style=STYLES.get(cell, "")) for cell in row))
+        table.add_column(column, overflow="fold", no_wrap=column in (columns[0], "state"))
+    for first, *others in rows:
+        link = Style(link=page_of(first))
+        texts = [Text(cell, style=STYLES.get(cell, "")) for cell in others]
+        table.add_row(Text(first, style=link), *texts)
     console.print(table)
+    console.print(f"pages: {page_of('ID')}", soft_wrap=True)

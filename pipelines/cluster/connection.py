@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import requests.utils
+import requests
 import urllib3
 from kfp_server_api import (
     ApiClient,
@@ -111,8 +111,9 @@ class Client(ApiClient):
         configuration = Configuration(host=host)
         configuration.retries = RETRY
         configuration.ssl_ca_cert = str(ca) if ca else None
-        proxies = requests.utils.get_environ_proxies(host)
-        configuration.proxy = requests.utils.select_proxy(host, proxies)
+        if proxy := requests.utils.select_proxy(host, requests.utils.get_environ_proxies(host)):
+            configuration.proxy = proxy
+            configuration.proxy_headers = requests.adapters.HTTPAdapter().proxy_headers(proxy)
         logging.getLogger("urllib3").setLevel(logging.ERROR)  # a warning for every retry
         super().__init__(configuration)
         self.credentials = credentials

@@ -1,9 +1,10 @@
 """Schedules on the server: KFP's recurring runs."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pipelines.cluster.connection import Connection, every, named
+from pipelines.cluster.states import moment
 
 
 def find_schedules(connection: Connection, name: str) -> list[Any]:
@@ -15,6 +16,15 @@ def find_schedules(connection: Connection, name: str) -> list[Any]:
         namespace=connection.namespace,
     )
     return [one for one in found if one.display_name == name]
+
+
+def schedule_state(schedule: Any) -> str:
+    """ENABLED, DISABLED, or ENDED when its end has passed."""
+    state = str(schedule.status or "STATUS_UNSPECIFIED")
+    trigger = schedule.trigger
+    times = trigger and (trigger.cron_schedule or trigger.periodic_schedule)
+    end = moment(times.end_time) if times else None
+    return "ENDED" if state == "ENABLED" and end and end < datetime.now(UTC) else state
 
 
 def when(schedule: Any) -> str:

@@ -134,11 +134,17 @@ def test_a_table_on_a_terminal(
     cli("submit", "--run-name", "a [bold] name", *MLFLOW)
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setenv("COLUMNS", "220")
-    table = re.sub(r"\x1b\[[0-9;]*m", "", cli("list").out)
-    assert table.splitlines()[0].split() == ["run", "state", "created", "took", "name", "link"]
-    assert "a [bold] name" in table
-    assert "no schedules" in table
+    monkeypatch.setenv("COLUMNS", "100")
+    (run,) = server.api.runs
+    coloured = cli("list").out
+    table = re.sub(r"\x1b(\[[0-9;]*m|\]8;[^\x1b]*\x1b\\)", "", coloured)
+    header, row, pages, schedules = table.splitlines()
+    assert header.split() == ["run", "state", "created", "took", "name"]
+    assert row.split()[:2] == [run["run_id"], "PENDING"]
+    assert row.rstrip().endswith("a [bold] name")
+    assert pages == f"pages: {server.url}/#/runs/details/ID"
+    assert schedules == "no schedules"
+    assert f";{server.url}/#/runs/details/{run['run_id']}\x1b" in coloured  # a hyperlink
 
 
 def test_stopping_a_run(server: KfpServer, cli: Cli) -> None:

@@ -128,11 +128,14 @@ def test_the_web_server_says_it_in_its_own_words(server: KfpServer) -> None:
 
 def test_a_proxy_is_used(server: KfpServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """The server stands in for the proxy, which is asked for the whole address."""
-    monkeypatch.setenv("HTTP_PROXY", server.url)
-    monkeypatch.setenv("http_proxy", server.url)
+    proxy = server.url.replace("//", "//me:word@")
+    for name in ("HTTP_PROXY", "http_proxy"):
+        monkeypatch.setenv(name, proxy)
     opened = open_connection("http://kubeflow.example", NoCredentials())
     assert opened.server["tag_name"] == "2.17.0"
-    assert server.requests[0].headers["host"] == "kubeflow.example"
+    headers = server.requests[0].headers
+    assert headers["host"] == "kubeflow.example"
+    assert headers["proxy-authorization"] == "Basic bWU6d29yZA=="  # me:word in base 64
 
 
 def test_all_pages(server: KfpServer, connection: Connection) -> None:
