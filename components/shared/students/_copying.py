@@ -21,7 +21,9 @@ has more of them than BERT, the rest read with their random weights, but their o
 
 Copies are exact where `into` is the identity up to a scale: W = H and embeddings of one table. For
 W > H they are exact but for the LayerNorms, which count the units beyond H too (these are 0): r
-makes up for that where a state's mean is 0. For W < H they are a start to train from.
+makes up for that where a state's mean is 0. For W < H they are a start to train from. "Exact" is
+up to the eps that a LayerNorm adds to a state's variance v: the student's is 1e-12, and where the
+encoder's is larger (RoBERTa's is 1e-5) its normed states are smaller by the share eps / 2v.
 """
 
 from typing import Any

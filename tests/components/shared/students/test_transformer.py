@@ -212,6 +212,22 @@ def test_a_wider_student_is_exact_where_states_have_no_mean(by_hand: Any, bert_o
     torch.testing.assert_close(normed, torch.tensor([2.5, -4.75, 0, 0]))
 
 
+def test_an_encoders_larger_eps_is_the_one_difference_of_a_copied_norm(
+    by_hand: Any, bert_of: Any
+) -> None:
+    """The variance of (.1, -.1) is .01: eps 1e-5 makes the normed state .05 % smaller."""
+    norm = by_hand.encoder.layer[0].output.LayerNorm
+    norm.eps = 1e-5
+    body = transformer(2, layers=1, heads=1, head_size=2, intermediate=3)
+    with torch.no_grad():
+        transfer(body, bert_of(by_hand, torch.eye(2)))
+        state = torch.tensor([0.1, -0.1])
+        copied = body.encoder.layers[0].output_norm(state)
+        share = (copied - norm(state)) / copied
+    torch.testing.assert_close(copied, torch.tensor([1.0, -1]))
+    torch.testing.assert_close(share, torch.full((2,), 5e-4), atol=1e-6, rtol=0)
+
+
 def test_which_layers_are_taken() -> None:
     assert chosen("even", 6, 12) == (0, 2, 4, 7, 9, 11)
     assert chosen("even", 2, 6) == (0, 5)
