@@ -84,6 +84,16 @@ class Projection:
         )
 
 
+def no_projection(width: int) -> Projection:
+    """Of random embeddings: BERT has no space in common with them, H is 0."""
+    return Projection(
+        into=np.zeros((0, width), dtype=np.float32),
+        back=np.zeros((width, 0), dtype=np.float32),
+        offset=np.zeros(0, dtype=np.float32),
+        explained_variance=0.0,
+    )
+
+
 def side_by_side(one: Matrix, other: Matrix, counts: NDArray[np.int64]) -> tuple[Matrix, float]:
     """Both tables (V, H1 + H2), each brought to a total variance of 1, so that neither outweighs
     the other in what follows. Also the factor of the first. Variances as in `project`.

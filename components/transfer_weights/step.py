@@ -27,8 +27,10 @@ from components.shared.teacher import load_teacher, parameter_count
 from components.shared.tokens import read_info
 from components.shared.training.device import Device, Precision, pick_device, use_bfloat16
 from components.transfer_weights.embeddings import (
+    Projection,
     contextual_embeddings,
     input_embeddings,
+    no_projection,
     project,
     side_by_side,
     token_weights,
@@ -116,30 +118,30 @@ def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) ->
         rows = np.full(info.vocabulary_size, np.searchsorted(kept, info.unk_id))
         rows[kept] = np.arange(len(kept))
         student.row_of_id = torch.from_numpy(rows)
-    if params.embeddings == "random":
-        std = RANDOM_STD if params.embedding_std is None else params.embedding_std
-        torch.nn.init.normal_(student.embedding.weight, std=std)
-        reporter.message(f"{len(kept)} embeddings at random (control)")
-    else:
-        _transfer(params, inputs, student, kept, occurrences(vocabulary, kept), reporter)
+    with torch.no_grad():
+        bert = _fill_table(params, inputs, student, kept, occurrences(vocabulary, kept), reporter)
+        filled = architecture(params.architecture).transfer(student.body, bert)
+    reporter.message(f"layers filled: {', '.join(filled) or 'none'}")
     save_student(student, outputs.student0, tokenizer=own_tokenizer or tokenizer.read_text("utf-8"))
     reporter.metric("parameters", parameter_count(student))
     reporter.metric("vocabulary", len(kept))
 
 
-def _transfer(
+def _fill_table(
     params: Params,
     inputs: Inputs,
     student: Student,
     kept: NDArray[np.int64],
     counts: NDArray[np.int64],
     reporter: Reporter,
-) -> None:
-    """Fill the embedding table and whatever the architecture takes from the encoder's layers."""
-    if params.encoder == "finetuned":
-        encoder = load_teacher(inputs.teacher).encoder
-    else:
-        encoder = load_encoder(inputs.encoder)
+) -> Bert:
+    """Fill the embedding table; returns the encoder as seen from there."""
+    if params.embeddings == "random":
+        std = RANDOM_STD if params.embedding_std is None else params.embedding_std
+        torch.nn.init.normal_(student.embedding.weight, std=std)
+        reporter.message(f"{len(kept)} embeddings at random (control)")
+        return _bert(params, _encoder(params, inputs), no_projection(params.width))
+    encoder = _encoder(params, inputs)
     text_counts = counts * ~np.isin(kept, read_info(inputs.tokens).special_ids)
     table, own_columns, scale = _table(params, inputs, encoder, kept, text_counts, reporter)
     projected, projection = project(
@@ -153,26 +155,30 @@ def _transfer(
         ),
         first_columns=own_columns,
     )
-    space = projection.of_block(own_columns, scale)
-    with torch.no_grad():
-        student.embedding.weight.copy_(torch.from_numpy(projected))
-        filled = architecture(params.architecture).transfer(
-            student.body,
-            Bert(
-                encoder=encoder,
-                into=torch.from_numpy(space.into),
-                back=torch.from_numpy(space.back),
-                offset=torch.from_numpy(space.offset),
-                matrix=params.layer_matrix,
-                layer=params.layer,
-            ),
-        )
+    student.embedding.weight.copy_(torch.from_numpy(projected))
     reporter.metric("explained_variance", projection.explained_variance)
     reporter.message(
         f"{len(kept)} {params.embeddings} embeddings of the {params.encoder} encoder, "
         f"{table.shape[1]} → {params.width} ({params.projection}, "
-        f"{projection.explained_variance:.1%} of the variance); "
-        f"layers filled: {', '.join(filled) or 'none'}"
+        f"{projection.explained_variance:.1%} of the variance)"
+    )
+    return _bert(params, encoder, projection.of_block(own_columns, scale))
+
+
+def _encoder(params: Params, inputs: Inputs) -> nn.Module:
+    if params.encoder == "finetuned":
+        return load_teacher(inputs.teacher).encoder
+    return load_encoder(inputs.encoder)
+
+
+def _bert(params: Params, encoder: nn.Module, space: Projection) -> Bert:
+    return Bert(
+        encoder=encoder,
+        into=torch.from_numpy(space.into),
+        back=torch.from_numpy(space.back),
+        offset=torch.from_numpy(space.offset),
+        matrix=params.layer_matrix,
+        layer=params.layer,
     )
 
 

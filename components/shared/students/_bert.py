@@ -19,7 +19,8 @@ class Bert:
     Where the student's rows are made of two tables (`embeddings: both`), t is that of the input
     table, and `into` and `back` are its blocks of the whole map from 2H columns to W. Then e is
     (t - offset) @ into plus what the other table adds, and t is exactly e @ back + offset from
-    W >= 2H on.
+    W >= 2H on. Where the student's rows are random, H is 0: nothing leads from BERT's layers to
+    the student.
 
     Attributes:
         encoder: pretrained or fine-tuned.

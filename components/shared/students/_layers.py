@@ -53,8 +53,14 @@ def encoder_layers(bert: Bert) -> list[EncoderLayer]:
     """The encoder's layers from the lowest on.
 
     Raises UserError for a type whose layers are not like BERT's, and where the student's space is
-    not that of the layers.
+    not that of the layers, as of random embeddings.
     """
+    if len(bert.into) == 0:
+        raise UserError(
+            "BERT's layers cannot read random embeddings: the two have no space in common",
+            remedy="set transfer_weights.layer_matrix and students.transformer.copied_layers to "
+            "none, or take other embeddings",
+        )
     kind = str(bert.encoder.config.model_type)  # type: ignore[union-attr]
     if kind in _LIKE_BERT:
         stack, names = "encoder.layer", _BERT_NAMES

@@ -166,3 +166,26 @@ def test_a_transformer_cannot_copy_layers_of_another_width_than_the_positions(
         transfer(narrow_embeddings, {"head_size": 3}, **settings)
     student = transfer(narrow_embeddings, {"copied_layers": "none"}, **settings)
     assert student.body.output_size == 6
+
+
+@pytest.mark.parametrize(
+    ("architecture", "matrix", "options"),
+    [
+        ("cnn", "intermediate", {}),
+        ("bilstm", "value", {}),
+        ("transformer", "none", {"copied_layers": "even"}),
+    ],
+)
+def test_random_embeddings_take_no_layer(
+    architecture: str,
+    matrix: str,
+    options: dict[str, Any],
+    transfer: Transfer,
+    tiny_encoder: Path,
+) -> None:
+    settings = {"architecture": architecture, "embeddings": "random", "width": 200}
+    with pytest.raises(UserError, match=r"random embeddings[\s\S]*or take other embeddings"):
+        transfer(tiny_encoder, options, layer_matrix=matrix, **settings)
+    options = {"copied_layers": "none"} if options else {}
+    student = transfer(tiny_encoder, options, embedding_std=2.0, **settings)
+    assert student.embedding.weight.std().item() == pytest.approx(2.0, rel=0.03)

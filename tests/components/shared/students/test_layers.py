@@ -43,6 +43,8 @@ def test_what_cannot_be_taken_over_is_an_error_of_the_user(
 
     with pytest.raises(UserError, match=r"layer is 1, but the encoder has 1 layers\n.*0 to 0"):
         layer_matrix(bert_of(by_hand, torch.eye(2), matrix="value", layer=1))
+    with pytest.raises(UserError, match=r"random embeddings[\s\S]*copied_layers to none"):
+        encoder_layers(bert_of(by_hand, torch.empty(0, 2)))
     sizes = {"hidden_size": 8, "num_attention_heads": 2, "num_hidden_layers": 1, "vocab_size": 9}
     albert = AutoModel.from_config(AutoConfig.for_model("albert", **sizes, embedding_size=8))
     with pytest.raises(UserError, match=r"type 'albert'.*\n.*bert, camembert"):
