@@ -8,11 +8,11 @@ masked-LM head says. Splicing joins the front of one row and the back of another
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, model_validator
 from tokenizers import Tokenizer
 
 from components.shared.settings import settings
@@ -24,7 +24,7 @@ NO_NEIGHBOUR = -1
 
 @settings
 class Augmentation:
-    """How each row and each word of a copy may change."""
+    """How each row and word of a copy may change; a word is masked, or replaced, or neither."""
 
     mask_probability: Probability
     replace_probability: Probability
@@ -32,6 +32,16 @@ class Augmentation:
     neighbours: Annotated[int, Field(ge=1, le=1000)]
     splice_probability: Probability
     span_probability: Probability
+
+    @model_validator(mode="after")
+    def _check_sum(self) -> Self:
+        total = self.mask_probability + self.replace_probability
+        if total > 1:
+            raise ValueError(
+                f"mask_probability + replace_probability is {total:g}, but at most 1 is allowed: "
+                "a word is masked or replaced, not both"
+            )
+        return self
 
 
 @dataclass(frozen=True)

@@ -45,10 +45,10 @@ def replaced_words(
     seed: list[int],
     device: torch.device,
 ) -> list[NDArray[np.int32]]:
-    """Each row with some of its words drawn anew, in the order of the rows.
+    """Each row with some of its words replaced by others, in the order of the rows.
 
-    Of the `choices` words that the head finds most likely at a masked place one is drawn by its
-    probability. All places of a row are masked at once.
+    Of the `choices` other words that the head finds most likely at a masked place one is drawn by
+    its probability. All places of a row are masked at once.
 
     Args:
         words: (V,) the pieces that may be replaced and may come in: whole words.
@@ -58,16 +58,18 @@ def replaced_words(
     result: list[NDArray[np.int32]] = [np.empty(0, np.int32)] * len(rows)
     order = np.argsort(rows.lengths, kind="stable")
     allowed = np.flatnonzero(words)
-    choices = min(choices, len(allowed))
+    choices = min(choices, len(allowed) - 1)  # the word itself is none
     for start in range(0, len(order), BATCH_ROWS):
         chosen = order[start : start + BATCH_ROWS]
         ids = pad((rows[row] for row in chosen), info.pad_id)
         places = words[ids] & (random.random(ids.shape) < probability)
-        if places.any() and choices:
+        if places.any() and choices > 0:
             masked = torch.from_numpy(np.where(places, info.mask_id, ids)).to(device)
             output: Any = model(input_ids=masked, attention_mask=(masked != info.pad_id).long())
             scores = output.logits[torch.from_numpy(places).to(device)].float().cpu().numpy()
-            ids[places] = _draw(scores[:, allowed], allowed, choices, random)
+            itself = allowed == ids[places][:, None]
+            scores = np.where(itself, -np.inf, scores[:, allowed])
+            ids[places] = _draw(scores, allowed, choices, random)
         for row, new in zip(chosen, ids, strict=True):
             result[row] = new[: rows.lengths[row]].astype(np.int32)
     return result

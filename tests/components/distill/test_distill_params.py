@@ -1,4 +1,4 @@
-"""Schedules in the parameters of distill: a number or a pair, each checked."""
+"""The parameters of distill: schedules are a number or a pair; shares of words fit together."""
 
 from typing import Any
 
@@ -10,8 +10,8 @@ from components.shared.identity import PROJECT
 from components.shared.settings import parse, read_params_file, section_of
 
 
-def params_with(override: str) -> Params:
-    content = read_params_file(PROJECT / "params.yaml", [f"distill.{override}"])
+def params_with(*overrides: str) -> Params:
+    content = read_params_file(PROJECT / "params.yaml", [f"distill.{one}" for one in overrides])
     return parse(Params, section_of(content, "distill", Params), "distill")
 
 
@@ -36,4 +36,14 @@ def test_a_schedule_is_a_number_or_a_pair(name: str, text: str, value: Any) -> N
 def test_a_wrong_schedule_is_told_in_one_line(override: str, message: str) -> None:
     with pytest.raises(UserError, match=message) as error:
         params_with(override)
+    assert len(error.value.problem.splitlines()) == 1
+
+
+def test_no_word_is_masked_and_replaced() -> None:
+    mask, replace = "augmentation.mask_probability=0.8", "augmentation.replace_probability="
+    augmentation = params_with(mask, f"{replace}0.2").augmentation
+    assert augmentation.replace_probability == 0.2
+    problem = r"distill\.augmentation: .*mask_probability \+ replace_probability is 1\.6.*at most 1"
+    with pytest.raises(UserError, match=problem) as error:
+        params_with(mask, f"{replace}0.8")
     assert len(error.value.problem.splitlines()) == 1

@@ -33,11 +33,13 @@ class LikesEleven(nn.Module):
         return type("Output", (), {"logits": logits})()
 
 
-def replaced(probability: float, choices: int = 2, seed: int = 0) -> list[list[int]]:
+def replaced(
+    probability: float, choices: int = 2, seed: int = 0, words: np.ndarray = WORDS
+) -> list[list[int]]:
     rows = replaced_words(
         ROWS,
         LikesEleven(),
-        WORDS,
+        words,
         INFO,
         probability=probability,
         choices=choices,
@@ -47,19 +49,27 @@ def replaced(probability: float, choices: int = 2, seed: int = 0) -> list[list[i
     return [row.tolist() for row in rows]
 
 
-def test_every_word_and_nothing_else_is_drawn_anew() -> None:
+def test_every_word_and_nothing_else_becomes_another() -> None:
     rows = replaced(1.0)
     assert all(row[0] == 2 and row[-1] == 3 for row in rows)
     assert rows[2::3] == [[2, 3]] * 50
     assert all(row[2] == 15 for row in rows[0::3])
-    drawn = [row[1] for row in rows[0::3] + rows[1::3]] + [row[3] for row in rows[0::3]]
+    drawn = [row[place] for row in rows[0::3] for place in (1, 3)]
     assert set(drawn) == {12, 13}
     assert drawn.count(12) / len(drawn) == pytest.approx(0.75, abs=0.1)
+    assert rows[1::3] == [[2, 13, 3]] * 50  # not 12 again, though it is the likeliest
 
 
-def test_one_choice_is_the_likeliest_and_no_probability_changes_nothing() -> None:
-    assert {row[1] for row in replaced(1.0, choices=1)[1::3]} == {12}
+def test_one_choice_is_the_likeliest_other_and_no_probability_changes_nothing() -> None:
+    rows = replaced(1.0, choices=1)
+    assert rows[0::3] == [[2, 12, 15, 12, 3]] * 50
+    assert rows[1::3] == [[2, 13, 3]] * 50
     assert replaced(0.0) == [row.tolist() for row in ROWS]
+
+
+def test_without_another_word_nothing_is_replaced() -> None:
+    only = np.arange(20) == 12
+    assert replaced(1.0, words=only) == [row.tolist() for row in ROWS]
 
 
 def test_the_same_seed_draws_the_same() -> None:
