@@ -1,5 +1,6 @@
 """Build the student and initialise it from BERT's weights."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -13,6 +14,7 @@ from torch import nn
 
 from components.shared.corpus import read_schema
 from components.shared.encoders import load_encoder
+from components.shared.errors import UserError
 from components.shared.reporter import Reporter
 from components.shared.settings import Seed, settings
 from components.shared.students import (
@@ -61,6 +63,7 @@ class Params:
     projection: Literal["pca", "truncate"]
     embedding_std: Annotated[float, Field(gt=0, le=10)] | None
     freeze_embeddings: bool
+    freeze_layers: bool
     layer_matrix: LayerMatrix
     layer: Annotated[int, Field(ge=0)]
     token_weighting: Literal["none", "sif", "zipf"]
@@ -106,7 +109,7 @@ def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) ->
             options=params.students.get(params.architecture, {}),
             width=params.width,
             embedding_dropout=params.embedding_dropout,
-            frozen_embeddings=params.freeze_embeddings,
+            frozen=("embedding.weight",) if params.freeze_embeddings else (),
             vocabulary_size=len(kept) if own_tokenizer else info.vocabulary_size,
             kept_ids=len(kept),
             labels=schema.labels,
@@ -122,6 +125,8 @@ def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) ->
         bert = _fill_table(params, inputs, student, kept, occurrences(vocabulary, kept), reporter)
         filled = architecture(params.architecture).transfer(student.body, bert)
     reporter.message(f"layers filled: {', '.join(filled) or 'none'}")
+    if params.freeze_layers:
+        student.freeze(f"body.{name}" for name in _whole_tensors(filled))
     save_student(student, outputs.student0, tokenizer=own_tokenizer or tokenizer.read_text("utf-8"))
     reporter.metric("parameters", parameter_count(student))
     reporter.metric("vocabulary", len(kept))
@@ -163,6 +168,23 @@ def _fill_table(
         f"{projection.explained_variance:.1%} of the variance)"
     )
     return _bert(params, encoder, projection.of_block(own_columns, scale))
+
+
+def _whole_tensors(filled: Mapping[str, bool]) -> list[str]:
+    """The names, if there are some and all of them are filled whole; else raises UserError."""
+    if not filled:
+        raise UserError(
+            "transfer_weights.freeze_layers is true, but nothing of BERT's layers was transferred",
+            remedy="set transfer_weights.layer_matrix or students.transformer.copied_layers, or "
+            "freeze_layers to false",
+        )
+    if partial := [name for name, whole in filled.items() if not whole]:
+        raise UserError(
+            "transfer_weights.freeze_layers freezes whole tensors, but BERT fills only a part of "
+            f"{', '.join(partial)}",
+            remedy="take fewer filters, units or heads, or set freeze_layers to false",
+        )
+    return list(filled)
 
 
 def _encoder(params: Params, inputs: Inputs) -> nn.Module:

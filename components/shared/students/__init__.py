@@ -6,14 +6,14 @@ An architecture is one file here with
                            its module: (embedded (B, L, width), mask (B, L)) → features (B, F), with
                            F as its `output_size`; padded positions must change nothing
     transfer(body, bert)   copies what it can from BERT's layers into the module, and returns the
-                           names of the parameters that it filled
+                           names of the parameters that it filled, each with whether it did so whole
 
 A student folder loads with one call, `load_student(folder)`:
     model.safetensors, student.json, tokenizer.json (its own), curves.csv, curves.png
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -38,7 +38,7 @@ class StudentConfig:
     Attributes:
         architecture, options: a file of this folder and its Config.
         width: of the embeddings.
-        frozen_embeddings: whether training leaves the table as it is.
+        frozen: the parameters that training leaves as they are.
         vocabulary_size: ids of the student's tokenizer.
         kept_ids: how many of them have an embedding of their own; the rest shares the unknown's.
             Fewer than the ids only where the tokenizer could not be pruned with the table.
@@ -48,7 +48,7 @@ class StudentConfig:
     options: Mapping[str, Any]
     width: int
     embedding_dropout: float
-    frozen_embeddings: bool
+    frozen: tuple[str, ...]
     vocabulary_size: int
     kept_ids: int
     labels: tuple[str, ...]
@@ -66,7 +66,6 @@ class Student(nn.Module):
         self.config = config
         options = typed_options(config.architecture, config.options)
         self.embedding = nn.Embedding(config.kept_ids, config.width)
-        self.embedding.weight.requires_grad_(not config.frozen_embeddings)
         self.dropout = nn.Dropout(config.embedding_dropout)
         self.body: nn.Module = architecture(config.architecture).build(
             options, width=config.width, max_length_tokens=config.max_length_tokens
@@ -75,6 +74,8 @@ class Student(nn.Module):
         # Which row of the table each id uses. Not there when nothing is pruned.
         rows = torch.zeros(config.vocabulary_size, dtype=torch.int64)
         self.register_buffer("row_of_id", rows if self.is_pruned else None)
+        for name in config.frozen:
+            self.get_parameter(name).requires_grad_(False)
 
     @property
     def is_pruned(self) -> bool:
@@ -84,6 +85,12 @@ class Student(nn.Module):
     def output_size(self) -> int:
         """F, of the features."""
         return int(self.body.output_size)  # type: ignore[arg-type]
+
+    def freeze(self, names: Iterable[str]) -> None:
+        """Training leaves these parameters as they are, also when the student is loaded again."""
+        for name in names:
+            self.get_parameter(name).requires_grad_(False)
+            self.config = dataclasses.replace(self.config, frozen=(*self.config.frozen, name))
 
     def features(self, input_ids: Tensor) -> Tensor:
         """What the last layer sees, (B, F)."""
@@ -121,6 +128,7 @@ def save_student(student: Student, folder: Path, *, tokenizer: str) -> None:
 def load_student(folder: Path) -> Student:
     """A student in evaluation mode, on the CPU."""
     fields = read_json(folder / "student.json")
-    student = Student(StudentConfig(**{**fields, "labels": tuple(fields["labels"])}))
+    tuples = {name: tuple(fields[name]) for name in ("labels", "frozen")}
+    student = Student(StudentConfig(**fields | tuples))
     student.load_state_dict(load_file(folder / WEIGHTS), strict=True)
     return student.eval()

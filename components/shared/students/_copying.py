@@ -37,11 +37,12 @@ from components.shared.students._layers import EncoderLayer, reading
 from components.shared.students._transformer import Encoder, Layer
 
 
-def copy_embeddings(encoder: Encoder, bert: Bert) -> None:
+def copy_embeddings(encoder: Encoder, bert: Bert) -> dict[str, bool]:
     """The student's positions, with token type 0 in them, and its first LayerNorm.
 
     Position i is that of the token i, from 0; some types number their table's rows from
-    padding_id + 1 on.
+    padding_id + 1 on. Returns the parameters' names and whether all of each was copied: BERT may
+    know fewer positions.
 
     Raises UserError where they are of another width than the layers.
     """
@@ -63,10 +64,16 @@ def copy_embeddings(encoder: Encoder, bert: Bert) -> None:
     norm = parts.get_submodule("LayerNorm")
     assert isinstance(norm, nn.LayerNorm)
     _copy_norm(encoder.norm, norm, bert)
+    all_positions = len(rows) == encoder.positions.num_embeddings
+    return {"positions.weight": all_positions, "norm.weight": True, "norm.bias": True}
 
 
-def copy_layer(target: Layer, source: EncoderLayer, bert: Bert) -> None:
-    """Raises UserError where heads are of another size than BERT's, or units of another kind."""
+def copy_layer(target: Layer, source: EncoderLayer, bert: Bert) -> dict[str, bool]:
+    """Returns the parameters' names and whether all of each was copied: what reads for more heads
+    or units than BERT has was not.
+
+    Raises UserError where heads are of another size than BERT's, or units of another kind.
+    """
     config: Any = bert.encoder.config
     heads = int(config.num_attention_heads)
     size = source.query.out_features // heads
@@ -97,6 +104,11 @@ def copy_layer(target: Layer, source: EncoderLayer, bert: Bert) -> None:
     target.intermediate.bias[units] = bias[units]
     _copy_writing(target.output, source.output, bert)
     _copy_norm(target.output_norm, source.output_norm, bert)
+    whole = {
+        "attention_in": target.heads <= heads,
+        "intermediate": target.intermediate.out_features <= len(weight),
+    }
+    return {name: whole.get(name.split(".")[0], True) for name, _ in target.named_parameters()}
 
 
 def _copy_writing(target: nn.Linear, source: nn.Linear, bert: Bert) -> None:

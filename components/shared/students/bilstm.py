@@ -44,7 +44,7 @@ def build(config: Config, *, width: int, max_length_tokens: int) -> BiLSTM:
     return BiLSTM(config, width)
 
 
-def transfer(body: BiLSTM, bert: Bert) -> list[str]:
+def transfer(body: BiLSTM, bert: Bert) -> dict[str, bool]:
     """BERT's matrix, read from the student's space (see `reading`), into the first layer.
 
     The source article's W_l = Concat(W_BERT, 0). The forward direction's units take the first rows
@@ -57,7 +57,7 @@ def transfer(body: BiLSTM, bert: Bert) -> list[str]:
     """
     filled = layer_matrix(bert)
     if filled is None:
-        return []
+        return {}
     weight, bias = filled
     first = body.layers[0]
     assert isinstance(first, BidirectionalLSTM)
@@ -74,4 +74,5 @@ def transfer(body: BiLSTM, bert: Bert) -> list[str]:
         of_input[CANDIDATE, :count] = weight[rows]
         biases[0, CANDIDATE, :count] = bias[rows]
         biases[0, FORGET, :count] = 1
-    return [f"layers.0.{name}" for name, _ in first.named_parameters()]
+    whole = len(weight) >= 2 * first.units
+    return {f"layers.0.{name}": whole for name, _ in first.named_parameters()}

@@ -65,7 +65,7 @@ class TokenConvolution(nn.Module):
         return summed
 
 
-def transfer(body: DeepConvolutions, bert: Bert) -> list[str]:
+def transfer(body: DeepConvolutions, bert: Bert) -> dict[str, bool]:
     """BERT's matrix, read from the student's space (see `reading`), into one tap of each kernel.
 
     The source article's W_l = Concat(W_BERT, 0), into the kernels that read the embeddings: the
@@ -77,10 +77,11 @@ def transfer(body: DeepConvolutions, bert: Bert) -> list[str]:
     """
     filled = layer_matrix(bert)
     if filled is None:
-        return []
+        return {}
     weight, bias = filled
     path = {module: name for name, module in body.named_modules()}
-    names, used = [], 0
+    whole: dict[str, bool] = {}
+    used = 0
     for kernel in body.reading_kernels():
         rows = slice(used, used + kernel.out_channels)
         count = len(weight[rows])
@@ -89,6 +90,7 @@ def transfer(body: DeepConvolutions, bert: Bert) -> list[str]:
         kernel.weight[:count] = 0
         kernel.weight[:count, :, middle_tap(kernel.kernel_size[0])] = weight[rows]
         kernel.bias[:count] = bias[rows]  # type: ignore[index]
-        names += [f"{path[kernel]}.{part}" for part in ("weight", "bias")]
+        for name, parameter in kernel.named_parameters():
+            whole[f"{path[kernel]}.{name}"] = count == len(parameter)
         used += count
-    return names
+    return whole

@@ -43,7 +43,7 @@ def build(config: Config, *, width: int, max_length_tokens: int) -> Static:
     return Static(config, width)
 
 
-def transfer(body: Static, bert: Bert) -> list[str]:
+def transfer(body: Static, bert: Bert) -> dict[str, bool]:
     """BERT's matrix, read from the student's space (see `reading`), into the hidden layer.
 
     Row i of matrix and bias goes into unit i. Units for which there is no row keep their random
@@ -54,7 +54,7 @@ def transfer(body: Static, bert: Bert) -> list[str]:
     """
     filled = layer_matrix(bert)
     if filled is None:
-        return []
+        return {}
     if body.hidden is None:
         raise UserError(
             f"a static student without a hidden layer has no place for BERT's {bert.matrix} matrix",
@@ -64,4 +64,5 @@ def transfer(body: Static, bert: Bert) -> list[str]:
     units = min(len(body.hidden.weight), len(weight))
     body.hidden.weight[:units] = weight[:units]
     body.hidden.bias[:units] = bias[:units]
-    return ["hidden.weight", "hidden.bias"]
+    whole = units == len(body.hidden.weight)
+    return {"hidden.weight": whole, "hidden.bias": whole}

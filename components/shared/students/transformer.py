@@ -59,7 +59,7 @@ def build(config: Config, *, width: int, max_length_tokens: int) -> Transformer:
     return Transformer(config, width, max_length_tokens)
 
 
-def transfer(body: Transformer, bert: Bert) -> list[str]:
+def transfer(body: Transformer, bert: Bert) -> dict[str, bool]:
     """BERT's positions, its first LayerNorm and the chosen layers, as `_copying` says.
 
     With `copied_layers` none all of them keep their random weights.
@@ -73,14 +73,16 @@ def transfer(body: Transformer, bert: Bert) -> list[str]:
             remedy="set transfer_weights.layer_matrix to none",
         )
     if body.copied_layers == "none":
-        return []
+        return {}
     layers = encoder_layers(bert)
     sources = chosen(body.copied_layers, len(body.encoder.layers), len(layers))
-    copy_embeddings(body.encoder, bert)
-    for layer, source in zip(body.encoder.layers, sources, strict=True):
+    whole = copy_embeddings(body.encoder, bert)
+    for index, source in enumerate(sources):
+        layer = body.encoder.layers[index]
         assert isinstance(layer, Layer)
-        copy_layer(layer, layers[source], bert)
-    return [f"encoder.{name}" for name, _ in body.encoder.named_parameters()]
+        of_layer = copy_layer(layer, layers[source], bert)
+        whole |= {f"layers.{index}.{name}": of_layer[name] for name in of_layer}
+    return {f"encoder.{name}": whole[name] for name in whole}
 
 
 def chosen(

@@ -65,7 +65,7 @@ def inputs(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> Path
                 options=CNN,
                 width=64,
                 embedding_dropout=0.0,
-                frozen_embeddings=False,
+                frozen=(),
                 vocabulary_size=size,
                 kept_ids=size,
                 labels=LABELS,

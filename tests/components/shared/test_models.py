@@ -61,7 +61,7 @@ def student_of(case: str, *, kept: int = 50, size: int = 50) -> Student:
         options=STUDENTS[case],
         width=8,
         embedding_dropout=0.5,
-        frozen_embeddings=False,
+        frozen=(),
         vocabulary_size=size,
         kept_ids=kept,
         labels=("a", "b", "c"),
@@ -151,6 +151,18 @@ def test_a_student_folder_loads_with_one_call(
     assert again.config == student.config
     torch.testing.assert_close(again(IDS), student(IDS))
     assert {file.suffix for file in tmp_path.iterdir()} == {".json", ".safetensors"}
+
+
+def test_frozen_parameters_are_frozen_again_when_loaded(tmp_path: Path) -> None:
+    student = student_of("static-hidden")
+    student.freeze(["body.hidden.weight"])
+    student.freeze(["embedding.weight"])
+    save_student(student, tmp_path, tokenizer="{}")
+    again = load_student(tmp_path)
+    assert again.config.frozen == ("body.hidden.weight", "embedding.weight")
+    for model in (student, again):
+        learning = {name for name, one in model.named_parameters() if one.requires_grad}
+        assert learning == {"body.hidden.bias", "output.weight", "output.bias"}
 
 
 def test_pruned_ids_share_the_unknown_tokens_embedding() -> None:

@@ -19,7 +19,10 @@ from components.shared.identity import PROJECT
 from components.shared.reporter import Reporter
 from components.shared.settings import parse, read_params_file, section_of
 from components.shared.students import Student, load_student
-from components.shared.tokens import TokensInfo, write_info
+from components.shared.tokens import TokenRows, TokensInfo, write_info
+from components.shared.training.examples import Examples
+from components.shared.training.fit import TrainingPlan, default_groups, fit
+from components.shared.training.losses import label_loss
 from components.tokenize.vocabulary import vocabulary_table, write_vocabulary
 from components.transfer_weights.step import Inputs, Outputs, Params, run
 
@@ -189,3 +192,121 @@ def test_random_embeddings_take_no_layer(
     options = {"copied_layers": "none"} if options else {}
     student = transfer(tiny_encoder, options, embedding_std=2.0, **settings)
     assert student.embedding.weight.std().item() == pytest.approx(2.0, rel=0.03)
+
+
+KERNELS = "body.convolutions.convolutions"
+# What BERT's 64 rows, 2 layers, 4 heads fill whole.
+FILLED: list[tuple[str, dict[str, Any], set[str]]] = [
+    (
+        "cnn",
+        {"filters": 32, "kernel_widths": [1, 2, 3]},
+        {f"{KERNELS}.{kernel}.{part}" for kernel in (0, 1) for part in ("weight", "bias")},
+    ),
+    (
+        "bilstm",
+        {"units": 32, "layers": 2},
+        {f"body.layers.0.{name}" for name in ("input_weights", "recurrent_weights", "biases")},
+    ),
+    ("static", {"hidden": 64}, {"body.hidden.weight", "body.hidden.bias"}),
+]
+
+
+@pytest.mark.parametrize(("architecture", "options", "frozen"), FILLED)
+def test_training_leaves_frozen_layers_bit_by_bit(
+    architecture: str,
+    options: dict[str, Any],
+    frozen: set[str],
+    transfer: Transfer,
+    tiny_encoder: Path,
+) -> None:
+    settings = {"architecture": architecture, "layer_matrix": "intermediate", "width": 16}
+    student = transfer(tiny_encoder, options, freeze_layers=True, **settings)
+    assert trained(student) == frozen
+    free = transfer(tiny_encoder, options, **settings)
+    assert trained(free) == set()
+
+
+def test_training_leaves_a_frozen_transformer_and_its_table(
+    transfer: Transfer, tiny_encoder: Path
+) -> None:
+    options = {"heads": 4, "head_size": 8, "intermediate": 64}
+    settings = {"architecture": "transformer", "freeze_layers": True, "width": 16}
+    student = transfer(tiny_encoder, options, **settings)
+    encoder = {name for name, _ in student.named_parameters() if name.startswith("body.")}
+    assert trained(student) == encoder
+    assert len(encoder) == 15  # positions, a norm, and 6 parts of a layer, each two tensors
+    still = transfer(tiny_encoder, options, freeze_embeddings=True, **settings)
+    assert trained(still) == encoder | {"embedding.weight"}
+
+
+def trained(student: Student) -> set[str]:
+    """Trains on random rows, with weight decay; the parameters that have kept all their bits."""
+    draw = np.random.default_rng(0)
+    rows = [draw.integers(5, 90, size=6).astype(np.int32) for _ in range(32)]
+    examples = Examples(TokenRows.of(rows, draw.integers(0, 2, size=32)))
+    plan = TrainingPlan(
+        epochs=1,
+        batch_size=8,
+        learning_rate=0.01,
+        schedule="constant_with_warmup",
+        warmup_share=0.0,
+        weight_decay=0.1,
+        max_gradient_norm=1.0,
+        patience_epochs=1,
+        precision="float32",
+    )
+    before = {name: one.detach().clone() for name, one in student.named_parameters()}
+    fit(
+        student,
+        examples,
+        examples,
+        loss=label_loss(),
+        plan=plan,
+        device="cpu",
+        pad_id=student.config.pad_id,
+        seed=0,
+        name="student",
+        reporter=Reporter(step="test", console=Console(file=io.StringIO())),
+        parameter_groups=default_groups(student, plan, slower=student.embedding, share=0.5),
+    )
+    return {name for name, one in student.named_parameters() if torch.equal(one, before[name])}
+
+
+@pytest.mark.parametrize(
+    ("architecture", "options", "partial"),
+    [
+        ("cnn", {"filters": 40, "kernel_widths": [1, 2, 3]}, "part of convolutions.convolutions.1"),
+        ("bilstm", {"units": 33}, "part of layers.0.input_weights"),
+        ("static", {"hidden": 65}, "part of hidden.weight, hidden.bias"),
+        (
+            "transformer",
+            {"heads": 5, "head_size": 8},
+            "part of encoder.layers.0.attention_in.weight, encoder.layers.0.attention_in.bias, "
+            "encoder.layers.0.intermediate.weight, encoder.layers.0.intermediate.bias",
+        ),
+    ],
+)
+def test_what_is_filled_in_part_cannot_be_frozen(
+    architecture: str,
+    options: dict[str, Any],
+    partial: str,
+    transfer: Transfer,
+    tiny_encoder: Path,
+) -> None:
+    matrix = "none" if architecture == "transformer" else "intermediate"
+    with pytest.raises(UserError, match=partial.replace(".", r"\.")):
+        transfer(
+            tiny_encoder,
+            options,
+            architecture=architecture,
+            layer_matrix=matrix,
+            freeze_layers=True,
+        )
+
+
+@pytest.mark.parametrize("embeddings", ["both", "random"])
+def test_where_nothing_is_transferred_nothing_can_be_frozen(
+    embeddings: str, transfer: Transfer, tiny_encoder: Path
+) -> None:
+    with pytest.raises(UserError, match=r"nothing of BERT's layers was transferred[\s\S]*matrix"):
+        transfer(tiny_encoder, embeddings=embeddings, freeze_layers=True)

@@ -73,14 +73,17 @@ def test_berts_rows_go_into_the_cell_candidate_by_hand(by_hand: nn.Module, bert_
     torch.testing.assert_close(layer.biases[1, ::2], expected)
     for name, parameter in layer.named_parameters():
         assert torch.equal(parameter[1, 1::2], before[name][1, 1::2])
-    assert names == [name for name, _ in body.named_parameters()]
+    assert names == dict.fromkeys((name for name, _ in body.named_parameters()), False)
 
 
 def test_the_cell_starts_as_a_fading_sum_of_berts_own_map(encoder: nn.Module, bert_of: Any) -> None:
     body = bilstm(32, 8, layers=2)
     into, offset = 0.7 * torch.eye(32), torch.randn(32)
     with torch.no_grad():
-        transfer(body, bert_of(encoder, into, offset=offset, matrix="value", layer=1))
+        names = transfer(body, bert_of(encoder, into, offset=offset, matrix="value", layer=1))
+        assert names == dict.fromkeys(
+            ("layers.0.input_weights", "layers.0.recurrent_weights", "layers.0.biases"), True
+        )
         tokens = torch.randn(5, 32)
         value = encoder.encoder.layer[1].attention.self.value(tokens)  # type: ignore[index,union-attr]
         states = body.layers[0](((tokens - offset) @ into)[None], torch.ones(1, 5) > 0)[0]

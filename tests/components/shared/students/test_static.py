@@ -34,12 +34,15 @@ def test_the_hidden_layer_starts_as_berts_own_map_by_hand(by_hand: nn.Module, be
     fourth = functional.relu(before[0][3] @ torch.tensor([2.0, 4]) + before[1][3])
     expected = torch.tensor([[5.1, 11.2, 17.3, fourth]])
     torch.testing.assert_close(body(STATES, MASK), expected)
-    assert names == [name for name, _ in body.named_parameters()]
+    assert names == {"hidden.weight": False, "hidden.bias": False}
+    with torch.no_grad():
+        names = transfer(static(3), bert_of(by_hand, torch.eye(2), matrix="intermediate"))
+    assert names == {"hidden.weight": True, "hidden.bias": True}
 
 
 def test_there_is_no_place_for_a_matrix_without_a_hidden_layer(
     by_hand: nn.Module, bert_of: Any
 ) -> None:
-    assert transfer(static(0), bert_of(by_hand, torch.eye(2))) == []
+    assert transfer(static(0), bert_of(by_hand, torch.eye(2))) == {}
     with pytest.raises(UserError, match=r"no place for BERT's value matrix\n.*static\.hidden"):
         transfer(static(0), bert_of(by_hand, torch.eye(2), matrix="value"))

@@ -100,7 +100,7 @@ def test_a_student_of_berts_size_gives_berts_own_states(kind: str, bert_of: Any)
     ids, mask = example()
     expected = mean_states(encoder, ids, mask)
     torch.testing.assert_close(body(embedded(encoder, ids), mask), expected, atol=1e-5, rtol=1e-4)
-    assert names == [name for name, _ in body.named_parameters()]
+    assert names == dict.fromkeys((name for name, _ in body.named_parameters()), True)
 
 
 def test_more_heads_and_units_change_nothing_but_can_learn(
@@ -108,7 +108,13 @@ def test_more_heads_and_units_change_nothing_but_can_learn(
 ) -> None:
     body = transformer(32, heads=6, intermediate=70)
     with torch.no_grad():
-        transfer(body, bert_of(encoder, torch.eye(32)))
+        names = transfer(body, bert_of(encoder, torch.eye(32)))
+    assert {name for name, whole in names.items() if not whole} == {
+        f"encoder.layers.{layer}.{dense}.{part}"
+        for layer in (0, 1)
+        for dense in ("attention_in", "intermediate")
+        for part in ("weight", "bias")
+    }
     ids, mask = example()
     expected = mean_states(encoder, ids, mask)
     features = body(embedded(encoder, ids), mask)
@@ -244,7 +250,7 @@ def test_which_layers_are_taken() -> None:
 def test_none_leaves_the_weights_random(encoder: nn.Module, bert_of: Any) -> None:
     body = transformer(32, copied_layers="none")
     before = [parameter.detach().clone() for parameter in body.parameters()]
-    assert transfer(body, bert_of(encoder, torch.eye(32))) == []
+    assert transfer(body, bert_of(encoder, torch.eye(32))) == {}
     assert all(torch.equal(*pair) for pair in zip(before, body.parameters(), strict=True))
 
 
