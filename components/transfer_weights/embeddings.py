@@ -37,7 +37,7 @@ def contextual_embeddings(
 
     So a row holds what all of BERT's layers make of the word, not only its lookup table. After
     Model2Vec (Tulkens and van Dongen 2024), which takes the mean of the three states instead; the
-    middle state alone gave the better students here.
+    middle state alone gave the better students here. The encoder is on the CPU afterwards.
     """
     encoder = encoder.to(device).eval()
     parts = []
@@ -50,6 +50,7 @@ def contextual_embeddings(
             states = encoder(input_ids=batch, attention_mask=torch.ones_like(batch))
         parts.append(states.last_hidden_state[:, 1].float().cpu().numpy())
         advance(len(chosen))
+    encoder.to("cpu")  # where its layers are read next
     return np.concatenate(parts)
 
 

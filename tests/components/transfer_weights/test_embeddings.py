@@ -114,6 +114,23 @@ def test_contextual_embeddings_are_the_states_of_single_tokens(tiny_encoder: Pat
             np.testing.assert_allclose(row, state[0, 1].numpy(), atol=1e-5)
 
 
+def test_the_encoder_comes_back_from_the_device(
+    tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder, moves = load_encoder(tiny_encoder), []
+    move = encoder.to
+    monkeypatch.setattr(encoder, "to", lambda where: moves.append(str(where)) or move("cpu"))
+    contextual_embeddings(
+        encoder,
+        np.array([5]),
+        cls_id=2,
+        sep_id=3,
+        device=torch.device("cpu", 0),
+        bfloat16=False,
+    )
+    assert moves == ["cpu:0", "cpu"]
+
+
 def test_input_embeddings_are_berts_own_table(tiny_encoder: Path) -> None:
     encoder = load_encoder(tiny_encoder)
     table = input_embeddings(encoder)
