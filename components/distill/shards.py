@@ -1,30 +1,39 @@
-"""Token rows in the cache, made once and memory-mapped, so that memory stays flat."""
+"""Shards: rows cut to a fixed size, each made, labelled and kept alone: memory stays flat."""
 
-import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
-from components.shared.cache import cache_folder, write_once
+from components.shared.cache import cache_folder
 from components.shared.identity import lock_digest, module_digest, text_digest
 from components.shared.tokens import TokenRows
 
+SHARD_ROWS = 20_000
 
-def cached_rows(recipe: str, maker: str, make: Callable[[], TokenRows]) -> TokenRows:
-    """What `make` gives, from the cache where it is there.
+
+def cut(rows: TokenRows) -> list[TokenRows]:
+    """The rows in order, SHARD_ROWS at a time, the last shard shorter; nothing is copied."""
+    return [rows.part(start, start + SHARD_ROWS) for start in range(0, len(rows), SHARD_ROWS)]
+
+
+def rows_file(recipe: str, maker: str) -> Path:
+    """Where made rows lie in the cache.
 
     Args:
         recipe: all that decides the rows, beside the code and the libraries.
         maker: the module whose code makes them.
     """
     name = text_digest(f"{recipe} lock={lock_digest()} code={module_digest(maker)}")
-    file = cache_folder() / "rows" / f"{name}.arrow"
-    if not file.is_file():
-        write_once(file, make().write)
-    return TokenRows.map(file)
+    return cache_folder() / "rows" / f"{name}.arrow"
 
 
-def rows_digest(rows: TokenRows) -> str:
-    """sha256 of the lengths and the token ids."""
-    digest = hashlib.sha256(rows.lengths.astype("<i4").tobytes())
-    for row in rows:
-        digest.update(row.astype("<i4").tobytes())
-    return digest.hexdigest()
+def fill(files: Sequence[Path], compute: Callable[[list[int]], None]) -> int:
+    """Have `compute` write the files that are missing; returns how many they were.
+
+    This is the one place that decides what is to be computed. `compute` takes indices of `files`:
+    each is made without the others, and the result is the file alone. So several processes can
+    share the indices, wait for each other, and read all files.
+    """
+    missing = [index for index, file in enumerate(files) if not file.is_file()]
+    if missing:
+        compute(missing)
+    return len(missing)

@@ -7,25 +7,27 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 
-from components.distill.shards import rows_digest
+from components.distill.shards import fill
 from components.shared.cache import cache_folder, write_once
 from components.shared.errors import UserError
 from components.shared.identity import file_digest, lock_digest, module_digest, text_digest
 from components.shared.reporter import Reporter
 from components.shared.retokenize import Retokenizer
-from components.shared.teacher import WEIGHTS, Teacher, load_teacher, member_folders
+from components.shared.teacher import WEIGHTS, load_teacher, member_folders
 from components.shared.tokens import TokenRows
 from components.shared.training.inference import predict_logits
 
 TOKENS_PER_BATCH = 512
+TOKENIZER = "tokenizer.json"
 
 
 @dataclass(frozen=True, kw_only=True)
 class SoftTargets:
-    """Per shard (rows, classes) and (rows, T): memory-mapped where one teacher made them.
+    """Per shard (rows, classes) and (rows, T), memory-mapped.
 
     Attributes:
         logits: the mean of the teachers' logits.
@@ -49,20 +51,15 @@ def soft_targets(
 
     Every shard is a file of its own in the cache, under a digest of all that decides its bytes: the
     teacher, the shard's token ids, the precision, the libraries and the code. More rows, or another
-    loss, use again what is there. One teacher is in memory at a time.
+    loss, use again what is there. One teacher and what it says of one shard are in memory at a
+    time.
 
     Raises UserError when a teacher has diverged: a logit is no number.
     """
-    labeller = _Labeller(device, bfloat16, reporter, [rows_digest(shard) for shard in shards])
-    members = [
-        labeller.ask(folder, _in_ids_of(folder, teacher, shards), "logits")
-        for folder in member_folders(teacher)
-    ]
-    if len(members) > 1:
-        logits = [np.mean(parts, axis=0) for parts in zip(*members, strict=True)]
-    else:
-        logits = members[0]
-    said = labeller.ask(teacher, shards, "features") if features else []
+    labeller = _Labeller(teacher, shards, device, bfloat16, reporter)
+    members = [labeller.ask(folder, "logits") for folder in member_folders(teacher)]
+    logits = _means(members) if len(members) > 1 else members[0]
+    said = labeller.ask(teacher, "features") if features else []
     reporter.message(
         f"{len(members)} teacher(s) over {sum(map(len, shards))} rows: "
         f"{labeller.computed} of {labeller.asked} shards labelled, the others from the cache"
@@ -74,49 +71,56 @@ def soft_targets(
         ("labelled_shards_computed", labeller.computed),
     ):
         reporter.measure(name, reporter.measures.get(name, 0.0) + amount)
-    return SoftTargets(logits=logits, features=said)
+    return SoftTargets(logits=[_map(file) for file in logits], features=[_map(f) for f in said])
 
 
 class _Labeller:
-    """Fills the cache and reads it; knows what it had to compute."""
+    """Fills the cache; knows what it had to compute."""
 
     def __init__(
-        self, device: torch.device, bfloat16: bool, reporter: Reporter, digests: Sequence[str]
+        self,
+        teacher: Path,
+        shards: Sequence[TokenRows],
+        device: torch.device,
+        bfloat16: bool,
+        reporter: Reporter,
     ) -> None:
+        self.teacher, self.shards = teacher, shards
         self.device, self.bfloat16, self.reporter = device, bfloat16, reporter
-        self.digests = digests
         self.asked = self.computed = 0
         self.seconds = 0.0
 
-    def ask(self, folder: Path, shards: Sequence[TokenRows], what: str) -> list[NDArray[Any]]:
-        weights = " ".join(
-            file_digest(folder / name) for name in (WEIGHTS, "teacher.json", "config.json")
-        )
-        settings = (
+    def ask(self, folder: Path, what: str) -> list[Path]:
+        """A file for each shard."""
+        parts = [folder / name for name in (WEIGHTS, "teacher.json", "config.json")]
+        if folder != self.teacher:  # it reads the rows in the ids of its own tokenizer
+            parts += [self.teacher / TOKENIZER, folder / TOKENIZER]
+        recipe = (
             f"{what} {self.device.type} bfloat16={self.bfloat16} tokens={TOKENS_PER_BATCH} "
             f"threads={torch.get_num_threads()} lock={lock_digest()} code={module_digest(__name__)}"
+            f" {' '.join(map(file_digest, parts))}"
         )
-        files = [
-            cache_folder() / "logits" / f"{text_digest(f'{weights} {digest} {settings}')}.npy"
-            for digest in self.digests
-        ]
-        missing = [index for index, file in enumerate(files) if not file.is_file()]
-        self.asked += len(files)
-        self.computed += len(missing)
-        if missing:
-            started = time.perf_counter()
-            self._compute(load_teacher(folder), what, {i: (shards[i], files[i]) for i in missing})
-            self.seconds += time.perf_counter() - started
-        return [np.load(file, mmap_mode="r", allow_pickle=False) for file in files]
+        files = [_file(f"{recipe} {shard.digest}") for shard in self.shards]
 
-    def _compute(self, model: Teacher, what: str, todo: dict[int, tuple[TokenRows, Path]]) -> None:
+        def compute(missing: list[int]) -> None:
+            self._compute(folder, what, {files[index]: self.shards[index] for index in missing})
+
+        started = time.perf_counter()
+        computed = fill(files, compute)
+        self.asked += len(files)
+        self.computed += computed
+        self.seconds += time.perf_counter() - started if computed else 0.0
+        return files
+
+    def _compute(self, folder: Path, what: str, todo: dict[Path, TokenRows]) -> None:
+        model = load_teacher(folder)
         say: Callable[..., Any] = model.features if what == "features" else model
-        rows = sum(len(shard) for shard, _ in todo.values())
-        with self.reporter.progress(f"teacher's {what}", rows) as advance:
-            for shard, file in todo.values():
+        own = Retokenizer(self.teacher / TOKENIZER, folder / TOKENIZER)
+        with self.reporter.progress(f"teacher's {what}", sum(map(len, todo.values()))) as advance:
+            for file, shard in todo.items():
                 values = predict_logits(
                     model,
-                    shard,
+                    own.rows(shard),
                     pad_id=model.config.pad_id,
                     device=self.device,
                     bfloat16=self.bfloat16,
@@ -129,19 +133,34 @@ class _Labeller:
                         f"the teacher's {what} are not all numbers: its training diverged",
                         remedy="lower finetune.training.learning_rate",
                     )
-                if what == "features":
-                    values = values.astype(np.float16)
-                write_once(file, lambda path, values=values: _save(path, values))  # type: ignore[misc]
+                _save(file, values.astype(np.float16) if what == "features" else values)
 
 
-def _in_ids_of(folder: Path, teacher: Path, shards: Sequence[TokenRows]) -> Sequence[TokenRows]:
-    """The shards as a member of another encoder reads them."""
-    if folder == teacher:
-        return shards
-    retokenizer = Retokenizer(teacher / "tokenizer.json", folder / "tokenizer.json")
-    return [retokenizer.rows(shard) for shard in shards]
+def _means(members: Sequence[list[Path]]) -> list[Path]:
+    """For each shard a file with the mean of the members' arrays."""
+    parts = list(zip(*members, strict=True))
+    files = [_file(f"mean {' '.join(file.stem for file in part)}") for part in parts]
+
+    def compute(missing: list[int]) -> None:
+        for index in missing:
+            _save(files[index], np.mean([_map(file) for file in parts[index]], axis=0))
+
+    fill(files, compute)
+    return files
+
+
+def _file(recipe: str) -> Path:
+    return cache_folder() / "logits" / f"{text_digest(recipe)}.npy"
 
 
 def _save(file: Path, values: NDArray[Any]) -> None:
-    with file.open("wb") as stream:
-        np.save(stream, values, allow_pickle=False)
+    write_once(file, lambda partial: np.save(partial, values, allow_pickle=False))
+
+
+def _map(file: Path) -> NDArray[Any]:
+    """Memory-map a .npy file. Unlike with np.load it need not stay open, so there may be many."""
+    with pa.memory_map(str(file)) as source:
+        np.lib.format.read_magic(source)
+        shape, is_fortran, dtype = np.lib.format.read_array_header_1_0(source)
+        values = np.frombuffer(source.read_buffer(), dtype)
+    return values.reshape(shape, order="F" if is_fortran else "C")

@@ -11,12 +11,11 @@ import torch
 from pydantic import Discriminator, Field, Tag
 
 from components.distill.augment import Augmentation
-from components.distill.shards import cached_rows, rows_digest
+from components.distill.shards import cut
 from components.distill.soft_targets import SoftTargets, soft_targets
+from components.distill.student_ids import StudentIds
 from components.distill.transfer_set import transfer_set
-from components.shared.identity import file_digest
 from components.shared.reporter import Reporter
-from components.shared.retokenize import Retokenizer
 from components.shared.settings import Seed, settings
 from components.shared.students import Student, load_student, save_student
 from components.shared.tokens import TokenRows
@@ -71,8 +70,9 @@ class Outputs:
 
 
 def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) -> None:
-    labelled = TokenRows.open(inputs.tokens, "train")
-    validation = TokenRows.open(inputs.tokens, "validation")
+    labelled, validation = (
+        cut(TokenRows.open(inputs.tokens, split)) for split in ("train", "validation")
+    )
     shards = transfer_set(
         inputs.tokens,
         inputs.encoder,
@@ -84,16 +84,15 @@ def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) ->
         reporter=reporter,
     )
     targets = _ask(params, inputs, shards, reporter)
-    held_out = _ask(params, inputs, [validation], reporter)
-    own = _StudentIds(inputs)
+    held_out = _ask(params, inputs, validation, reporter)
+    own = StudentIds(inputs.tokens / "tokenizer.json", inputs.student0 / "tokenizer.json")
+    validation_rows = own.of(validation)
     student = load_student(inputs.student0)
     distilled = _train(
         "student",
         student,
-        Examples(
-            TokenRows.joined(own.of(shard) for shard in shards), targets.logits, targets.features
-        ),
-        Examples(own.of(validation), held_out.logits, held_out.features),
+        Examples(own.of(shards), targets.logits, targets.features),
+        Examples(validation_rows, held_out.logits, held_out.features),
         _loss(params, student, targets),
         params.training,
         params,
@@ -104,14 +103,16 @@ def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) ->
         "undistilled",
         control,
         Examples(own.of(labelled)),
-        Examples(own.of(validation)),
+        Examples(validation_rows),
         label_loss(),
         params.undistilled_training,
         params,
         reporter,
     )
-    said = held_out.logits[0].argmax(1)  # of one teacher its own answers, of several their mean
-    reporter.metric("soft_targets_validation_accuracy", float(np.mean(said == validation.labels)))
+    # of one teacher its own answers, of several their mean
+    said = np.concatenate([logits.argmax(1) for logits in held_out.logits])
+    right = said == validation_rows.labels
+    reporter.metric("soft_targets_validation_accuracy", float(np.mean(right)))
     tokenizer = (inputs.student0 / "tokenizer.json").read_text("utf-8")
     for name, model, result, folder in (
         ("student", student, distilled, outputs.student),
@@ -147,23 +148,6 @@ def _loss(params: Params, student: Student, targets: SoftTargets) -> Distillatio
         features=student.output_size,
         teacher_features=targets.features[0].shape[1] if targets.features else 0,
     )
-
-
-class _StudentIds:
-    """Rows of the teacher's ids as the student's tokenizer has them."""
-
-    def __init__(self, inputs: Inputs) -> None:
-        files = inputs.tokens / "tokenizer.json", inputs.student0 / "tokenizer.json"
-        self.retokenizer = Retokenizer(*files)
-        self.recipe = f"student ids {file_digest(files[0])} {file_digest(files[1])}"
-
-    def of(self, rows: TokenRows) -> TokenRows:
-        if self.retokenizer.same:
-            return rows
-        recipe = f"{self.recipe} {rows_digest(rows)}"
-        own = cached_rows(recipe, Retokenizer.__module__, lambda: self.retokenizer.rows(rows))
-        own.labels = rows.labels  # the same text may have a label in one split and none in another
-        return own
 
 
 def _train(

@@ -1,7 +1,7 @@
 """The rows to distil on: labelled ones, the real transfer set, then augmented copies of both."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +11,13 @@ from tokenizers import Tokenizer
 
 from components.distill.augment import Augmentation, WordPieces, augmented_copy, word_pieces
 from components.distill.masked_lm import load_masked_lm, replaced_words
-from components.distill.shards import cached_rows, rows_digest
-from components.shared.identity import file_digest
+from components.distill.shards import cut, fill, rows_file
+from components.shared.cache import write_once
+from components.shared.identity import file_digest, text_digest
 from components.shared.reporter import Reporter
 from components.shared.settings import canonical_json
 from components.shared.teacher import WEIGHTS, load_teacher
-from components.shared.tokens import TokenRows, TokensInfo, read_info
+from components.shared.tokens import TokenRows, read_info
 
 
 def transfer_set(
@@ -30,92 +31,122 @@ def transfer_set(
     device: torch.device,
     reporter: Reporter,
 ) -> list[TokenRows]:
-    """Shards in the teacher's token ids; the first holds all real rows, labelled ones in front.
+    """Shards in the teacher's token ids: real rows, labelled ones in front, then augmented ones.
 
-    Copies follow, a shard for each copy of all real rows, until there are `rows` rows in all; the
-    last shard is cut there. Each shard is made once and lies in the cache.
+    All real rows are there; copies of them follow until there are `rows` rows in all, and the last
+    shard is cut there. An augmented shard is made once and lies in the cache, whatever the amount.
+    No more than a shard of token ids is in memory.
 
     Args:
         encoder: the pretrained one, for its masked-LM head, where the plan asks for it.
         teacher: for its embedding table, in which neighbours are looked for.
     """
     started = time.perf_counter()
-    info = read_info(tokens)
     real = TokenRows.joined([TokenRows.open(tokens, name) for name in ("train", "unlabelled")])
-    shards = [real]
-    copies = -(-max(rows - len(real), 0) // max(len(real), 1))
-    if copies:
-        maker = _Copies(real, tokens, encoder, teacher, plan, info, seed, device)
-        with reporter.progress("augmented rows", rows - len(real)) as advance:
-            for copy in range(copies):
-                wanted = min(len(real), rows - len(real) * (copy + 1))
-                shards.append(maker.copy(copy, wanted))
-                advance(wanted)
+    shards = cut(real)
+    augmented = []
+    if rows > len(real) > 0:
+        copies = _Copies(real, shards, tokens, encoder, teacher, plan, seed, device, reporter)
+        augmented = copies.first(rows - len(real))
     labelled = int((real.labels >= 0).sum())
     reporter.metric("labelled_rows", labelled)
     reporter.metric("unlabelled_rows", len(real) - labelled)
-    reporter.metric("augmented_rows", sum(map(len, shards[1:])))
+    reporter.metric("augmented_rows", sum(map(len, augmented)))
     reporter.measure("augmentation_seconds", time.perf_counter() - started)
-    return shards
+    return shards + augmented
 
 
 class _Copies:
-    """Makes copies; what they need of models is loaded when a copy is not in the cache."""
+    """Makes copies of the real rows, each in as many blocks as the real rows have shards.
+
+    Of B blocks, block b holds the real rows b, b + B, b + 2B, ...: a sample of all of them. So a
+    splice, which takes the other row from the same block, joins rows from anywhere, and a copy
+    that is cut is a sample too. Models are loaded when a block is not in the cache.
+    """
 
     def __init__(
         self,
         real: TokenRows,
+        shards: Sequence[TokenRows],
         tokens: Path,
         encoder: Path,
         teacher: Path,
         plan: Augmentation,
-        info: TokensInfo,
         seed: int,
         device: torch.device,
+        reporter: Reporter,
     ) -> None:
-        self.real, self.plan, self.info, self.seed, self.device = real, plan, info, seed, device
+        self.real, self.blocks = real, len(shards)
         self.tokens, self.encoder, self.teacher = tokens, encoder, teacher
+        self.info, self.plan, self.seed = read_info(tokens), plan, seed
+        self.device, self.reporter = device, reporter
         by_head = plan.replace_with == "masked_lm"
         models = (
             [encoder / "config.json", *sorted(encoder.glob("*.safetensors"))] if by_head else []
         )
-        files = [tokens / "tokenizer.json", teacher / WEIGHTS, *models]
-        parts = [canonical_json(plan), rows_digest(real), str(seed), device.type if by_head else ""]
-        self.recipe = " ".join([*parts, *map(file_digest, files)])
-        self.pieces: WordPieces | None = None
-        self.masked_lm: torch.nn.Module | None = None
+        files = [tokens / "tokenizer.json", tokens / "tokens.json", teacher / WEIGHTS, *models]
+        digests = [*(shard.digest for shard in shards), *map(file_digest, files)]
+        where = f"{device.type} threads={torch.get_num_threads()}" if by_head else ""
+        self.recipe = text_digest(" ".join([canonical_json(plan), str(seed), where, *digests]))
+        self.by_head = by_head
 
-    def copy(self, number: int, rows: int) -> TokenRows:
-        whole = cached_rows(f"copy {number} {self.recipe}", __name__, lambda: self._make(number))
-        return whole if rows == len(whole) else whole.head(rows)
+    def first(self, rows: int) -> list[TokenRows]:
+        """So many rows: the blocks of copy 0, then of copy 1, ..., the last one cut."""
+        numbers: list[tuple[int, int]] = []
+        left = rows
+        while left > 0:
+            copy, block = divmod(len(numbers), self.blocks)
+            numbers.append((copy, block))
+            left -= len(self._chosen(block))
+        files = [
+            rows_file(f"copy {copy} block {block} {self.recipe}", __name__)
+            for copy, block in numbers
+        ]
+        fill(files, lambda missing: self._make({files[i]: numbers[i] for i in missing}))
+        shards = [TokenRows.map(file) for file in files]
+        shards[-1] = shards[-1].part(0, len(shards[-1]) + left)
+        return shards
 
-    def _make(self, number: int) -> TokenRows:
+    def _make(self, todo: dict[Path, tuple[int, int]]) -> None:
         pieces = self._pieces()
-        rows: Iterable[NDArray[np.int32]] = self.real
-        if self.plan.replace_with == "masked_lm":
-            self.masked_lm = self.masked_lm or load_masked_lm(self.encoder)
+        masked_lm = load_masked_lm(self.encoder) if self.by_head else None
+        total = sum(len(self._chosen(block)) for _, block in todo.values())
+        with self.reporter.progress("augmented rows", total) as advance:
+            for file, (copy, block) in todo.items():
+                made = self._block(copy, block, pieces, masked_lm)
+                write_once(file, made.write)
+                advance(len(made))
+
+    def _block(
+        self, copy: int, block: int, pieces: WordPieces, masked_lm: torch.nn.Module | None
+    ) -> TokenRows:
+        chosen = self._chosen(block)
+        real = TokenRows.of((self.real[row] for row in chosen), self.real.labels[chosen])
+        rows: Iterable[NDArray[np.int32]] = real
+        if masked_lm is not None:
             rows = replaced_words(
-                self.real,
-                self.masked_lm,
+                real,
+                masked_lm,
                 pieces.words,
                 self.info,
                 probability=self.plan.replace_probability,
                 choices=self.plan.neighbours,
-                seed=[self.seed, number, 1],
+                seed=[self.seed, copy, block, 1],
                 device=self.device,
             )
-        return augmented_copy(rows, pieces, self.plan, self.info, seed=[self.seed, number])
+        return augmented_copy(rows, pieces, self.plan, self.info, seed=[self.seed, copy, block])
+
+    def _chosen(self, block: int) -> range:
+        return range(block, len(self.real), self.blocks)
 
     def _pieces(self) -> WordPieces:
-        if self.pieces is None:
-            table = load_teacher(self.teacher).encoder.get_input_embeddings().weight  # type: ignore[operator]
-            used = np.zeros(self.info.vocabulary_size, dtype=bool)
-            for row in self.real:
-                used[row] = True
-            self.pieces = word_pieces(
-                Tokenizer.from_file(str(self.tokens / "tokenizer.json")),
-                table.detach().numpy()[: self.info.vocabulary_size],  # some tables are padded
-                used,
-                k=self.plan.neighbours,
-            )
-        return self.pieces
+        table = load_teacher(self.teacher).encoder.get_input_embeddings().weight  # type: ignore[operator]
+        used = np.zeros(self.info.vocabulary_size, dtype=bool)
+        for row in self.real:
+            used[row] = True
+        return word_pieces(
+            Tokenizer.from_file(str(self.tokens / "tokenizer.json")),
+            table.detach().numpy()[: self.info.vocabulary_size],  # some tables are padded
+            used,
+            k=self.plan.neighbours,
+        )

@@ -75,7 +75,7 @@ class Retokenizer:
         """The same rows and labels in the target's ids, cut where the target cuts."""
         if self.same:
             return rows
-        return TokenRows.of([self._row(row) for row in rows], rows.labels)
+        return TokenRows.of((self._row(row) for row in rows), rows.labels)
 
     def _row(self, row: NDArray[np.int32]) -> NDArray[np.int32]:
         direct = self._direct[row]

@@ -1,7 +1,9 @@
 """What teachers say of shards: averaged, cached shard by shard, counted."""
 
 import io
+import json
 import shutil
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,7 @@ import pytest
 import torch
 from rich.console import Console
 
+from components.distill import soft_targets as module
 from components.distill.soft_targets import SoftTargets, soft_targets
 from components.shared.encoders import load_encoder
 from components.shared.errors import UserError
@@ -74,7 +77,7 @@ def answers(folder: Path, rows: TokenRows) -> np.ndarray:
 def test_logits_are_the_teachers_own_and_lie_in_files(teacher: Path) -> None:
     said, _ = ask(teacher, SHARDS)
     for got, rows in zip(said.logits, SHARDS, strict=True):
-        assert isinstance(got, np.memmap)
+        assert not got.flags.owndata and not got.flags.writeable
         np.testing.assert_allclose(got, answers(teacher, rows), atol=1e-5)
     assert said.features == []
 
@@ -113,3 +116,98 @@ def test_a_teacher_that_diverged_is_refused(teacher: Path) -> None:
     save_teacher(diverged, teacher)
     with pytest.raises(UserError, match="its training diverged"):
         ask(teacher, SHARDS)
+
+
+def test_a_mean_lies_in_a_file_and_is_made_once(
+    teacher: Path, tiny_encoder: Path, tmp_path: Path
+) -> None:
+    write_teacher(teacher / MEMBERS / "2", tiny_encoder, 1)
+    first, _ = ask(teacher, SHARDS)
+    written = {file: file.stat().st_mtime_ns for file in (tmp_path / "cache/logits").iterdir()}
+    assert len(written) == 6  # of two shards: two members' logits and the mean
+    again, _ = ask(teacher, SHARDS)
+    assert {file: file.stat().st_mtime_ns for file in written} == written
+    for one, other in zip(first.logits, again.logits, strict=True):
+        assert not one.flags.owndata and not one.flags.writeable
+        np.testing.assert_array_equal(one, other)
+
+
+def write_other_tokenizer(source: Path, target: Path, swapped: tuple[str, str]) -> None:
+    """The same tokenizer with the ids of two pieces swapped."""
+    content = json.loads(source.read_text("utf-8"))
+    vocabulary = content["model"]["vocab"]
+    one, other = swapped
+    vocabulary[one], vocabulary[other] = vocabulary[other], vocabulary[one]
+    target.write_text(json.dumps(content), "utf-8")
+
+
+def test_a_member_reads_ids_of_its_own_tokenizer(
+    teacher: Path, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    member = teacher / MEMBERS / "2"
+    write_teacher(member, tiny_encoder, 1)
+    write_other_tokenizer(teacher / "tokenizer.json", member / "tokenizer.json", ("film", "good"))
+    vocabulary = json.loads((teacher / "tokenizer.json").read_text("utf-8"))["model"]["vocab"]
+    film, good = vocabulary["film"], vocabulary["good"]
+    rows = TokenRows.of([np.array([2, film, film, good, 3], dtype=np.int32)], [-1])
+    own = TokenRows.of([np.array([2, good, good, film, 3], dtype=np.int32)], [-1])
+    expected = (answers(teacher, rows) + answers(member, own)) / 2
+    assert np.abs(answers(member, rows) - answers(member, own)).max() > 1e-3
+    said, _ = ask(teacher, [rows])
+    np.testing.assert_allclose(said.logits[0], expected, atol=1e-5)
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("retokenised although all is in the cache")
+
+    monkeypatch.setattr(module, "Retokenizer", refuse)
+    _, measures = ask(teacher, [rows])
+    assert measures["labelled_shards_computed"] == 0
+
+
+@pytest.mark.parametrize("changed", ["teacher", "member"])
+def test_another_tokenizer_of_either_asks_the_member_again(
+    teacher: Path, tiny_encoder: Path, changed: str
+) -> None:
+    """But not the main teacher, whose ids the rows already are."""
+    member = teacher / MEMBERS / "2"
+    write_teacher(member, tiny_encoder, 1)
+    ask(teacher, SHARDS)
+    file = {"teacher": teacher, "member": member}[changed] / "tokenizer.json"
+    write_other_tokenizer(file, file, ("film", "good"))
+    _, measures = ask(teacher, SHARDS)
+    assert (measures["labelled_shards_computed"], measures["labelled_shards"]) == (2, 4)
+
+
+def test_shards_labelled_by_several_processes_are_the_same_files(
+    teacher: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of two ranks takes every second missing shard; what they leave is what one leaves."""
+    many = [shard(seed, 3) for seed in range(5)]
+    ask(teacher, many, features=True)
+    alone = {file.name: file.read_bytes() for file in (tmp_path / "cache/logits").iterdir()}
+    monkeypatch.setenv("DECANT_CACHE", str(tmp_path / "shared"))
+
+    def in_two_ranks(files: Sequence[Path], compute: Callable[[list[int]], None]) -> int:
+        missing = [index for index, file in enumerate(files) if not file.is_file()]
+        for rank in (1, 0):
+            compute(missing[rank::2])
+        return len(missing)
+
+    monkeypatch.setattr(module, "fill", in_two_ranks)
+    said, measures = ask(teacher, many, features=True)
+    assert measures["labelled_shards_computed"] == 10
+    shared = {file.name: file.read_bytes() for file in (tmp_path / "shared/logits").iterdir()}
+    assert shared == alone
+    for got, rows in zip(said.logits, many, strict=True):
+        np.testing.assert_allclose(got, answers(teacher, rows), atol=1e-5)
+
+
+def test_mapped_arrays_need_no_open_file(tmp_path: Path) -> None:
+    arrays = [np.arange(6.0).reshape(2, 3), np.asfortranarray(np.arange(6.0).reshape(2, 3))]
+    for index, array in enumerate(arrays):
+        np.save(tmp_path / f"{index}.npy", array)
+    before = len(list(Path("/dev/fd").iterdir()))
+    mapped = [module._map(tmp_path / f"{index % 2}.npy") for index in range(50)]
+    assert len(list(Path("/dev/fd").iterdir())) == before
+    for got in mapped:
+        np.testing.assert_array_equal(got, arrays[0])

@@ -1,16 +1,19 @@
-"""The amount of rows to distil on: real ones first, then copies shard by shard, made once."""
+"""The amount of rows to distil on: real ones first, then copies block by block, made once."""
 
 import io
 import shutil
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pytest
 import torch
 from rich.console import Console
 
-from components.distill.augment import Augmentation
+from components.distill import shards as shards_module
+from components.distill import transfer_set as transfer_set_module
+from components.distill.augment import Augmentation, augmented_copy
 from components.distill.transfer_set import transfer_set
 from components.shared.encoders import load_encoder, load_tokenizer
 from components.shared.reporter import Reporter
@@ -20,6 +23,7 @@ from components.shared.tokens import TokenRows, TokensInfo, write_info
 TRAIN = ["a good film", "the plot is dull", "a sad story"]
 UNLABELLED = ["the actor is great and funny", "it is a boring scene"]
 REAL = len(TRAIN) + len(UNLABELLED)
+By = Literal["neighbours", "masked_lm"]
 
 
 @pytest.fixture
@@ -61,10 +65,10 @@ def artifacts(tmp_path: Path, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def shards_of(
-    root: Path, rows: int, seed: int = 0, by: Literal["neighbours", "masked_lm"] = "neighbours"
+    root: Path, rows: int, seed: int = 0, by: By = "neighbours", plan: Augmentation | None = None
 ) -> tuple[list[TokenRows], dict[str, float]]:
     reporter = Reporter(step="distill", console=Console(file=io.StringIO()))
-    plan = Augmentation(
+    plan = plan or Augmentation(
         mask_probability=0.2,
         replace_probability=0.4,
         replace_with=by,
@@ -110,9 +114,7 @@ def test_the_amount_counts_real_rows_first(artifacts: Path, rows: int, sizes: li
 
 
 @pytest.mark.parametrize("by", ["neighbours", "masked_lm"])
-def test_a_larger_amount_begins_with_the_shards_of_the_smaller(
-    artifacts: Path, by: Literal["neighbours", "masked_lm"]
-) -> None:
+def test_a_larger_amount_begins_with_the_shards_of_the_smaller(artifacts: Path, by: By) -> None:
     few, _ = shards_of(artifacts, 13, by=by)
     before = cached(artifacts)
     assert len(before) == 2
@@ -132,10 +134,87 @@ def test_another_seed_or_plan_is_another_file(artifacts: Path) -> None:
 
 
 @pytest.mark.parametrize("by", ["neighbours", "masked_lm"])
-def test_copies_hold_no_piece_that_the_real_rows_lack(
-    artifacts: Path, by: Literal["neighbours", "masked_lm"]
-) -> None:
+def test_copies_hold_no_piece_that_the_real_rows_lack(artifacts: Path, by: By) -> None:
     shards, _ = shards_of(artifacts, 200, by=by)
     known = {piece for row in ids(shards[0]) for piece in row} | {4}  # [MASK]
     assert {piece for shard in shards[1:] for row in ids(shard) for piece in row} <= known
     assert max(max(shard.lengths) for shard in shards) <= 16
+
+
+@pytest.fixture
+def blocks_of_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Five real rows in shards of 2, 2, 1; a copy in blocks of rows 0 and 3, 1 and 4, 2."""
+    monkeypatch.setattr(shards_module, "SHARD_ROWS", 2)
+
+
+UNCHANGED = Augmentation(
+    mask_probability=0,
+    replace_probability=0,
+    replace_with="neighbours",
+    neighbours=3,
+    splice_probability=0,
+    span_probability=0,
+)
+
+
+@pytest.mark.usefixtures("blocks_of_two")
+@pytest.mark.parametrize(
+    ("rows", "sizes"),
+    [
+        (0, [2, 2, 1]),
+        (5, [2, 2, 1]),
+        (6, [2, 2, 1, 1]),
+        (8, [2, 2, 1, 2, 1]),
+        (9, [2, 2, 1, 2, 2]),
+        (10, [2, 2, 1, 2, 2, 1]),
+        (16, [2, 2, 1, 2, 2, 1, 2, 2, 1, 1]),
+    ],
+)
+def test_blocks_hold_every_real_row_once_a_copy_until_the_amount(
+    artifacts: Path, rows: int, sizes: list[int]
+) -> None:
+    shards, metrics = shards_of(artifacts, rows, plan=UNCHANGED)
+    assert [len(shard) for shard in shards] == sizes
+    assert metrics["augmented_rows"] == max(rows - REAL, 0)
+    whole = TokenRows.joined(shards)
+    tokenizer = load_tokenizer(artifacts / "encoder")
+    real = [tokenizer.encode(text).ids for text in TRAIN + UNLABELLED]
+    copies = [real[row] for row in (0, 3, 1, 4, 2)] * 3
+    assert ids(whole) == real + copies[: max(rows - REAL, 0)]
+    assert whole.labels.tolist() == [1, 1, 1, -1, -1] + [-1] * (len(whole) - REAL)
+
+
+@pytest.mark.usefixtures("blocks_of_two")
+@pytest.mark.parametrize("by", ["neighbours", "masked_lm"])
+def test_a_block_made_alone_is_the_same(
+    artifacts: Path, by: By, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    all_of_them, _ = shards_of(artifacts, 20, by=by)
+    monkeypatch.setenv("DECANT_CACHE", str(artifacts / "other cache"))
+
+    def only_the_third(files: Sequence[Path], compute: Callable[[list[int]], None]) -> int:
+        assert len(files) == 9
+        compute([3])
+        return 1
+
+    monkeypatch.setattr(transfer_set_module, "fill", only_the_third)
+    with pytest.raises(FileNotFoundError):  # as the other blocks are not there
+        shards_of(artifacts, 20, by=by)
+    (alone,) = (artifacts / "other cache" / "rows").iterdir()
+    assert alone.read_bytes() == (artifacts / "cache" / "rows" / alone.name).read_bytes()
+    assert ids(TokenRows.map(alone)) == ids(all_of_them[3 + 3])  # behind three real shards
+
+
+@pytest.mark.usefixtures("blocks_of_two")
+def test_each_block_of_each_copy_draws_by_its_own_seed(
+    artifacts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seeds: list[list[int]] = []
+
+    def noted(*arguments: Any, seed: list[int]) -> TokenRows:
+        seeds.append(seed)
+        return augmented_copy(*arguments, seed=seed)
+
+    monkeypatch.setattr(transfer_set_module, "augmented_copy", noted)
+    shards_of(artifacts, 14, seed=7)
+    assert seeds == [[7, 0, 0], [7, 0, 1], [7, 0, 2], [7, 1, 0], [7, 1, 1]]

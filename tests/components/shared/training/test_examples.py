@@ -1,7 +1,5 @@
 """Batches: every row once, like lengths together, padded right."""
 
-from pathlib import Path
-
 import numpy as np
 import torch
 
@@ -39,16 +37,16 @@ def test_buckets_hold_every_row_once_and_pad_little() -> None:
     assert padded < 0.7 * at_random
 
 
-def test_rows_written_are_rows_mapped(tmp_path: Path) -> None:
-    rows_of(1, 2, 3).write(tmp_path / "rows.arrow")
-    mapped = TokenRows.map(tmp_path / "rows.arrow")
-    assert [row.tolist() for row in mapped] == [[1], [2, 2], [3, 3, 3]]
-    assert mapped.labels.tolist() == [0, 1, 2]
-    assert [row.tolist() for row in mapped.head(2)] == [[1], [2, 2]]
-
-
-def test_rows_of_several_parts_are_one() -> None:
-    joined = TokenRows.joined([rows_of(1, 2), rows_of(3), TokenRows([]), rows_of(4)])
-    assert [row.tolist() for row in joined] == [[1], [2, 2], [3, 3, 3], [4, 4, 4, 4]]
-    assert joined.labels.tolist() == [0, 1, 0, 0]
-    assert joined.lengths.tolist() == [1, 2, 3, 4]
+def test_examples_read_rows_and_targets_where_they_are() -> None:
+    parts = [rows_of(1, 2), rows_of(3), rows_of(4, 5)]
+    logits = [np.arange(2 * len(part), dtype=np.float32).reshape(-1, 2) for part in parts]
+    features = [array.astype(np.float16) + 100 for array in logits]
+    examples = Examples(TokenRows.joined(parts), logits, features)
+    where = [(0, 0), (0, 1), (1, 0), (2, 0), (2, 1)]
+    assert len(examples) == len(where)
+    for row, (part, at) in enumerate(where):
+        example = examples[row]
+        assert np.shares_memory(example["input_ids"], parts[part][at])
+        assert np.shares_memory(example["teacher_logits"], logits[part][at])
+        assert np.shares_memory(example["teacher_features"], features[part][at])
+        assert example["labels"] == at

@@ -1,0 +1,40 @@
+"""Rows of the teacher's token ids as the student's tokenizer has them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from components.distill.shards import fill, rows_file
+from components.shared.cache import write_once
+from components.shared.identity import file_digest
+from components.shared.retokenize import Retokenizer
+from components.shared.tokens import TokenRows
+
+
+class StudentIds:
+    """Retokenises shard by shard, through the cache.
+
+    Args:
+        source: tokenizer.json of the rows.
+        target: the student's tokenizer.json.
+    """
+
+    def __init__(self, source: Path, target: Path) -> None:
+        self.retokenizer = Retokenizer(source, target)
+        self.recipe = f"student ids {file_digest(source)} {file_digest(target)}"
+
+    def of(self, shards: Sequence[TokenRows]) -> TokenRows:
+        """The rows of all shards, one after the other, memory-mapped; their labels stay."""
+        whole = TokenRows.joined(shards)
+        if self.retokenizer.same:
+            return whole
+        recipes = [f"{self.recipe} {shard.digest}" for shard in shards]
+        files = [rows_file(recipe, Retokenizer.__module__) for recipe in recipes]
+
+        def compute(missing: list[int]) -> None:
+            for index in missing:
+                write_once(files[index], self.retokenizer.rows(shards[index]).write)
+
+        fill(files, compute)
+        own = TokenRows.joined(map(TokenRows.map, files))
+        own.labels = whole.labels  # the same text may have a label in one split, none in another
+        return own
