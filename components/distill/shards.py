@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from components.shared import processes
 from components.shared.cache import cache_folder
 from components.shared.identity import lock_digest, module_digest, text_digest
 from components.shared.tokens import TokenRows
@@ -30,10 +31,18 @@ def fill(files: Sequence[Path], compute: Callable[[list[int]], None]) -> int:
     """Have `compute` write the files that are missing; returns how many they were.
 
     This is the one place that decides what is to be computed. `compute` takes indices of `files`:
-    each is made without the others, and the result is the file alone. So several processes can
-    share the indices, wait for each other, and read all files.
+    each is made without the others, and the result is the file alone. So several processes share
+    them; what another machine has put into a cache of its own is then made here too.
     """
-    missing = [index for index, file in enumerate(files) if not file.is_file()]
-    if missing:
-        compute(missing)
+    missing = _missing(files)
+    processes.wait_for_all()  # nobody writes before everybody has looked
+    if share := missing[processes.index() :: processes.count()]:
+        compute(share)
+    processes.wait_for_all()
+    if rest := _missing(files):
+        compute(rest)
     return len(missing)
+
+
+def _missing(files: Sequence[Path]) -> list[int]:
+    return [index for index, file in enumerate(files) if not file.is_file()]

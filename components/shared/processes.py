@@ -112,16 +112,6 @@ def wait_for_all() -> None:
         distributed.barrier()
 
 
-@contextmanager
-def first_one_first() -> Iterator[None]:
-    """The first process does it while the others wait; then they, who find it in the cache."""
-    if index() > 0:
-        wait_for_all()
-    yield
-    if index() == 0:
-        wait_for_all()
-
-
 def _params_file(name: str, section: Mapping[str, Any]) -> str:
     """A parameter file (JSON is YAML too), where the seed stands beside the sections."""
     own = dict(section)

@@ -104,11 +104,13 @@ def copy_layer(target: Layer, source: EncoderLayer, bert: Bert) -> dict[str, boo
     target.intermediate.bias[units] = bias[units]
     _copy_writing(target.output, source.output, bert)
     _copy_norm(target.output_norm, source.output_norm, bert)
-    whole = {
+    filled_whole = {
         "attention_in": target.heads <= heads,
         "intermediate": target.intermediate.out_features <= len(weight),
     }
-    return {name: whole.get(name.split(".")[0], True) for name, _ in target.named_parameters()}
+    return {
+        name: filled_whole.get(name.split(".")[0], True) for name, _ in target.named_parameters()
+    }
 
 
 def _copy_writing(target: nn.Linear, source: nn.Linear, bert: Bert) -> None:

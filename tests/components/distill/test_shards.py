@@ -46,3 +46,30 @@ def test_rows_lie_under_recipe_and_code() -> None:
     )
     assert one == same
     assert len({one, other, by_others}) == 3
+
+
+def test_processes_share_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = [tmp_path / str(number) for number in range(7)]
+    files[0].touch()
+    asked: list[list[int]] = []
+    waited = []
+
+    def compute(missing: list[int]) -> None:
+        asked.append(missing)
+        for index in missing:
+            files[index].touch()
+
+    def wait_for_all() -> None:
+        waited.append(len(asked))
+        if len(waited) == 2:  # the others have done their share, but for one on another machine
+            for index in (1, 3, 4):
+                files[index].touch()
+
+    monkeypatch.setattr("components.shared.processes.index", lambda: 1)
+    monkeypatch.setattr("components.shared.processes.count", lambda: 3)
+    monkeypatch.setattr("components.shared.processes.wait_for_all", wait_for_all)
+    assert fill(files, compute) == 6
+    assert asked == [[2, 5], [6]]
+    assert waited == [0, 1]
+    assert fill(files, compute) == 0
+    assert len(waited) == 4  # every process waits as often, whatever it finds
