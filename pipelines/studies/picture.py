@@ -111,7 +111,8 @@ def _panel(
     axes.grid(alpha=0.2, which="major")
     axes.set_xlabel("latency of the model alone, µs, 1 text (* with tokenization)")
     axes.set_ylabel("validation accuracy, %")
-    axes.set_title("mean of the data sets" if data == MEAN else data, loc="left", weight="bold")
+    title = "mean of the data sets" if data == MEAN else data
+    axes.set_title(title, loc="left", weight="bold", pad=16)
     labels = [
         Label(
             x=place.x,
