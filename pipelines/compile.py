@@ -4,6 +4,7 @@ import re
 import tempfile
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import click
 from kfp import compiler
@@ -67,9 +68,15 @@ def compile_pipeline(
     Without a profile every task runs as the cluster's defaults have it. A given `image` is that of
     every step, whatever the profile says, and `mlflow_uri` wins over its MLFLOW_TRACKING_URI.
 
-    Raises UserError for an image that can change under its name (KFP's cache compares names), and
-    where the profile contradicts a step's `device` or `mlflow_uri`.
+    Raises UserError for an image that can change under its name (KFP's cache compares names), a
+    user or password in `mlflow_uri`, and where the profile contradicts a step's `device` or
+    `mlflow_uri`.
     """
+    if "@" in urlsplit(mlflow_uri or "").netloc:
+        raise UserError(
+            "--mlflow-uri holds a user or a password, which the package would show to others",
+            remedy="give the steps MLFLOW_TRACKING_USERNAME and _PASSWORD by a profile's secrets",
+        )
     if profile and mlflow_uri:
         _refuse_two_tracking_uris(profile)
     images = step_images(profile, image)

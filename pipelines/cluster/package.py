@@ -11,6 +11,7 @@ from ruamel.yaml import YAML
 
 from components.shared.errors import UserError
 from components.shared.identity import canonical_json, text_digest
+from components.shared.tracking_store import shown_uri
 
 _COMMIT_CHARACTERS = 12
 _DIGEST_CHARACTERS = 12
@@ -141,7 +142,7 @@ def check_tracking_uri(uri: str | None) -> None:
     """Raises UserError for a tracking store that would go with the pod."""
     if uri and (uri.startswith(_LOCAL_STORES) or "://" not in uri):
         raise UserError(
-            f"--mlflow-uri {uri} is local: on a cluster it would go with the pod",
+            f"the MLflow store {shown_uri(uri)} is local: on a cluster it would go with the pod",
             remedy="name a server that the cluster reaches",
         )
 

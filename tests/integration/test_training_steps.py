@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import pandas as pd
 import pytest
 import torch
 from safetensors.numpy import load_file
+from tokenizers import Tokenizer
+from torch import Tensor, nn
 
 from components.shared.artifacts import read_card
 from components.shared.errors import UserError
@@ -18,6 +21,8 @@ from components.shared.onnx.classifier import TextClassifier
 from components.shared.runner import run_step
 from components.shared.settings import section_of
 from components.shared.steps import load_step
+from components.shared.students import Student, load_student
+from components.shared.teacher import Teacher, load_teacher
 
 # Parts of params.yaml that a variant gives whole.
 BFLOAT16 = {
@@ -34,11 +39,23 @@ BFLOAT16 = {
 CHAIN = ("ingest", "tokenize", "finetune", "transfer_weights", "distill", "export_onnx")
 
 
+TEXTS = ["a superb story and funny", "the film is dull", "unclever actings !", "it"]
+
+
 def run_chain(root: Path, params: dict[str, Any], steps: tuple[str, ...] = CHAIN) -> None:
     for name in steps:
         step = load_step(name)
         ports = {port: root / port for port in (*step.input_ports, *step.output_ports)}
         run_step(name, section_of(params, name, step.params), ports)
+
+
+def link(artifacts: Path, root: Path, *, before: str) -> tuple[str, ...]:
+    """Takes over what the steps before one have made; returns the steps that remain."""
+    first = CHAIN.index(before)
+    for name in CHAIN[:first]:
+        for port in load_step(name).output_ports:
+            (root / port).symlink_to(artifacts / port)
+    return CHAIN[first:]
 
 
 def changed(params: dict[str, Any], **sections: dict[str, Any]) -> dict[str, Any]:
@@ -122,13 +139,13 @@ def test_two_runs_give_the_same_digests(
     "variant",
     [
         {"finetune": {"head": "cnn", "class_weights": "balanced", "frozen": "encoder"}},
+        {"finetune": {"head": "fusion"}},
         {"finetune": {"consistency_weight": 0.0, "label_smoothing": 0.1}},
         {"transfer_weights": {"embeddings": "input", "encoder": "pretrained", "min_count": 3}},
         {"transfer_weights": {"embeddings": "random"}},
         {"transfer_weights": {"width": 48}},
         {"transfer_weights": {"projection": "truncate", "min_count": 0}},
         {"transfer_weights": {"embeddings": "both", "token_weighting": "sif", "width": 48}},
-        {"transfer_weights": {"vocabulary_size": 30, "freeze_embeddings": True}},
         {"distill": {"loss": "mse", "hard_label_weight": [0.0, 0.5], "transfer_rows": 0}},
         {"distill": {"temperature": [4.0, 1.0], "hidden_weight": [1.0, 0.0]}},
         {"distill": {"hidden_weight": 1.0, "training": BFLOAT16}},
@@ -142,10 +159,146 @@ def test_every_choice_of_the_params_file_works(
     tmp_path: Path,
     tiny_params: dict[str, Any],
 ) -> None:
-    for port in ("corpus", "encoder", "tokens"):
-        (tmp_path / port).symlink_to(artifacts / port)
-    run_chain(tmp_path, changed(tiny_params, **variant), CHAIN[2:])
-    TextClassifier(tmp_path / "onnx" / "student").predict(["a lovely film"])
+    steps = link(artifacts, tmp_path, before=next(name for name in CHAIN if name in variant))
+    run_chain(tmp_path, changed(tiny_params, **variant), steps)
+    assert_graphs_answer_as_their_models(tmp_path)
+
+
+def assert_graphs_answer_as_their_models(root: Path) -> None:
+    """Float32 graphs of teacher and student on text, against PyTorch one text at a time."""
+    onnx = root / "onnx"
+    smaller_won = (onnx / "student_float32").exists()
+    for port, role in (
+        ("teacher", "teacher"),
+        ("student", "student_float32" if smaller_won else "student"),
+    ):
+        model = load_teacher(root / port) if port == "teacher" else load_student(root / port)
+        expected = answers(model, root / port, TEXTS)
+        np.testing.assert_allclose(TextClassifier(onnx / role).logits(TEXTS), expected, atol=1e-4)
+
+
+def answers(model: Teacher | Student, folder: Path, texts: Sequence[str]) -> Any:
+    """Logits (texts, classes), one text at a time, by the tokenizer in the model's folder."""
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    rows = [torch.tensor([tokenizer.encode(text).ids]) for text in texts]
+    with torch.inference_mode():
+        return torch.cat([model(row) for row in rows]).numpy()
+
+
+def same_bits(one: Path, other: Path, prefix: str = "") -> set[str]:
+    """Names of the tensors that are equal in two folders; in the second they have a prefix."""
+    first, second = (load_file(folder / "model.safetensors") for folder in (one, other))
+    return {name for name in first if np.array_equal(first[name], second.get(prefix + name))}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("frozen", ["none", "embeddings", "encoder"])
+def test_a_teacher_keeps_the_frozen_part_of_its_encoder_and_nothing_else(
+    frozen: str, artifacts: Path, tmp_path: Path, tiny_params: dict[str, Any]
+) -> None:
+    link(artifacts, tmp_path, before="finetune")
+    plan = tiny_params["finetune"]["training"] | {"epochs": 1}
+    params = changed(tiny_params, finetune={"frozen": frozen, "training": plan})
+    run_chain(tmp_path, params, ("finetune",))
+    taught = load_file(tmp_path / "teacher" / "model.safetensors")
+    encoder = {name.removeprefix("encoder.") for name in taught if name.startswith("encoder.")}
+    expected = {
+        "none": set(),
+        "embeddings": {name for name in encoder if name.startswith("embeddings.")},
+        "encoder": encoder,
+    }
+    assert same_bits(tmp_path / "encoder", tmp_path / "teacher", "encoder.") == expected[frozen]
+    assert len(expected["embeddings"]) == 5  # words, positions, types, the norm's two
+    assert taught["output.bias"].all()  # it starts at 0
+
+
+@pytest.mark.slow
+def test_a_student_keeps_its_frozen_embeddings_and_layers_and_nothing_else(
+    artifacts: Path, tmp_path: Path, tiny_params: dict[str, Any]
+) -> None:
+    transfer = {"freeze_embeddings": True, "freeze_layers": True, "layer_matrix": "intermediate"}
+    params = changed(
+        tiny_params,
+        transfer_weights=transfer | {"vocabulary_size": 30},
+        distill={"transfer_rows": 0},
+    )
+    run_chain(tmp_path, params, link(artifacts, tmp_path, before="transfer_weights"))
+    for port in ("student", "undistilled"):
+        assert same_bits(tmp_path / "student0", tmp_path / port) == {
+            "embedding.weight",
+            *(
+                f"body.convolutions.convolutions.{i}.{w}"
+                for i in (0, 1)
+                for w in ("weight", "bias")
+            ),
+        }
+    assert_graphs_answer_as_their_models(tmp_path)
+
+
+def bilstm_candidate(student: Student, teacher: Teacher) -> tuple[Tensor, Tensor]:
+    """The last of the four gates' blocks of the forward direction."""
+    candidate = student.get_parameter("body.layers.0.input_weights")[0, 24:]
+    return candidate, value_matrix(teacher)[:8]
+
+
+def static_layer(student: Student, teacher: Teacher) -> tuple[Tensor, Tensor]:
+    return student.get_parameter("body.hidden.weight"), value_matrix(teacher)[:12]
+
+
+def value_matrix(teacher: Teacher) -> nn.Parameter:
+    return teacher.encoder.get_parameter("encoder.layer.0.attention.self.value.weight")
+
+
+def mean_states(student: Student, teacher: Teacher) -> tuple[Tensor, Tensor]:
+    ids = torch.tensor([[2, 9, 14, 30, 3, 0, 0], [2, 8, 21, 22, 17, 40, 3]])
+    return student.features(ids), teacher.features(ids)
+
+
+# Of a student as wide as its teacher: what must be equal in the two.
+ARCHITECTURES: dict[str, tuple[dict[str, Any], Callable[..., tuple[Tensor, Tensor]]]] = {
+    "bilstm": ({"units": 8}, bilstm_candidate),
+    "static": ({"hidden": 12}, static_layer),
+    "transformer": (
+        {"layers": 2, "heads": 4, "head_size": 8, "intermediate": 64},
+        mean_states,
+    ),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_an_architecture_starts_from_its_teacher_and_goes_through_all_steps(
+    name: str, artifacts: Path, tmp_path: Path, tiny_params: dict[str, Any]
+) -> None:
+    options, parts = ARCHITECTURES[name]
+    once = {"epochs": 1}
+    params = changed(
+        tiny_params,
+        transfer_weights={
+            "architecture": name,
+            "layer_matrix": "none" if name == "transformer" else "value",
+            "embeddings": "input",
+            "projection": "truncate",
+            "embedding_std": None,
+            "width": 32,
+            "vocabulary_size": None,
+        },
+        distill={
+            "transfer_rows": 0,
+            "training": tiny_params["distill"]["training"] | once,
+            "undistilled_training": tiny_params["distill"]["undistilled_training"] | once,
+        },
+    )
+    params["transfer_weights"]["students"][name] |= options
+    run_chain(tmp_path, params, link(artifacts, tmp_path, before="transfer_weights"))
+    with torch.inference_mode():
+        of_student, of_teacher = parts(
+            load_student(tmp_path / "student0"), load_teacher(tmp_path / "teacher")
+        )
+    torch.testing.assert_close(of_student, of_teacher, atol=1e-5, rtol=1e-4)
+    for port in ("student", "undistilled"):
+        assert "output.weight" not in same_bits(tmp_path / "student0", tmp_path / port)
+    assert_graphs_answer_as_their_models(tmp_path)
 
 
 @pytest.mark.slow

@@ -45,6 +45,7 @@ class KfpApi:
     Attributes:
         frames: what every new run goes through; the last one stays.
         before_storing: called with the kind and the body of what a client is about to make.
+        on_ask: called when a client asks for a run, with how often it has asked before.
         shows_pod_names: newer servers name a task's pod, older ones only those of its children.
         forgets_case: a search by name, as MySQL does it.
     """
@@ -53,6 +54,7 @@ class KfpApi:
     tag_name: str = "2.17.0"
     frames: tuple[Frame, ...] = (Frame(state="SUCCEEDED"),)
     before_storing: Callable[[str, dict[str, Any]], None] = lambda kind, body: None
+    on_ask: Callable[[int], None] = lambda times: None
     shows_pod_names: bool = False
     forgets_case: bool = False
     pipelines: list[dict[str, Any]] = field(default_factory=list)
@@ -180,6 +182,7 @@ class KfpApi:
         if not found:
             raise Refusal(404, f"Run {run_id} not found")
         run = found[0]
+        self.on_ask(self.asked.get(run_id, 0))
         self.asked[run_id] = self.asked.get(run_id, 0) + 1
         frames: list[Frame] = run["frames"]
         frame = frames.pop(0) if len(frames) > 1 else frames[0]

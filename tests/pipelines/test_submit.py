@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 
+from components.shared.errors import UserError
 from components.shared.identity import PROJECT
 from pipelines.arguments import pipeline_arguments
 from pipelines.cluster.authentication import NoCredentials
 from pipelines.cluster.connection import open_connection
+from pipelines.cluster.options import IN_CLUSTER_HOST, clean_host
 from pipelines.cluster.package import PackageOptions, make_package
 from pipelines.cluster.upload import ensure_experiment, upload_package
 from tests.pipelines.conftest import Cli
@@ -211,6 +213,7 @@ def test_mistakes_are_found_before_anything_is_sent(server: KfpServer, cli: Cli)
         ("--image", "steps:latest"): "no fixed tag",
         ("--mlflow-uri", "sqlite:///mlflow.db"): "is local: on a cluster it would go with the pod",
         ("--mlflow-uri", "mlruns"): "is local",
+        ("--mlflow-uri", "http://me:s3cret-token@mlflow"): "holds a user or a password",
         ("--timeout-seconds", "5"): "without --wait",
         ("--wait", "--timeout-seconds", "0"): "not in the range",
         ("--auth", "token"): "without a token",
@@ -245,16 +248,11 @@ def test_a_wrong_address(cli: Cli, host: str, problem: str) -> None:
 
 
 def test_no_address(cli: Cli, server: KfpServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "argv", ["pipelines", "list"])
-    from components.shared.errors import UserError
-    from pipelines.cluster.options import IN_CLUSTER_HOST, clean_host
-
     with pytest.raises(UserError, match="no server"):
         clean_host(None)
     monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
     assert clean_host(None) == IN_CLUSTER_HOST
     assert clean_host("https://k.example/pipeline/#/runs") == "https://k.example/pipeline"
-    monkeypatch.setenv("DECANT_KFP_HOST", f"{server.url}/")
     assert cli("list", "--all", host=f"{server.url}/#/experiments").code == 0
 
 
