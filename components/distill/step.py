@@ -11,6 +11,7 @@ import torch
 from pydantic import Discriminator, Field, Tag
 
 from components.distill.augment import Augmentation
+from components.distill.embedding_matching import EmbeddingMatching, teacher_rows
 from components.distill.shards import cut
 from components.distill.soft_targets import SoftTargets, soft_targets
 from components.distill.student_ids import StudentIds
@@ -34,7 +35,7 @@ Scheduled = Annotated[
 ]
 Weight = Annotated[float, Field(ge=0, le=1)]
 Temperature = Annotated[float, Field(gt=0, le=100)]
-HiddenWeight = Annotated[float, Field(ge=0, le=1000)]
+MatchingWeight = Annotated[float, Field(ge=0, le=1000)]
 
 PARALLEL = True
 
@@ -47,7 +48,8 @@ class Params:
     loss: Literal["mse", "kl"]
     temperature: Scheduled[Temperature]
     hard_label_weight: Scheduled[Weight]
-    hidden_weight: Scheduled[HiddenWeight]
+    hidden_weight: Scheduled[MatchingWeight]
+    embedding_weight: Scheduled[MatchingWeight]
     embedding_learning_rate_share: Weight
     transfer_rows: Annotated[int, Field(ge=0, le=1_000_000_000)]
     augmentation: Augmentation
@@ -93,7 +95,7 @@ def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) ->
         student,
         Examples(own.of(shards), targets.logits, targets.features),
         Examples(validation_rows, held_out.logits, held_out.features),
-        _loss(params, student, targets),
+        _loss(params, student, targets, inputs),
         params.training,
         params,
         reporter,
@@ -138,9 +140,9 @@ def _ask(
     )
 
 
-def _loss(params: Params, student: Student, targets: SoftTargets) -> DistillationLoss:
+def _loss(params: Params, student: Student, targets: SoftTargets, inputs: Inputs) -> Loss:
     torch.manual_seed(params.seed)
-    return DistillationLoss(
+    loss = DistillationLoss(
         params.loss,
         temperature=params.temperature,
         hard_label_weight=params.hard_label_weight,
@@ -148,6 +150,10 @@ def _loss(params: Params, student: Student, targets: SoftTargets) -> Distillatio
         features=student.output_size,
         teacher_features=targets.features[0].shape[1] if targets.features else 0,
     )
+    if params.embedding_weight == 0:
+        return loss
+    table = teacher_rows(inputs.teacher, inputs.student0)
+    return EmbeddingMatching(loss, student, table, params.embedding_weight)
 
 
 def _train(

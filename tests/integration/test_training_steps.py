@@ -148,7 +148,8 @@ def test_two_runs_give_the_same_digests(
         {"transfer_weights": {"embeddings": "both", "token_weighting": "sif", "width": 48}},
         {"distill": {"loss": "mse", "hard_label_weight": [0.0, 0.5], "transfer_rows": 0}},
         {"distill": {"temperature": [4.0, 1.0], "hidden_weight": [1.0, 0.0]}},
-        {"distill": {"hidden_weight": 1.0, "training": BFLOAT16}},
+        {"distill": {"hidden_weight": 1.0, "embedding_weight": 1.0, "training": BFLOAT16}},
+        {"distill": {"embedding_weight": [2.0, 0.0]}, "transfer_weights": {"min_count": 3}},
     ],
     ids=lambda variant: "-".join(f"{k}" for section in variant.values() for k in section),
 )

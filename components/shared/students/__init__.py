@@ -95,9 +95,14 @@ class Student(nn.Module):
     def features(self, input_ids: Tensor) -> Tensor:
         """What the last layer sees, (B, F)."""
         mask = input_ids != self.config.pad_id
-        rows = self.row_of_id[input_ids] if self.row_of_id is not None else input_ids
-        features: Tensor = self.body(self.dropout(self.embedding(rows)), mask)
+        features: Tensor = self.body(self.dropout(self.embed(input_ids)), mask)
         return features
+
+    def embed(self, input_ids: Tensor) -> Tensor:
+        """Rows of the table, (..., width) of ids (...)."""
+        rows = self.row_of_id[input_ids] if self.row_of_id is not None else input_ids
+        embedded: Tensor = self.embedding(rows)
+        return embedded
 
     def forward(self, input_ids: Tensor) -> Tensor:
         logits: Tensor = self.output(self.features(input_ids))

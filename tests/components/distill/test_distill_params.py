@@ -15,7 +15,9 @@ def params_with(*overrides: str) -> Params:
     return parse(Params, section_of(content, "distill", Params), "distill")
 
 
-@pytest.mark.parametrize("name", ["temperature", "hard_label_weight", "hidden_weight"])
+@pytest.mark.parametrize(
+    "name", ["temperature", "hard_label_weight", "hidden_weight", "embedding_weight"]
+)
 @pytest.mark.parametrize(("text", "value"), [("0.5", 0.5), ("1", 1.0), ("[1, 0.5]", [1.0, 0.5])])
 def test_a_schedule_is_a_number_or_a_pair(name: str, text: str, value: Any) -> None:
     assert getattr(params_with(f"{name}={text}"), name) == value
