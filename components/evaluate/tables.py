@@ -1,6 +1,7 @@
 """The `evaluation` artifact: per-row predictions and the tables that DVC draws.
 
-predictions.parquet   row_id, text_digest, label; per model MODEL_label and MODEL_probability_LABEL
+predictions.parquet   row_id, text, text_digest, label; per model MODEL_label and
+                      MODEL_probability_LABEL
 quality.json          the deterministic figures
 per_class.csv         label, support; per model MODEL_precision, MODEL_recall, MODEL_f1
 confusion.csv         a line per test row: actual, predicted (by the student), predicted_teacher ...
@@ -31,6 +32,7 @@ def write_predictions(
     names = np.array(labels, dtype=object)
     columns: dict[str, object] = {
         "row_id": test["row_id"].to_numpy(),
+        "text": test["text"].to_numpy(),
         "text_digest": [text_digest(text) for text in test["text"]],
         "label": test["label"].to_numpy(),
     }

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
+from components.register.evidence import log_evidence
 from components.register.lineage import (
     Evidence,
     lineage_tags,
@@ -80,7 +81,7 @@ def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) ->
         identity = registration_identity(params.name, evidence, served_digest(code))
         reasons = _reasons_against(params, evidence)
         if not reasons:
-            registered = _register(params, evidence, identity, student, code, reporter.run_id)
+            registered = _register(params, inputs, evidence, identity, code, reporter.run_id)
             _receipt(outputs, params, identity, [], registered)
             words = "registered" if registered.created else "was registered before"
             reporter.message(f"{words}: {registered.uri}")
@@ -109,7 +110,7 @@ def _reasons_against(params: Params, evidence: Evidence) -> list[str]:
 
 
 def _register(
-    params: Params, evidence: Evidence, identity: str, student: Path, code: Path, run_id: str
+    params: Params, inputs: Inputs, evidence: Evidence, identity: str, code: Path, run_id: str
 ) -> Registered:
     """Raises UserError when MLflow is switched off, out of reach, or refuses."""
     if not tracking_is_on():
@@ -135,12 +136,13 @@ def _register(
             tags |= identity_tags(client, tags)
             card = code.parent / "README.md"
             card.write_text(model_card(params.name, evidence, tags), "utf-8")
+            log_evidence(client, run_id, evaluation=inputs.evaluation, report=inputs.report)
             registered = register_version(
                 client,
                 name=params.name,
                 run_id=run_id,
                 evidence=evidence,
-                student=student,
+                student=inputs.onnx / "student",
                 code=code,
                 card=card,
                 tags=tags,

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from components.register.lineage import figures
@@ -71,6 +72,7 @@ def ports(tmp_path: Path, tiny_exported: Path) -> dict[str, Path]:
     write_card(report, "evaluate", {"onnx": "o" * 64, "corpus": "c" * 64})
     write_json(evaluation / "quality.json", {"student": {"accuracy": 0.78}})
     write_json(report / "metrics.json", METRICS)
+    pd.DataFrame({"text": ["a good film"]}).to_parquet(evaluation / "predictions.parquet")
     return {"onnx": onnx, "evaluation": evaluation, "report": report, "receipt": tmp_path / "out"}
 
 

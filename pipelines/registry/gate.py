@@ -1,0 +1,151 @@
+"""The gate between a candidate and an alias: thresholds, and what they say of a comparison."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from components.shared.settings import settings
+from pipelines.registry.comparison import Comparison, Figures
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Ratio = Annotated[float, Field(gt=0)]
+
+
+@settings
+class PromotionGate:
+    """The section `promotion` of params.yaml; None (null) switches a threshold off."""
+
+    max_accuracy_loss: Share | None
+    must_be_proven: bool
+    min_retention: Annotated[float, Field(ge=0)] | None
+    max_ece: Share | None
+    max_time_ratio: Ratio | None
+    max_size_ratio: Ratio | None
+    bootstrap_samples: Annotated[int, Field(ge=100, le=1_000_000)]
+    latency_texts: Annotated[int, Field(ge=10, le=100_000)]
+
+
+@dataclass(frozen=True)
+class Check:
+    """One threshold: what was measured, what was demanded, and whether it holds."""
+
+    name: str
+    measured: str
+    demanded: str
+    passed: bool
+
+
+def check_alone(gate: PromotionGate, figures: Figures, teacher_accuracy: float) -> list[Check]:
+    """What can be asked of a candidate without a champion."""
+    retention = figures.accuracy / teacher_accuracy if teacher_accuracy else 0.0
+    checks = []
+    if gate.min_retention is not None:
+        checks.append(
+            Check(
+                "of the teacher's accuracy",
+                f"{retention:.1%}",
+                f"at least {gate.min_retention:.1%}",
+                retention >= gate.min_retention,
+            )
+        )
+    if gate.max_ece is not None:
+        checks.append(
+            Check(
+                "calibration error (ECE)",
+                f"{figures.ece:.3f}",
+                f"at most {gate.max_ece:.3f}",
+                figures.ece <= gate.max_ece,
+            )
+        )
+    return checks
+
+
+def check_against(gate: PromotionGate, found: Comparison) -> list[Check]:
+    """What is asked of a candidate beside a champion, what is asked of it alone included."""
+    checks = _accuracy(gate, found)
+    checks += check_alone(gate, found.new, found.teacher_accuracy)
+    if gate.max_time_ratio is not None and found.faster is not None:
+        ratio = 1 / found.faster.median
+        spread = f"{1 / found.faster.high:.2f} to {1 / found.faster.low:.2f}"
+        checks.append(
+            Check(
+                "time per text, of the champion's",
+                f"{ratio:.2f} ({spread})",
+                f"at most {gate.max_time_ratio:.2f}",
+                ratio <= gate.max_time_ratio,
+            )
+        )
+    if gate.max_size_ratio is not None and found.new.size_bytes and found.old.size_bytes:
+        ratio = found.new.size_bytes / found.old.size_bytes
+        checks.append(
+            Check(
+                "size, of the champion's",
+                f"{ratio:.2f}",
+                f"at most {gate.max_size_ratio:.2f}",
+                ratio <= gate.max_size_ratio,
+            )
+        )
+    return checks
+
+
+def _accuracy(gate: PromotionGate, found: Comparison) -> list[Check]:
+    """The tolerance on what was measured, the paired test on what that may mean.
+
+    A loss that chance explains is no loss, as long as it is within the tolerance; a smaller one
+    that chance does not explain is. `must_be_proven` turns the burden round: the interval must not
+    reach below the tolerance (non-inferiority), which takes many test rows.
+    """
+    if gate.max_accuracy_loss is None:
+        return []
+    low, high = found.difference_interval
+    shown = f"{found.difference:+.2%} ({low:+.2%} to {high:+.2%})"
+    checks = [
+        Check(
+            "accuracy, minus the champion's",
+            shown,
+            f"at least {-gate.max_accuracy_loss:+.2%}",
+            found.difference >= -gate.max_accuracy_loss,
+        ),
+        Check(
+            "McNemar's test",
+            f"p = {found.p_value:.3g}: {found.only_new} rows right only now, "
+            f"{found.only_old} only before",
+            "not significantly worse (5 %)",
+            not (found.only_new < found.only_old and found.p_value < 0.05),
+        ),
+    ]
+    if gate.must_be_proven:
+        checks.append(
+            Check(
+                "the interval's lower end",
+                f"{low:+.2%}",
+                f"at least {-gate.max_accuracy_loss:+.2%}",
+                low >= -gate.max_accuracy_loss,
+            )
+        )
+    return checks
+
+
+def summary(found: Comparison | None, alone: Figures, teacher_accuracy: float) -> Mapping[str, Any]:
+    """The figures that a decision keeps, rounded."""
+    figures: dict[str, Any] = {
+        "accuracy": round(alone.accuracy, 4),
+        "teacher_accuracy": round(teacher_accuracy, 4),
+        "ece": round(alone.ece, 4),
+    }
+    if found is None:
+        return figures
+    figures |= {
+        "rows": found.rows,
+        "accuracy": round(found.new.accuracy, 4),
+        "champion_accuracy": round(found.old.accuracy, 4),
+        "difference": round(found.difference, 4),
+        "interval": [round(end, 4) for end in found.difference_interval],
+        "p_value": round(found.p_value, 5),
+        "asked_again": found.asked_again,
+    }
+    if found.faster:
+        figures["time_ratio"] = round(1 / found.faster.median, 3)
+    return figures

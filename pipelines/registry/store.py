@@ -1,0 +1,129 @@
+"""Versions of registered models in the tracking store, found by what a person writes."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from components.shared.errors import UserError
+from components.shared.tracking_store import (
+    open_client,
+    shown_uri,
+    tracking_uri,
+    without_secrets,
+)
+
+_REFERENCE = re.compile(r"(?:models:/)?(?P<name>[^/@]+)(?:/(?P<version>\d+)|@(?P<alias>[\w-]+))")
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A version of a model, as it was written."""
+
+    name: str
+    version: str | None
+    alias: str | None
+
+    def __str__(self) -> str:
+        return f"models:/{self.name}" + (f"@{self.alias}" if self.alias else f"/{self.version}")
+
+
+def parse_reference(text: str) -> Reference:
+    """models:/NAME/VERSION, models:/NAME@ALIAS, or either without `models:/`."""
+    match = _REFERENCE.fullmatch(text)
+    if not match:
+        raise UserError(
+            f"'{text}' names no version of a model", remedy="write NAME/VERSION or NAME@ALIAS"
+        )
+    return Reference(**match.groupdict())
+
+
+@contextmanager
+def registry() -> Iterator[Any]:
+    """A client of the tracking store; what goes wrong with the store is told in one line.
+
+    Raises UserError when there is no store yet, it does not answer, or it refuses.
+    """
+    store = tracking_uri()
+    shown = shown_uri(store)
+    remedy = "check MLFLOW_TRACKING_URI and the server; nothing is lost, run this again"
+    database = store.removeprefix("sqlite:///")
+    if database != store and not Path(database).is_file():
+        raise UserError(
+            f"there is no tracking store at {shown} yet",
+            remedy="register a model with `dvc repro`, or set MLFLOW_TRACKING_URI",
+        )
+    try:
+        client = open_client()
+    except (ConnectionError, OSError) as error:
+        raise UserError(
+            f"MLflow at {shown}: {without_secrets(str(error))}", remedy=remedy
+        ) from None
+    import mlflow
+    from mlflow.exceptions import MlflowException
+
+    mlflow.set_tracking_uri(store)
+    try:
+        yield client
+    except MlflowException as error:
+        problem = without_secrets(str(error)).splitlines()[0]
+        raise UserError(f"MLflow at {shown}: {problem}", remedy=remedy) from None
+
+
+def find_version(client: Any, reference: Reference) -> Any:
+    """MLflow's model version. Raises UserError naming what there is instead."""
+    versions = versions_of(client, reference.name)
+    for version in versions:
+        by_alias = reference.alias and reference.alias in version.aliases
+        if by_alias or str(version.version) == reference.version:
+            return version
+    there = ", ".join(str(version.version) for version in versions)
+    raise UserError(f"there is no {reference}", remedy=f"versions of {reference.name}: {there}")
+
+
+def versions_of(client: Any, name: str) -> list[Any]:
+    """All versions with their aliases, the newest first. Raises UserError for an unknown model."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        model = client.get_registered_model(name)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        known = ", ".join(model_names(client)) or "none"
+        raise UserError(
+            f"there is no registered model '{name}'", remedy=f"registered models: {known}"
+        ) from None
+    found = list(_pages(client.search_model_versions, f"name = '{name}'"))
+    of_version: dict[str, list[str]] = {}
+    for alias, version in model.aliases.items():
+        of_version.setdefault(str(version), []).append(alias)
+    for version in found:
+        version.aliases = sorted(of_version.get(str(version.version), []))
+    return sorted(found, key=lambda version: int(version.version), reverse=True)
+
+
+def model_names(client: Any) -> list[str]:
+    """Registered models, without the histories that are kept beside them."""
+    from pipelines.registry.history import SUFFIX
+
+    names = [str(model.name) for model in _pages(client.search_registered_models)]
+    return [name for name in names if not name.endswith(SUFFIX)]
+
+
+def version_with_alias(client: Any, name: str, alias: str) -> str | None:
+    """The number of the version that has the alias now."""
+    version = client.get_registered_model(name).aliases.get(alias)
+    return None if version is None else str(version)
+
+
+def _pages(search: Any, *arguments: Any) -> Iterator[Any]:
+    token = None
+    while True:
+        page = search(*arguments, page_token=token)
+        yield from page
+        token = page.token
+        if not token:
+            return

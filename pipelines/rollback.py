@@ -1,0 +1,83 @@
+"""python -m pipelines rollback: give an alias back to the version that had it before."""
+
+from typing import Any
+
+import click
+
+from components.shared.errors import UserError
+from pipelines.registry.history import (
+    Decision,
+    decide,
+    in_words,
+    last_that_counts,
+    read_history,
+    settle,
+    standing,
+)
+from pipelines.registry.store import registry, version_with_alias, versions_of
+from pipelines.registry.terminal import open_console
+from pipelines.registry.who import author, commit_here, now
+
+
+@click.command("rollback")
+@click.option("--model", "name", required=True, help="The registered model.")
+@click.option("--to", "alias", default="champion", show_default=True, help="The alias to move.")
+@click.option("--version", help="To this version; else to the one before, by the history.")
+@click.option("--dry-run", is_flag=True, help="Say what would be done.")
+@click.option("--reason", required=True, help="Why; kept in the history.")
+def rollback_command(
+    name: str, alias: str, version: str | None, dry_run: bool, reason: str
+) -> None:
+    """Move an alias back, at once and without a gate. Repeated, it goes back further."""
+    console = open_console()
+    with registry() as client:
+        there = {str(one.version): one for one in versions_of(client, name)}
+        if not dry_run:
+            settle(client, name, alias)
+        before = version_with_alias(client, name, alias)
+        target = version or _previous(client, name, alias, before)
+        if target not in there:
+            raise UserError(
+                f"version {target} of {name} is gone",
+                remedy=f"name another with --version: {', '.join(there)}",
+            )
+        if target == before:
+            console.print(f"version {before} of {name} is {alias} already")
+            return
+        after = last_that_counts(read_history(client, name, alias))
+        decision = Decision(
+            action="rollback",
+            alias=alias,
+            after=after.number if after else 0,
+            before=before,
+            version=target,
+            who=author(),
+            when=now(),
+            reason=reason.strip(),
+            forced=False,
+            commit=commit_here(),
+            model_commit=there[target].tags.get("decant.commit", ""),
+            figures={},
+            failed=[],
+        )
+        if dry_run:
+            console.print(f"would give {alias} of {name} from version {before} to {target}")
+            return
+        decide(client, name, decision)
+        console.print(in_words(decision, name))
+
+
+def _previous(client: Any, name: str, alias: str, present: str | None) -> str:
+    """By the history. Where someone moved the alias by hand, what the history says of now."""
+    held = [entry.decision for entry in standing(read_history(client, name, alias))]
+    if held and held[-1].version != present:
+        return held[-1].version
+    if len(held) > 1:
+        return held[-2].version
+    # the first promotion of all may have taken the alias from a version that was given it by hand
+    if held and held[0].before:
+        return held[0].before
+    raise UserError(
+        f"the history of {name} knows no {alias} before version {present or 'none'}",
+        remedy="name one with --version",
+    )

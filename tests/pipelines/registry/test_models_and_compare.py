@@ -1,0 +1,113 @@
+"""models and compare on a real store."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from components.shared.tracking_store import open_client
+from pipelines.models import age
+from pipelines.registry.store import parse_reference
+from tests.pipelines.registry.conftest import Cli, Register
+
+
+def test_the_table_of_versions(register: Register, cli: Cli) -> None:
+    register()
+    register(forgets=("lovely",))
+    cli("promote", "--model", "tiny", "--version", "1", "--reason", "why not")
+    head, newest, oldest, history = cli("models", "--model", "tiny").output.splitlines()
+    columns = head.split("\t")
+    two, one = (dict(zip(columns, row.split("\t"), strict=True)) for row in (newest, oldest))
+    assert (two["version"], two["aliases"], two["test"]) == ("2", "", "93.8%")
+    assert (one["version"], one["aliases"], one["test"]) == ("1", "champion", "100.0%")
+    assert (one["gate"], one["times faster"], one["age"]) == ("passed", "50.0", "0 min")
+    assert one["commit"] == open_client().get_model_version("tiny", "1").tags["decant.commit"][:12]
+    assert "ada made version 1 of tiny champion: why not" in history
+    # the history is a registered model too, but none of the user's
+    assert {row.split("\t")[0] for row in cli("models").output.splitlines()} == {"model", "tiny"}
+
+
+@pytest.mark.parametrize(
+    ("minutes", "shown"), [(0.9, "0 min"), (59, "59 min"), (47 * 60, "47 h"), (49 * 60, "2 d")]
+)
+def test_ages(minutes: float, shown: str) -> None:
+    now = datetime(2026, 1, 31, tzinfo=UTC)
+    assert age(int((now.timestamp() - minutes * 60) * 1000), now=now) == shown
+
+
+def test_the_texts_on_which_two_versions_differ(
+    register: Register, cli: Cli, tmp_path: Path
+) -> None:
+    register()
+    register(forgets=("lovely",))
+    register(forgets=("lovely", "clever"))
+    file = tmp_path / "differing.csv"
+    found = cli("compare", "tiny/2", "models:/tiny/3", "--csv", str(file))
+    assert found.exit_code == 0, found.output
+    assert "they differ on 5 rows" in found.output
+    assert "A - B +6.25%" in found.output
+    assert "McNemar p = 0.0625 (5 right only by A, 0 only by B)" in found.output
+    rows = pd.read_csv(file)
+    assert rows["text"].str.contains("clever").all()
+    assert (
+        rows[["label", "new", "old"]].to_numpy().tolist()
+        == [["positive", "positive", "negative"]] * 5
+    )
+    assert rows["new_probability"].is_monotonic_decreasing
+
+    content = json.loads(cli("compare", "tiny/3", "tiny/2", "--json").output)
+    assert content["difference"] == pytest.approx(-5 / 80)
+    assert (content["a"], content["only_old"], len(content["differing"])) == ("tiny/3", 5, 5)
+    assert "same label" in cli("compare", "tiny/1", "tiny/1").output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (("compare", "tiny", "tiny/1"), "'tiny' names no version of a model"),
+        (("compare", "tiny/9", "tiny/1"), "there is no models:/tiny/9"),
+        (("compare", "tiny@champion", "tiny/1"), "there is no models:/tiny@champion"),
+        (("compare", "other/1", "tiny/1"), "no registered model 'other'"),
+        (("promote", "--model", "other"), "no registered model 'other'"),
+        (("promote", "--model", "tiny", "--version", "9"), "no version 9"),
+        (("promote", "--model", "tiny", "--set", "promotion.max_ece=2"), "promotion.max_ece"),
+        (("rollback", "--model", "tiny", "--reason", "r"), "knows no champion before"),
+        (("models", "--model", "other"), "no registered model 'other'"),
+    ],
+)
+def test_mistakes_are_told(
+    register: Register, cli: Cli, arguments: tuple[str, ...], problem: str
+) -> None:
+    register()
+    ended = cli(*arguments)
+    assert ended.exit_code == 2
+    assert problem in ended.output
+
+
+def test_a_version_without_evidence(register: Register, cli: Cli) -> None:
+    register()
+    client = open_client()
+    old = client.get_model_version("tiny", "1")
+    run = client.create_run(client.get_run(old.run_id).info.experiment_id)
+    client.create_model_version("tiny", old.source, run_id=run.info.run_id)
+    ended = cli("promote", "--model", "tiny", "--version", "2")
+    assert ended.exit_code == 2
+    assert "tiny/2 carries no evidence" in ended.output
+
+
+def test_no_store_and_no_server(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'none.db'}")
+    assert "there is no tracking store" in cli("models").output
+    assert not (tmp_path / "none.db").exists()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://user:s3cret@127.0.0.1:9")
+    ended = cli("models")
+    assert ended.exit_code == 2
+    assert "no answer from 127.0.0.1:9" in ended.output
+    assert "s3cret" not in ended.output
+
+
+def test_references() -> None:
+    assert str(parse_reference("tiny/3")) == str(parse_reference("models:/tiny/3"))
+    assert parse_reference("models:/my model@champion").alias == "champion"

@@ -1,0 +1,246 @@
+"""promote and rollback on a real store, with answers that are known."""
+
+import json
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from components.shared.identity import PROJECT
+from components.shared.tracking_store import open_client
+from pipelines.registry import history
+from pipelines.registry.comparison import mcnemar
+from pipelines.registry.history import read_history, standing
+from pipelines.registry.store import version_with_alias
+from tests.pipelines.registry.conftest import LABELS, TEXTS, Cli, Register
+
+
+def champion() -> str | None:
+    return version_with_alias(open_client(), "tiny", "champion")
+
+
+def decisions() -> list[tuple[str, str | None, str, bool]]:
+    entries = read_history(open_client(), "tiny", "champion")
+    return [
+        (entry.decision.action, entry.decision.before, entry.decision.version, entry.counts)
+        for entry in entries
+    ]
+
+
+@pytest.mark.parametrize(("one", "other"), [(0, 0), (5, 0), (0, 6), (3, 9), (40, 25)])
+def test_mcnemar_by_counting(one: int, other: int) -> None:
+    n = one + other
+    tail = sum(math.comb(n, k) for k in range(min(one, other) + 1)) / 2**n
+    assert mcnemar(one, other) == pytest.approx(min(1.0, 2 * tail))
+
+
+def test_the_first_champion_and_an_equal_one(register: Register, cli: Cli) -> None:
+    register()
+    first = cli("promote", "--model", "tiny", "--reason", "the first")
+    assert first.exit_code == 0
+    assert "there is no champion yet" in first.output
+    assert champion() == "1"
+    again = cli("promote", "--model", "tiny", "--version", "1")
+    assert (again.exit_code, again.output) == (0, "version 1 of tiny is champion already\n")
+
+    register(forgets=("it",))  # a word without weight: the same answers
+    second = cli("promote", "--model", "tiny")
+    assert second.exit_code == 0, second.output
+    assert "against champion, version 1; 80 rows, the same test split" in second.output
+    assert "+0.00% (+0.00% to +0.00%)" in second.output
+    assert champion() == "2"
+    assert decisions() == [("promote", None, "1", True), ("promote", "1", "2", True)]
+    entry = read_history(open_client(), "tiny", "champion")[0]
+    assert (entry.decision.who, entry.decision.reason) == ("ada", "the first")
+    on_version = json.loads(open_client().get_model_version("tiny", "1").tags["decant.promotion.1"])
+    assert on_version["when"] == entry.decision.when
+    assert on_version["figures"]["accuracy"] == 1.0
+
+
+def test_a_worse_one_is_refused_unless_forced(register: Register, cli: Cli) -> None:
+    register()
+    cli("promote", "--model", "tiny")
+    register(forgets=("lovely", "funny"))  # ten of eighty rows wrong
+    refused = cli("promote", "--model", "tiny")
+    assert refused.exit_code == 1
+    assert "-12.50%" in refused.output
+    assert "0 rows right only now, 10 only before" in refused.output
+    assert "p = 0.00195" in refused.output  # 2 / 2 ** 10
+    assert "not promoted: accuracy, minus the champion's is -12.50%" in refused.output
+    assert champion() == "1"
+    assert len(decisions()) == 1
+
+    assert "needs a reason" in cli("promote", "--model", "tiny", "--force").output
+    dry = cli("promote", "--model", "tiny", "--force", "--reason", "faster", "--dry-run")
+    assert (dry.exit_code, champion()) == (0, "1")
+    assert "would make version 2 of tiny champion" in dry.output
+    assert len(decisions()) == 1
+    forced = cli("promote", "--model", "tiny", "--force", "--reason", "faster")
+    assert (forced.exit_code, champion()) == (0, "2")
+    decision = read_history(open_client(), "tiny", "champion")[-1].decision
+    assert decision.forced
+    assert decision.reason == "faster"
+    assert decision.failed[0].startswith("accuracy, minus the champion's is -12.50%")
+
+
+def test_a_loss_within_the_tolerance_passes_unless_it_is_to_be_proven(
+    register: Register, cli: Cli
+) -> None:
+    register()
+    cli("promote", "--model", "tiny")
+    texts = [*TEXTS, *(f"the clever actor {'and ' * copy}" for copy in range(3))]
+    labels = [*LABELS, *["positive"] * 3]
+    register(texts=texts, labels=labels)
+    cli("promote", "--model", "tiny", "--version", "2")
+    register(forgets=("clever",), texts=texts, labels=labels)  # 5 + 3 of 83 rows
+    tolerant = ("--set", "promotion.max_accuracy_loss=0.2", "--version", "3", "--dry-run")
+    worse = cli("promote", "--model", "tiny", *tolerant)
+    assert worse.exit_code == 1  # chance does not explain 8 to 0
+    assert "McNemar's test is p = 0.00781" in worse.output
+    unproven = cli(
+        "promote", "--model", "tiny", "--version", "1", "--dry-run",
+        "--set", "promotion.must_be_proven=true",
+    )  # fmt: skip
+    assert unproven.exit_code == 0  # the same answers: the interval is a point
+
+
+def test_other_test_data_asks_both_again_on_the_candidates(register: Register, cli: Cli) -> None:
+    register(forgets=("good",))
+    cli("promote", "--model", "tiny", "--force", "--reason", "only one there is")
+    texts = ["a good film", "the good story", "a bad plot", "an awful scene"]
+    register(texts=texts, labels=["positive", "positive", "negative", "negative"])
+    result = cli("promote", "--model", "tiny")
+    assert result.exit_code == 0
+    assert "4 rows, the test splits differ: both answered again" in result.output
+    assert "+50.00%" in result.output
+    assert "2 rows right only now, 0 only before" in result.output
+
+
+def test_retention_and_calibration_are_asked(register: Register, cli: Cli) -> None:
+    register(forgets=("lovely", "funny"))  # 70 of 80, of a teacher with 80
+    result = cli("promote", "--model", "tiny")
+    assert result.exit_code == 1
+    assert "of the teacher's accuracy is 87.5%" in result.output
+    assert cli("promote", "--model", "tiny", "--set", "promotion.min_retention=0.87",
+               "--set", "promotion.max_ece=0.0").exit_code == 1  # fmt: skip
+    assert cli("promote", "--model", "tiny", "--set", "promotion.min_retention=null",
+               "--set", "promotion.max_ece=null").exit_code == 0  # fmt: skip
+
+
+def test_rollback_goes_back_step_by_step(register: Register, cli: Cli) -> None:
+    for _ in range(3):
+        register()
+        cli("promote", "--model", "tiny")
+    assert champion() == "3"
+    assert (
+        "would give champion of tiny from version 3 to 2"
+        in cli("rollback", "--model", "tiny", "--reason", "r", "--dry-run").output
+    )
+    assert cli("rollback", "--model", "tiny", "--reason", "slow").exit_code == 0
+    assert champion() == "2"
+    cli("rollback", "--model", "tiny", "--reason", "slow too")
+    assert champion() == "1"
+    nothing = cli("rollback", "--model", "tiny", "--reason", "again")
+    assert nothing.exit_code == 2
+    assert "knows no champion before version 1" in nothing.output
+    cli("promote", "--model", "tiny", "--version", "3")
+    cli("rollback", "--model", "tiny", "--reason", "and back")
+    assert champion() == "1"
+    held = standing(read_history(open_client(), "tiny", "champion"))
+    assert [entry.decision.version for entry in held] == ["1"]
+
+
+def test_a_version_that_is_gone_is_told(register: Register, cli: Cli) -> None:
+    for _ in range(2):
+        register()
+        cli("promote", "--model", "tiny")
+    open_client().delete_model_version("tiny", "1")
+    gone = cli("rollback", "--model", "tiny", "--reason", "slow")
+    assert (gone.exit_code, champion()) == (2, "2")
+    assert "version 1 of tiny is gone" in gone.output
+    assert len(decisions()) == 2  # the history survives the version
+
+
+def test_an_alias_moved_by_hand_is_told_and_counts(register: Register, cli: Cli) -> None:
+    for _ in range(3):
+        register()
+    cli("promote", "--model", "tiny", "--version", "1")
+    open_client().set_registered_model_alias("tiny", "champion", "2")
+    result = cli("promote", "--model", "tiny", "--version", "3")
+    assert "the history says that champion is version 1, but someone made it 2" in result.output
+    assert "against champion, version 2" in result.output
+    assert decisions()[-1] == ("promote", "2", "3", True)
+
+
+def test_a_crash_before_the_alias_is_mended_by_the_next_one(
+    register: Register, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(2):
+        register()
+    cli("promote", "--model", "tiny", "--version", "1")
+
+    def crash(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(history, "settle", crash)
+        assert cli("promote", "--model", "tiny", "--version", "2").exit_code != 0
+    assert champion() == "1"
+    dry = cli("promote", "--model", "tiny", "--version", "2", "--dry-run")
+    assert "decision 2 had not moved the alias" in dry.output
+    assert champion() == "1"
+    mended = cli("promote", "--model", "tiny", "--version", "2")
+    assert "done now" in mended.output
+    assert "version 2 of tiny is champion already" in mended.output
+    assert champion() == "2"
+
+
+@pytest.mark.slow
+def test_of_two_at_once_one_wins_and_the_other_is_told(
+    register: Register, cli: Cli, tmp_path: Path
+) -> None:
+    register()
+    cli("promote", "--model", "tiny")
+    for _ in range(2):
+        register()
+    program = (
+        "import sys, time, pathlib\n"
+        "here = pathlib.Path(sys.argv.pop(1))\n"
+        "from pipelines import promote\n"
+        "from pipelines.__main__ import entry\n"
+        "judge = promote._unchanged\n"
+        "def meet(*arguments):\n"  # both have read the history before either decides
+        "    (here / sys.argv[4]).touch()\n"
+        "    while len(list(here.iterdir())) < 2: time.sleep(0.01)\n"
+        "    judge(*arguments)\n"
+        "promote._unchanged = meet\n"
+        "entry()\n"
+    )
+    for attempt in range(3):
+        meeting = tmp_path / f"meeting {attempt}"
+        meeting.mkdir()
+        running = [
+            subprocess.Popen(
+                [sys.executable, "-c", program, str(meeting), "promote", "--model", "tiny",
+                 f"--version={version}", "--set", "promotion.max_time_ratio=null",
+                 "--set", "promotion.latency_texts=10"],
+                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=PROJECT,
+                env={**os.environ, "PYTHONPATH": str(PROJECT)},
+            )
+            for version in ("2", "3")
+        ]  # fmt: skip
+        told = [process.communicate(timeout=120) for process in running]
+        codes = sorted(process.returncode for process in running)
+        assert codes == [0, 2], told
+        loser = next(
+            err for (_, err), process in zip(told, running, strict=True) if process.returncode
+        )
+        winner = "2" if running[0].returncode == 0 else "3"
+        assert "nothing was moved: meanwhile" in loser
+        assert f"version {winner}" in loser
+        assert champion() == winner
+        cli("rollback", "--model", "tiny", "--version", "1", "--reason", "again")
+        assert champion() == "1"
