@@ -4,6 +4,12 @@ VENV := .venv
 READY := $(VENV)/ready
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
+# `make image IMAGES=steps` builds one of them; BUILD_OPTIONS go to `docker build`.
+IMAGES := steps serve mlflow
+BUILD_OPTIONS :=
+VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+COMMIT = $(shell git describe --always --dirty --abbrev=40 --match=)
+
 .DEFAULT_GOAL := help
 .PHONY: help setup repro run test test-fast lint lock compile image ui clean
 
@@ -44,10 +50,13 @@ lint: $(READY) ## Style and types
 compile: $(READY) ## Write the package for a Kubeflow cluster: build/decant.yaml
 	python -m pipelines compile
 
-image: ## Build the steps image
-	docker build --file docker/Dockerfile --target steps \
-	  --build-arg COMMIT=$$(git describe --always --dirty --abbrev=40 --match=) \
-	  --tag decant-steps:$$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml) .
+image: ## Build the images: of the steps, to serve a model, and MLflow's server
+	@for target in $(IMAGES); do \
+	  echo "== image decant-$$target:$(VERSION)"; \
+	  docker build $(BUILD_OPTIONS) --file docker/Dockerfile --target $$target \
+	    --build-arg VERSION=$(VERSION) --build-arg COMMIT=$(COMMIT) \
+	    --tag decant-$$target:$(VERSION) . || exit; \
+	done
 
 ui: $(READY) ## Look at the runs and models of the embedded store
 	mlflow ui --backend-store-uri sqlite:///mlflow.db

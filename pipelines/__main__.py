@@ -6,7 +6,7 @@ import click
 
 from components.shared.command_line import mistakes_shown
 
-# Each is a file of this package with a `<name>_command`.
+# Each is a file of this package with a `<name>_command`, a dash written as an underscore.
 COMMANDS = (
     "compile",
     "run",
@@ -16,6 +16,7 @@ COMMANDS = (
     "compare",
     "promote",
     "rollback",
+    "deploy-manifest",
     "submit",
     "follow",
     "list",
@@ -34,14 +35,15 @@ class CommandGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"pipelines.{cmd_name}")
-        command: click.Command = getattr(module, f"{cmd_name}_command")
+        name = cmd_name.replace("-", "_")
+        module = importlib.import_module(f"pipelines.{name}")
+        command: click.Command = getattr(module, f"{name}_command")
         return command
 
 
 @click.command(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
-    """Compile the pipeline, run it here or on a cluster, use the model."""
+    """Compile the pipeline, run it here or on a cluster, use and deploy the model."""
 
 
 def entry() -> None:

@@ -11,7 +11,7 @@ from kfp import compiler
 from ruamel.yaml import YAML
 
 from components.shared.errors import UserError
-from components.shared.image import STEPS_IMAGE
+from components.shared.image import STEPS_IMAGE, is_fixed
 from components.shared.steps import STEPS
 from pipelines.apply_profile import apply_profile, arguments_for
 from pipelines.arguments import pipeline_arguments
@@ -120,14 +120,13 @@ def step_images(profile: Profile | None, image: str | None) -> dict[str, str]:
 
 def check_image(image: str, profile: Profile | None = None) -> None:
     """Outside development a profile demands a digest: a tag can be moved."""
-    name, at, digest = image.partition("@")
-    tag = name.rpartition("/")[2].partition(":")[2]
+    _, at, digest = image.partition("@")
     if at and not re.fullmatch(r"sha256:[0-9a-f]{64}", digest):
         raise UserError(
             f"the image '{image}' has no valid digest",
             remedy="write ...@sha256: and 64 hexadecimal digits",
         )
-    if not at and tag in ("", "latest"):
+    if not is_fixed(image):
         raise UserError(
             f"the image '{image}' has no fixed tag, so KFP's cache would trust stale results",
             remedy="name a version (decant-steps:0.1.0) or, better, a digest (...@sha256:...)",

@@ -1,5 +1,6 @@
 """python -m pipelines run: the whole DAG here, with KFP's local runner."""
 
+import json
 import os
 import shutil
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 import click
 
 from components.shared.errors import UserError
+from components.shared.image import STEPS_IMAGE
 from components.shared.steps import STEPS, load_step
 from pipelines.arguments import pipeline_arguments
 
@@ -24,11 +26,35 @@ FOLDERS = {"report": "reports"}
     type=click.Path(path_type=Path),
     help="Folder for the outputs; runs/<id> by default.",
 )
-def run_command(params: Path, overrides: tuple[str, ...], output: Path | None) -> None:
-    """Run the pipeline's steps as subprocesses, in the order of its graph."""
+@click.option(
+    "--runner",
+    type=click.Choice(["subprocess", "docker"]),
+    default="subprocess",
+    show_default=True,
+    help="Where each step runs: in this environment, or in a container of the image.",
+)
+@click.option("--image", help=f"With --runner docker; {STEPS_IMAGE} by default.")
+@click.option("--gpus", is_flag=True, help="With --runner docker: every container sees all GPUs.")
+def run_command(
+    params: Path,
+    overrides: tuple[str, ...],
+    output: Path | None,
+    runner: str,
+    image: str | None,
+    gpus: bool,
+) -> None:
+    """Run the pipeline's steps here, in the order of its graph."""
+    if runner != "docker" and (image or gpus):
+        raise UserError("--image and --gpus are for containers", remedy="add --runner docker")
     run_id = str(uuid.uuid4())
     output = output or Path("runs") / run_id[:8]
-    run_pipeline(pipeline_arguments(params, overrides), output, run_id=run_id)
+    run_pipeline(
+        pipeline_arguments(params, overrides),
+        output,
+        run_id=run_id,
+        image=(image or STEPS_IMAGE) if runner == "docker" else None,
+        gpus=gpus,
+    )
     click.echo(f"outputs: {output}")
 
 
@@ -37,22 +63,29 @@ def artifact_folder(port: str) -> str:
     return FOLDERS.get(port, f"artifacts/{port}")
 
 
-def run_pipeline(arguments: dict[str, str], output: Path, *, run_id: str) -> None:
+def run_pipeline(
+    arguments: dict[str, str],
+    output: Path,
+    *,
+    run_id: str,
+    image: str | None = None,
+    gpus: bool = False,
+) -> None:
     """Run with kfp.local and lay the artifacts out as DVC does.
 
-    Raises UserError when the output folder is in use, or when a step failed (its own message stands
-    above, in the log).
+    Args:
+        image: run each step in a container of it; else in a subprocess.
+        gpus: of the containers.
+
+    Raises UserError when the output folder is in use, containers cannot be run here, or a step
+    failed (its own message stands above, in the log).
     """
-    from kfp import local
-
-    from pipelines.distillation import distillation
-
-    root = (output / ".kfp").resolve()
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise UserError(
             f"the output {output} is not an empty folder", remedy="give another --output"
         )
-    if "python3" in str(root):
+    root = (output / ".kfp").resolve()
+    if not image and "python3" in str(root):
         raise UserError(
             f"the output path {root} holds the word python3, which KFP's local runner replaces",
             remedy="give another --output",
@@ -61,7 +94,21 @@ def run_pipeline(arguments: dict[str, str], output: Path, *, run_id: str) -> Non
         root.mkdir(parents=True)
     except OSError as error:
         raise UserError(f"cannot write in {output}: {error.strerror}") from None
-    os.environ["KFP_RUN_ID"] = run_id  # the steps inherit it, and MLflow's parent run is found
+    try:
+        if image:
+            _run_in_containers(arguments, root, run_id, image, gpus)
+        else:
+            _run_in_subprocesses(arguments, root, run_id)
+        _collect(root, output)
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+
+
+def _run_in_subprocesses(arguments: dict[str, str], root: Path, run_id: str) -> None:
+    from kfp import local
+
+    from pipelines.distillation import distillation
+
     local.init(
         local.SubprocessRunner(use_venv=False), pipeline_root=str(root), raise_on_error=False
     )
@@ -69,12 +116,29 @@ def run_pipeline(arguments: dict[str, str], output: Path, *, run_id: str) -> Non
     escaped = {key: value.replace("python3", r"python\u0033") for key, value in arguments.items()}
     path = os.environ.get("PATH", "")
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{path}"
+    os.environ["KFP_RUN_ID"] = run_id  # the steps inherit it, and MLflow's parent run is found
     try:
         distillation(**escaped)
-        _collect(root, output)
     finally:
         os.environ["PATH"] = path
         os.environ.pop("KFP_RUN_ID", None)
+
+
+def _run_in_containers(
+    arguments: dict[str, str], root: Path, run_id: str, image: str, gpus: bool
+) -> None:
+    from kfp import local
+    from kfp.components import load_component_from_file
+
+    from pipelines.compile import compile_pipeline
+    from pipelines.docker_runner import docker_runner
+
+    package = root / "package.yaml"
+    compile_pipeline(package, arguments, image=image)
+    ingest = json.loads(arguments["ingest_params"])
+    with docker_runner(image, ingest, root, run_id=run_id, gpus=gpus) as runner:
+        local.init(runner, pipeline_root=str(root), raise_on_error=False)
+        load_component_from_file(str(package))(**arguments)
 
 
 def _collect(root: Path, output: Path) -> None:
@@ -89,7 +153,6 @@ def _collect(root: Path, output: Path) -> None:
             target = output / artifact_folder(port)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.move(found[-1], target)
-    shutil.rmtree(root, ignore_errors=True)
     if missing:
         raise UserError(
             f"the pipeline failed; not made: {', '.join(missing)}",

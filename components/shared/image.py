@@ -1,5 +1,12 @@
-"""The container image that the compiled pipeline names; docker/Dockerfile builds it."""
+"""The container images that docker/Dockerfile builds: of the pipeline's steps, and to serve."""
 
 from importlib.metadata import version
 
 STEPS_IMAGE = f"decant-steps:{version('decant')}"
+SERVE_IMAGE = f"decant-serve:{version('decant')}"
+
+
+def is_fixed(image: str) -> bool:
+    """Whether the name holds a digest, or a tag that is meant to stay: `latest` moves."""
+    tag = image.rpartition("/")[2].partition(":")[2]
+    return "@sha256:" in image or tag not in ("", "latest")

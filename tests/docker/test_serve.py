@@ -1,0 +1,194 @@
+"""docker/serve.py for real, with nothing but the packages that the serve image installs."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from components.register.registry import SCRIPT, copy_served_code
+from components.shared.identity import PROJECT
+from pipelines.__main__ import main
+
+SERVE = PROJECT / "docker" / "serve.py"
+TEXTS = ["a good film", "", "dull plot " * 100, "great", "a dull story of a sad, sad actor"]
+
+# Runs a script as an environment would that has certain distributions alone. This project is none
+# of them: its modules may only come from the model.
+ALONE = """
+import importlib.metadata as metadata, re, runpy, sys
+from packaging.requirements import Requirement
+
+def name_of(text):
+    return re.sub(r"[-_.]+", "-", text).lower()
+
+script, *wanted = sys.argv[1].split(",")
+allowed = set()
+while wanted:
+    name = name_of(wanted.pop())
+    if name not in allowed:
+        allowed.add(name)
+        for line in metadata.requires(name) or []:
+            requirement = Requirement(line)
+            if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
+                wanted.append(requirement.name)
+foreign = {
+    module
+    for module, owners in metadata.packages_distributions().items()
+    if not {name_of(owner) for owner in owners} & allowed
+} - {"components"}
+
+class Refusing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in foreign:
+            raise ModuleNotFoundError(f"{name} is not in the image", name=name)
+
+sys.meta_path = [finder for finder in sys.meta_path if "editable" not in repr(finder).lower()]
+sys.meta_path.insert(0, Refusing())
+sys.path = [path for path in sys.path if not re.search("PROJECT", path)]
+sys.argv = [script, *sys.argv[2:]]
+runpy.run_path(script, run_name="__main__")
+"""
+
+
+def installed() -> list[str]:
+    text = (PROJECT / "docker" / "Dockerfile").read_text("utf-8")
+    match = re.search(r"mlflow-skinny[\w \-]+", text)
+    assert match
+    # The GPU build stands in for the CPU build here: the same modules, the same requirements.
+    return ["onnxruntime-gpu" if name == "onnxruntime" else name for name in match[0].split()]
+
+
+def command(*arguments: str) -> list[str]:
+    code = ALONE.replace("PROJECT", re.escape(str(PROJECT)) + "$")
+    return [sys.executable, "-P", "-c", code, ",".join([str(SERVE), *installed()]), *arguments]
+
+
+def environment(**values: str) -> dict[str, str]:
+    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    return {**kept, "MLFLOW_DISABLE_TELEMETRY": "true", **values}
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory, tiny_exported: Path) -> Path:
+    """A folder as MLflow keeps a registered model, made as register makes it."""
+    import mlflow
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, Schema
+
+    folder = tmp_path_factory.mktemp("model")
+    code = copy_served_code(folder / "code")
+    mlflow.pyfunc.save_model(
+        folder / "model",
+        python_model=str(SCRIPT),
+        artifacts={"exported": str(tiny_exported)},
+        code_paths=[str(code)],
+        signature=ModelSignature(
+            inputs=Schema([ColSpec("string", "text")]),
+            outputs=Schema([ColSpec("string", "label"), ColSpec("double", "score")]),
+        ),
+        pip_requirements=["numpy"],
+    )
+    return folder / "model"
+
+
+@contextmanager
+def serving(folder: Path, log: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    with log.open("w") as stream:
+        process = subprocess.Popen(
+            command(),
+            cwd=log.parent,
+            stdout=stream,
+            stderr=stream,
+            env=environment(MODEL_URI=str(folder), PORT=port),
+        )
+    try:
+        deadline = time.monotonic() + 120
+        while not answers(f"http://127.0.0.1:{port}/ping"):
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.2)
+        yield port, process
+    finally:
+        process.kill()
+        process.wait(30)
+
+
+def answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+def post(port: str, body: Any) -> Any:
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{port}/invocations",
+        json.dumps(body).encode(),
+        {"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        return json.load(answer)
+
+
+@pytest.mark.slow
+def test_it_answers_as_predict_does_and_ends_when_told_to(
+    model: Path, tmp_path: Path, tiny_exported: Path
+) -> None:
+    predict = ["predict", "--model", str(tiny_exported), "--json", *TEXTS]
+    lines = CliRunner().invoke(main, predict, catch_exceptions=False).stdout.splitlines()
+    expected = [json.loads(line) for line in lines]
+    with serving(model, tmp_path / "serve.log") as (port, process):
+        table = {"columns": ["text"], "data": [[text] for text in TEXTS]}
+        found = post(port, {"dataframe_split": table})["predictions"]
+        assert [answer["label"] for answer in found] == [line["label"] for line in expected]
+        assert [answer["score"] for answer in found] == [line["score"] for line in expected]
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            post(port, {"inputs": {"text": [5]}})
+        assert refused.value.code == 400
+
+        healthy = subprocess.run(
+            [sys.executable, str(SERVE), "--is-healthy"], env=environment(PORT=port), check=False
+        )
+        assert healthy.returncode == 0
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(15) == 0, (tmp_path / "serve.log").read_text()
+    sick = subprocess.run(
+        [sys.executable, str(SERVE), "--is-healthy"],
+        env=environment(PORT=port),
+        capture_output=True,
+        check=False,
+    )
+    assert sick.returncode != 0
+
+
+@pytest.mark.slow
+def test_a_model_that_is_not_there_is_said_without_a_traceback(tmp_path: Path) -> None:
+    done = subprocess.run(
+        command(),
+        cwd=tmp_path,
+        env=environment(MODEL_URI=str(tmp_path / "nothing"), PORT="8080"),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.count("error: the model") == 1
+    assert "remedy: set MODEL_URI" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,118 @@
+"""The whole DAG in real containers makes the artifacts that subprocesses make."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from docker.errors import DockerException
+from ruamel.yaml import YAML
+
+import docker
+from components.shared.artifacts import read_json, read_sidecar
+from components.shared.errors import UserError
+from components.shared.identity import PROJECT, content_digest
+from components.shared.image import STEPS_IMAGE
+from components.shared.steps import STEPS, load_step
+from pipelines.docker_runner import RUN_LABEL, check_image
+from pipelines.run import artifact_folder
+
+pytestmark = pytest.mark.slow
+CONTENT_PORTS = [
+    port
+    for name in STEPS
+    for port in load_step(name).output_ports
+    if port not in load_step(name).varying
+]
+
+
+@pytest.fixture(scope="module")
+def daemon() -> Any:
+    """A client of a daemon that has the steps image of this checkout."""
+    try:
+        client = docker.from_env()
+        client.ping()
+    except DockerException as error:
+        pytest.skip(f"no Docker daemon answers: {error}")
+    try:
+        check_image(client, STEPS_IMAGE, {"network_mode": "host"})
+    except UserError as error:
+        pytest.skip(str(error))
+    return client
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, tiny_params: dict[str, Any]) -> Path:
+    """A working folder whose parameters name local data by relative paths."""
+    folder = tmp_path_factory.mktemp("work")
+    params = {**tiny_params, "ingest": dict(tiny_params["ingest"])}
+    shutil.copytree(params["ingest"]["local_corpus"], folder / "data" / "corpus")
+    shutil.copytree(params["ingest"]["local_encoder"], folder / "data" / "encoder")
+    params["ingest"] |= {
+        "source": "data/corpus/reviews.csv",
+        "local_corpus": "data/corpus",
+        "encoder": "data/encoder",
+        "local_encoder": "data/encoder",
+    }
+    YAML().dump(params, folder / "params.yaml")
+    return folder
+
+
+def run(folder: Path, *options: str) -> str:
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(PROJECT),
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "DECANT_CACHE": str(folder / "cache"),
+        "DECANT_TRACKING": "on",
+        "MLFLOW_TRACKING_URI": f"sqlite:///{folder / 'store' / 'mlflow.db'}",
+        "OMP_NUM_THREADS": "1",
+    }
+    (folder / "store").mkdir(exist_ok=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "pipelines", "run", *options],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=1800,
+        check=False,
+    )
+    assert done.returncode == 0, f"{done.stdout[-6000:]}\n{done.stderr[-6000:]}"
+    return done.stdout
+
+
+def test_containers_make_the_same_artifacts(daemon: Any, folder: Path) -> None:
+    run(folder, "--output", "containers", "--runner", "docker")
+    run(folder, "--output", "subprocesses")
+    theirs, ours = (
+        {port: content_digest(folder / name / artifact_folder(port)) for port in CONTENT_PORTS}
+        for name in ("containers", "subprocesses")
+    )
+    assert theirs == ours
+
+    owners = {file.stat().st_uid for file in (folder / "containers").rglob("*")}
+    assert owners == {os.getuid()}
+    assert not daemon.containers.list(all=True, filters={"label": RUN_LABEL})
+    assert not (folder / "containers" / ".kfp").exists()
+
+
+def test_the_containers_runs_are_in_the_callers_store(daemon: Any, folder: Path) -> None:
+    """After the test above: the runs that the sidecars name are there, under one parent."""
+    from mlflow.tracking import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{folder / 'store' / 'mlflow.db'}")
+    parents = set()
+    for name in STEPS:
+        port = load_step(name).output_ports[0]
+        sidecar = read_sidecar(folder / "containers" / artifact_folder(port))
+        assert sidecar is not None and sidecar.run_id
+        found = client.get_run(sidecar.run_id)
+        assert found.info.status == "FINISHED"
+        parents.add(found.data.tags["mlflow.parentRunId"])
+    assert len(parents) == 1
+    receipt = read_json(folder / "containers" / artifact_folder("receipt") / "receipt.json")
+    assert receipt["registered"] is True
