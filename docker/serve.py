@@ -5,7 +5,8 @@ MODEL_URI   models:/NAME/VERSION or models:/NAME@ALIAS, with MLFLOW_TRACKING_URI
 PORT        8080 in the image
 
 Routes: /ping, /health, /version, /invocations, as `mlflow models serve` has them. That command
-would start a second process, whose end nobody awaits; here the signal to end reaches the server itself.
+would start a second process, whose end nobody awaits; here the signal to end reaches the server
+itself.
 """
 
 import os

@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from docker.client import DockerClient
 from docker.errors import APIError, ContainerError, DockerException, ImageNotFound
 from docker.types import DeviceRequest, Mount
 from kfp import local
 from requests.exceptions import RequestException
 
-import docker
 from components.shared.cache import cache_folder
 from components.shared.errors import UserError
 from components.shared.identity import code_digest, lock_digest
@@ -33,8 +33,9 @@ REVISION_LABEL = "org.opencontainers.image.revision"
 SHARED_MEMORY = "2g"  # of /dev/shm, where the processes of a step exchange tensors
 
 # Beginnings of the environment's names that reach the containers, as they reach a subprocess.
-_PASSED = ("MLFLOW_", "DECANT_", "AWS_", "HF_", "OMP_", "CUDA_", "TOKENIZERS_", "PIP_INDEX_URL")
-_PASSED += ("PIP_EXTRA_INDEX_URL", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
+_OF_TOOLS = ("MLFLOW_", "DECANT_", "AWS_", "HF_", "OMP_", "CUDA_", "TOKENIZERS_")
+_OF_NETWORK = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
+_PASSED = _OF_TOOLS + _OF_NETWORK
 _DIGESTS = (
     "import json; from components.shared.identity import code_digest, lock_digest; "
     "from components.shared.steps import STEPS; "
@@ -145,7 +146,7 @@ def check_image(client: Any, image: str, arguments: Mapping[str, Any]) -> None:
 def _connect() -> tuple[Any, dict[str, Any]]:
     """A client of the daemon in DOCKER_HOST, or of the local one, and what it says of itself."""
     try:
-        client = docker.from_env()
+        client = DockerClient.from_env()
         return client, dict(client.info())
     except (DockerException, RequestException) as error:
         where = os.environ.get("DOCKER_HOST", "its usual place")
