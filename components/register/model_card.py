@@ -3,6 +3,7 @@
 Its sections follow Mitchell et al. 2019, Model Cards for Model Reporting.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -52,9 +53,7 @@ def _accuracies(metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
         ("teacher", "its teacher"),
     ]
     controls = sorted(
-        key.split(".")[1]
-        for key in metrics
-        if key.startswith("controls.") and key.endswith(".accuracy")
+        key.split(".")[1] for key in metrics if re.fullmatch(r"controls\.\w+\.accuracy", key)
     )
     models += [(f"controls.{key}", _CONTROL_NAMES.get(key, f"control: {key}")) for key in controls]
     return [

@@ -25,8 +25,10 @@ from components.shared.tracking_store import tracking_uri
 
 SCRIPT = Path(__file__).with_name("served_model.py")
 PIN_TAG = "decant.pin."
+SOURCE_TAG = "decant.source."
 RUN_TAG = "decant.run."
 LOGGED_NAME = "student"
+CARD_FILE = "README.md"
 EXAMPLE_TEXT = "A short text, such as one line of a review."
 _MAX_DESCRIPTION_CHARACTERS = 5000  # of MLflow's column
 _MAX_DATASET_DIGEST_CHARACTERS = 36  # of MLflow's column
@@ -92,8 +94,11 @@ def find_version(client: Any, name: str, identity: str) -> Registered | None:
     )
 
 
-def pin_tags(client: Any, ingest_run: str) -> dict[str, str]:
-    """decant.pin.SOURCE: its digest or revision, from the card that the run of ingest logged.
+def source_tags(client: Any, ingest_run: str) -> dict[str, str]:
+    """What the run of ingest read, from the card that it logged.
+
+    decant.pin.SOURCE: digest or revision of each source
+    decant.source.source, decant.source.encoder: the URIs of the data and of the encoder
 
     Empty when that run is unknown or its files are gone.
     """
@@ -103,11 +108,15 @@ def pin_tags(client: Any, ingest_run: str) -> dict[str, str]:
         return {}
     with tempfile.TemporaryDirectory() as folder:
         try:
-            card = client.download_artifacts(ingest_run, f"corpus/{CARD}", folder)
+            card = read_json(Path(client.download_artifacts(ingest_run, f"corpus/{CARD}", folder)))
         except (MlflowException, OSError):
             return {}
-        pins = read_json(Path(card))["inputs"]
-    return {PIN_TAG + re.sub(r"[^\w\-. :/]", "_", source): str(pin) for source, pin in pins.items()}
+    pins = {
+        PIN_TAG + re.sub(r"[^\w\-. :/]", "_", source): str(pin)
+        for source, pin in card["inputs"].items()
+    }
+    named = {key: card["params"].get(key) for key in ("source", "encoder")}
+    return pins | {SOURCE_TAG + key: str(uri) for key, uri in named.items() if uri}
 
 
 def identity_tags(client: Any, tags: Mapping[str, str]) -> dict[str, str]:
@@ -137,9 +146,7 @@ def log_dataset(client: Any, run_id: str, evidence: Evidence, tags: Mapping[str,
     client.log_inputs(run_id, [DatasetInput(dataset, [context])])
 
 
-def log_model(
-    student: Path, code: Path, card: Path, run_id: str, tags: Mapping[str, str]
-) -> tuple[str, str]:
+def log_model(exported: Path, code: Path, run_id: str, tags: Mapping[str, str]) -> tuple[str, str]:
     """Log the served model to the run; returns its id and its URI."""
     import mlflow
     import pandas as pd
@@ -155,7 +162,7 @@ def log_model(
         info = mlflow.pyfunc.log_model(
             name=LOGGED_NAME,
             python_model=str(SCRIPT),
-            artifacts={"exported": str(student), "model_card": str(card)},
+            artifacts={"exported": str(exported)},
             code_paths=[str(code)],
             signature=signature,
             input_example=pd.DataFrame({"text": [EXAMPLE_TEXT]}),
@@ -172,12 +179,16 @@ def register_version(
     name: str,
     run_id: str,
     evidence: Evidence,
-    student: Path,
+    exported: Path,
     code: Path,
-    card: Path,
+    description: str,
     tags: Mapping[str, str],
 ) -> Registered:
     """Log figures, data, card and model to the run, and make a version of the model.
+
+    Args:
+        exported: the student's folder, with its card.
+        description: of the version, as Markdown; cut to what MLflow stores.
 
     Two hosts may do this at the same time: the older version stays, the other one goes.
     """
@@ -185,8 +196,8 @@ def register_version(
 
     log_figures(client, run_id, figures(evidence.metrics))
     log_dataset(client, run_id, evidence, tags)
-    client.log_artifact(run_id, str(card))
-    model_id, source = log_model(student, code, card, run_id, tags)
+    client.log_artifact(run_id, str(exported / CARD_FILE))
+    model_id, source = log_model(exported, code, run_id, tags)
     try:
         client.create_registered_model(name)
     except MlflowException as error:
@@ -197,7 +208,7 @@ def register_version(
         source,
         run_id=run_id,
         tags=dict(tags),
-        description=card.read_text("utf-8")[:_MAX_DESCRIPTION_CHARACTERS],
+        description=description[:_MAX_DESCRIPTION_CHARACTERS],
         model_id=model_id,
     )
     oldest = find_version(client, name, tags[IDENTITY_TAG])

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field
 
 from components.register.evidence import log_evidence
+from components.register.hub_metadata import front_matter
 from components.register.lineage import (
     Evidence,
     lineage_tags,
@@ -18,13 +20,14 @@ from components.register.lineage import (
 )
 from components.register.model_card import model_card
 from components.register.registry import (
+    CARD_FILE,
     Registered,
     copy_served_code,
     find_version,
     identity_tags,
-    pin_tags,
     register_version,
     served_digest,
+    source_tags,
 )
 from components.shared.artifacts import write_json
 from components.shared.errors import UserError
@@ -132,19 +135,22 @@ def _register(
         if not registered:
             run_tags = client.get_run(run_id).data.tags
             tags = lineage_tags(identity, evidence, params, run_tags, run_id)
-            tags |= pin_tags(client, tags.get("decant.run.ingest", ""))
+            tags |= source_tags(client, tags.get("decant.run.ingest", ""))
             tags |= identity_tags(client, tags)
-            card = code.parent / "README.md"
-            card.write_text(model_card(params.name, evidence, tags), "utf-8")
+            card = model_card(params.name, evidence, tags)
+            exported = code.parent / "exported"
+            shutil.copytree(inputs.onnx / "student", exported)
+            metadata = front_matter(params.name, evidence, tags)
+            (exported / CARD_FILE).write_text(metadata + card, "utf-8")
             log_evidence(client, run_id, evaluation=inputs.evaluation, report=inputs.report)
             registered = register_version(
                 client,
                 name=params.name,
                 run_id=run_id,
                 evidence=evidence,
-                student=inputs.onnx / "student",
+                exported=exported,
                 code=code,
-                card=card,
+                description=card,
                 tags=tags,
             )
         if params.alias:

@@ -45,13 +45,15 @@ METRICS: dict[str, Any] = {
 }
 
 
-def write_card(folder: Path, step: str, inputs: dict[str, str]) -> None:
+def write_card(
+    folder: Path, step: str, inputs: dict[str, str], params: dict[str, Any] | None = None
+) -> None:
     card = Card(
         step=step,
         port=folder.name,
         identity=f"identity of {step}",
         varying=folder.name == "report",
-        params={"a": 1},
+        params=params or {"a": 1},
         inputs=inputs,
         metrics={},
         versions={},
@@ -140,6 +142,7 @@ def test_the_version_says_where_it_comes_from(ports: dict[str, Path], store: str
     assert tags["decant.commit"]
     assert ("decant.dvc_lock" in tags) == (PROJECT / "dvc.lock").is_file()
 
+    assert version.description.startswith("# tiny\n"), "the Hub's metadata is no text"
     for line in (
         "| this model | 78.0 % | 73.0 to 83.0 % |",
         "| its teacher | 80.0 % | 75.0 to 85.0 % |",
@@ -163,6 +166,11 @@ def test_the_version_says_where_it_comes_from(ports: dict[str, Path], store: str
     assert {file.path for file in client.list_artifacts(run.info.run_id)} >= {"README.md"}
     model = client.get_logged_model(run.outputs.model_outputs[0].model_id)
     assert model.source_run_id == run.info.run_id
+    folder = Path(str(model.artifact_location).removeprefix("file://")) / "artifacts" / "exported"
+    card = (folder / "README.md").read_text("utf-8")
+    assert card.startswith("---\n") and card.endswith(version.description)
+    exported = {file.name for file in (ports["onnx"] / "student").iterdir()}
+    assert {file.name for file in folder.iterdir()} == exported | {"README.md"}
     assert {metric.key: metric.value for metric in model.metrics}["student.accuracy"] == 0.78
 
 
@@ -179,7 +187,8 @@ def test_the_teachers_run_and_the_sources_pins_are_found(
     }
     corpus = tmp_path / "corpus"
     corpus.mkdir()
-    write_card(corpus, "ingest", {"source": "sha256 of the source"})
+    params = {"source": "hf://datasets/org/reviews@main/a.csv", "encoder": "hf://org/bert@main"}
+    write_card(corpus, "ingest", {"source": "sha256 of the source"}, params)
     client.log_artifact(runs["ingest"], str(corpus / "card.json"), "corpus")
     evaluate = client.create_run(
         experiment,
@@ -200,6 +209,7 @@ def test_the_teachers_run_and_the_sources_pins_are_found(
     for step in ("ingest", "finetune", "evaluate"):
         assert version.tags[f"decant.identity.{step}"] == f"identity of {step}"
     assert version.tags["decant.pin.source"] == "sha256 of the source"
+    assert version.tags["decant.source.encoder"] == "hf://org/bert@main"
     assert "pin.source: `sha256 of the source`" in version.description
     dataset = client.get_run(version.run_id).inputs.dataset_inputs[0].dataset
     assert json.loads(dataset.source)["sources"] == {"source": "sha256 of the source"}

@@ -1,0 +1,74 @@
+"""What the Hugging Face Hub reads of a model card: the metadata above its text.
+
+Only what is known stands there: no language or licence is guessed, and a base model or a data set
+is named when it came from the Hub.
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+from typing import Any
+
+from components.register.lineage import Evidence
+from components.register.registry import PIN_TAG, SOURCE_TAG
+
+_METRICS = {  # the report's name: the Hub's, and how it is shown
+    "accuracy": ("accuracy", "Accuracy"),
+    "macro_f1": ("f1", "Macro F1"),
+    "ece": ("expected_calibration_error", "Expected calibration error"),
+}
+_MODEL = re.compile(r"hf://(?!datasets/)(?P<repo>[^/@]+/[^/@]+)(@.*)?")
+_DATASET = re.compile(r"hf://datasets/(?P<repo>[^/@]+/[^/@]+)(@[^/]+)?(/.*)?")
+
+
+def front_matter(name: str, evidence: Evidence, tags: Mapping[str, str]) -> str:
+    """The metadata as YAML between its two marks, with a line's end.
+
+    Args:
+        tags: of the model version; `decant.source.encoder` and `.source` say what it was made from.
+    """
+    from huggingface_hub import ModelCardData
+
+    source = tags.get(f"{SOURCE_TAG}source", "")
+    base_model = _repository(_MODEL, tags.get(f"{SOURCE_TAG}encoder", ""))
+    dataset = _repository(_DATASET, source)
+    architecture = str(evidence.manifest["architecture"]).partition(",")[0]
+    data = ModelCardData(
+        model_name=name,
+        library_name="onnx",
+        pipeline_tag="text-classification",
+        tags=["decant", "knowledge-distillation", "onnx", architecture],
+        base_model=base_model,
+        datasets=[dataset] if dataset else None,
+        metrics=[hub for hub, _ in _METRICS.values()],
+        eval_results=_results(evidence, source, dataset, tags.get(f"{PIN_TAG}source")),
+    )
+    return f"---\n{data.to_yaml()}\n---\n"
+
+
+def _results(
+    evidence: Evidence, source: str, dataset: str | None, revision: str | None
+) -> list[Any]:
+    """One result of the Hub per metric of the student on the test split."""
+    from huggingface_hub import EvalResult
+
+    file = PurePosixPath(source.partition("#")[0]).name
+    return [
+        EvalResult(
+            task_type="text-classification",
+            dataset_type=dataset or "other",
+            dataset_name=f"test split of {file}" if file else "test split",
+            dataset_split="test",
+            dataset_revision=revision,
+            metric_type=kind,
+            metric_name=shown,
+            metric_value=round(float(evidence.metrics[f"student.{metric}"]), 4),
+        )
+        for metric, (kind, shown) in _METRICS.items()
+        if f"student.{metric}" in evidence.metrics
+    ]
+
+
+def _repository(pattern: re.Pattern[str], uri: str) -> str | None:
+    match = pattern.fullmatch(uri)
+    return match["repo"] if match else None

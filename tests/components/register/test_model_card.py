@@ -1,0 +1,89 @@
+"""The card, as people read it and as the Hugging Face Hub reads it."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from huggingface_hub import ModelCard
+
+from components.register.hub_metadata import front_matter
+from components.register.lineage import Evidence
+from components.register.model_card import model_card
+
+METRICS: dict[str, Any] = {
+    "student.accuracy": 0.78125,
+    "student.accuracy_interval": [0.75, 0.8],
+    "student.macro_f1": 0.7654321,
+    "student.ece": 0.02,
+    "controls.undistilled.accuracy": 0.7,
+    "controls.undistilled.against_float32.accuracy": 0.71,
+    "data.rows.train": 1000,
+    "gate.passed": True,
+    "gate.reasons": [],
+}
+MANIFEST: dict[str, Any] = {
+    "architecture": "cnn, 256 wide",
+    "encoder": "bert, 6 layers, 384 wide",
+    "labels": ["fresh", "rotten"],
+    "max_length_tokens": 64,
+    "parameters": 3_796_866,
+    "size_bytes": 4_077_395,
+}
+HUB_TAGS = {
+    "decant.source.source": "hf://datasets/org/reviews@v1/train.csv",
+    "decant.source.encoder": "hf://google/bert_small@main",
+    "decant.pin.source": "sha256:ab",
+}
+FILE_TAGS = {
+    "decant.source.source": "pypi://pkg==1/pkg/reviews.csv.bz2#sha256=ab",
+    "decant.source.encoder": "data/encoder",
+}
+
+
+@pytest.fixture
+def evidence() -> Evidence:
+    return Evidence(metrics=METRICS, manifest=MANIFEST, cards={}, digests={})
+
+
+def read_by_the_hub(folder: Path, evidence: Evidence, tags: dict[str, str]) -> ModelCard:
+    file = folder / "README.md"
+    text = front_matter("reviews", evidence, tags) + model_card("reviews", evidence, tags)
+    file.write_text(text, "utf-8")
+    return ModelCard.load(file)
+
+
+def test_the_hub_finds_the_figures_the_data_and_the_base_model(
+    tmp_path: Path, evidence: Evidence
+) -> None:
+    card = read_by_the_hub(tmp_path, evidence, HUB_TAGS)
+    data = card.data
+    assert data.base_model == "google/bert_small"
+    assert data.datasets == ["org/reviews"]
+    assert (data.pipeline_tag, data.library_name) == ("text-classification", "onnx")
+    assert data.tags == ["decant", "knowledge-distillation", "onnx", "cnn"]
+    assert data.model_name == "reviews"
+    found = {result.metric_type: result.metric_value for result in data.eval_results}
+    assert found == {"accuracy": 0.7812, "f1": 0.7654, "expected_calibration_error": 0.02}
+    for result in data.eval_results:
+        assert (result.dataset_type, result.dataset_split) == ("org/reviews", "test")
+        assert (result.dataset_name, result.dataset_revision) == (
+            "test split of train.csv",
+            "sha256:ab",
+        )
+    assert card.text.lstrip().startswith("# reviews\n")
+
+
+def test_nothing_is_guessed(tmp_path: Path, evidence: Evidence) -> None:
+    for tags, name in ((FILE_TAGS, "test split of reviews.csv.bz2"), ({}, "test split")):
+        data = read_by_the_hub(tmp_path, evidence, tags).data
+        assert not data.base_model and not data.datasets
+        assert not data.license and not data.language
+        assert {(result.dataset_type, result.dataset_name) for result in data.eval_results} == {
+            ("other", name)
+        }
+
+
+def test_every_control_stands_once(evidence: Evidence) -> None:
+    text = model_card("reviews", evidence, {})
+    rows = [line for line in text.splitlines() if "on the labels alone" in line]
+    assert rows == ["| control: the same student on the labels alone | 70.0 % |  |"]
