@@ -27,9 +27,11 @@ from components.shared.errors import UserError
 from components.shared.identity import code_digest, lock_digest
 from components.shared.steps import STEPS
 from components.shared.tracking_store import tracking_is_on, tracking_uri
+from docker import client as docker_client
 
 RUN_LABEL = "decant.run"
 REVISION_LABEL = "org.opencontainers.image.revision"
+PATIENCE_SECONDS = 600  # for one answer: some storage drivers copy the image for each container
 SHARED_MEMORY = "2g"  # of /dev/shm, where the processes of a step exchange tensors
 
 # Beginnings of the environment's names that reach the containers, as they reach a subprocess.
@@ -61,7 +63,7 @@ def docker_runner(
     try:
         arguments = container_arguments(info, ingest, root, run_id=run_id, gpus=gpus)
         check_image(client, image, arguments)
-        with _ended_on_termination():
+        with _ended_on_termination(), _patient_clients():
             yield local.DockerRunner(**arguments)
     except (DockerException, RequestException) as error:
         raise UserError(f"Docker failed: {_explained(error)}") from None
@@ -147,7 +149,9 @@ def _connect() -> tuple[Any, dict[str, Any]]:
     """A client of the daemon in DOCKER_HOST, or of the local one, and what it says of itself."""
     try:
         client = DockerClient.from_env()
-        return client, dict(client.info())
+        info = dict(client.info())
+        client.api.timeout = PATIENCE_SECONDS
+        return client, info
     except (DockerException, RequestException) as error:
         where = os.environ.get("DOCKER_HOST", "its usual place")
         raise UserError(
@@ -217,6 +221,17 @@ def _make(*folders: Path) -> None:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UserError(f"the folder {folder} cannot be made: {error.strerror}") from None
+
+
+@contextmanager
+def _patient_clients() -> Iterator[None]:
+    """KFP opens clients of its own, whose time-out is docker-py's default and cannot be given."""
+    default = docker_client.DEFAULT_TIMEOUT_SECONDS
+    docker_client.DEFAULT_TIMEOUT_SECONDS = PATIENCE_SECONDS
+    try:
+        yield
+    finally:
+        docker_client.DEFAULT_TIMEOUT_SECONDS = default
 
 
 @contextmanager

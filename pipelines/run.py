@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from components.shared.artifacts import CARD
 from components.shared.errors import UserError
 from components.shared.image import STEPS_IMAGE
 from components.shared.steps import STEPS, load_step
@@ -142,12 +143,15 @@ def _run_in_containers(
 
 
 def _collect(root: Path, output: Path) -> None:
-    """Move each task's artifacts to their place; a missing one means that its step failed."""
+    """Move each task's artifacts to their place; a missing one means that its step failed.
+
+    What KFP says of a task is not asked: it takes a container that was gone too soon for a success.
+    """
     missing = []
     for name in STEPS:
         for port in load_step(name).output_ports:
             found = sorted(root.glob(f"*/{name.replace('_', '-')}/{port}"))
-            if not found:
+            if not found or not (found[-1] / CARD).is_file():
                 missing.append(f"{name}.{port}")
                 continue
             target = output / artifact_folder(port)

@@ -218,3 +218,19 @@ def test_options_of_containers_are_refused_without_them(option: list[str]) -> No
     result = CliRunner().invoke(main, ["run", *option])
     assert isinstance(result.exception, UserError)
     assert "--runner docker" in result.exception.remedy
+
+
+def test_kfps_own_clients_wait_as_long_as_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    import docker.client
+
+    import docker
+
+    timeouts: list[float] = []
+    monkeypatch.setattr(
+        docker.client, "APIClient", lambda **given: timeouts.append(given["timeout"])
+    )
+    with docker_runner._patient_clients():
+        docker.from_env()
+    docker.from_env()
+    assert timeouts == [docker_runner.PATIENCE_SECONDS, docker.client.DEFAULT_TIMEOUT_SECONDS]
+    assert timeouts[0] > timeouts[1]
