@@ -16,6 +16,8 @@ COMMANDS = (
     "compare",
     "promote",
     "rollback",
+    "lineage",
+    "reproduce",
     "deploy-manifest",
     "submit",
     "follow",
