@@ -1,9 +1,6 @@
 """The whole DAG on a tiny corpus, for real: kfp.local and `dvc repro` make the same artifacts."""
 
 import json
-import os
-import shutil
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,9 +9,10 @@ import pytest
 from ruamel.yaml import YAML
 
 from components.shared.artifacts import read_card, read_sidecar
-from components.shared.identity import PROJECT, content_digest
+from components.shared.identity import content_digest
 from components.shared.steps import STEPS, load_step
 from pipelines.run import artifact_folder
+from tests.integration.checkout import fresh_environment, make_checkout, run, write_params
 
 pytestmark = pytest.mark.slow
 CONTENT_PORTS = [
@@ -27,29 +25,7 @@ CONTENT_PORTS = [
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """A fresh cache and a fresh MLflow store, and bytecode written as on a user's machine."""
-    home = tmp_path_factory.mktemp("home")
-    environment = dict(os.environ)
-    environment.pop("PYTHONDONTWRITEBYTECODE", None)
-    environment.pop("DECANT_TRACKING", None)
-    environment["DECANT_CACHE"] = str(home / "cache")
-    environment["MLFLOW_TRACKING_URI"] = f"sqlite:///{home / 'mlflow.db'}"
-    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
-    environment["GIT_AUTHOR_NAME"] = environment["GIT_COMMITTER_NAME"] = "test"
-    environment["GIT_AUTHOR_EMAIL"] = environment["GIT_COMMITTER_EMAIL"] = "test@example.org"
-    return environment
-
-
-def run(command: list[str], folder: Path, environment: dict[str, str]) -> str:
-    done = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=900
-    )
-    assert done.returncode == 0, f"{command}\n{done.stdout[-6000:]}\n{done.stderr[-6000:]}"
-    return done.stdout + done.stderr
-
-
-def write_params(params: dict[str, Any], file: Path) -> None:
-    YAML().dump(params, file)
+    return fresh_environment(tmp_path_factory.mktemp("home"))
 
 
 @pytest.fixture(scope="module")
@@ -59,28 +35,7 @@ def repository(
     environment: dict[str, str],
 ) -> Path:
     """A copy of the project under git and DVC, with the tiny corpus, reproduced once."""
-    folder = tmp_path_factory.mktemp("checkout") / "decant"
-    folder.mkdir()
-    for name in (".dvc/config", ".dvc/.gitignore", ".dvcignore", ".gitignore", "dvc.yaml"):
-        (folder / name).parent.mkdir(exist_ok=True)
-        shutil.copy(PROJECT / name, folder / name)
-    for name in ("components", "pipelines"):
-        shutil.copytree(PROJECT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("requirements.lock", "pyproject.toml"):
-        shutil.copy(PROJECT / name, folder / name)
-    params = json.loads(json.dumps(tiny_params))
-    shutil.copytree(params["ingest"]["local_corpus"], folder / "data" / "corpus")
-    shutil.copytree(params["ingest"]["local_encoder"], folder / "data" / "encoder")
-    params["ingest"] |= {
-        "source": "data/corpus/reviews.csv",
-        "local_corpus": "data/corpus",
-        "encoder": "data/encoder",
-        "local_encoder": "data/encoder",
-    }
-    write_params(params, folder / "params.yaml")
-    run(["git", "init", "--quiet"], folder, environment)
-    run(["git", "add", "--all"], folder, environment)
-    run(["git", "commit", "--quiet", "--message", "start"], folder, environment)
+    folder = make_checkout(tmp_path_factory.mktemp("checkout"), tiny_params, environment)
     run(["dvc", "repro"], folder, environment)
     return folder
 

@@ -1,0 +1,187 @@
+"""A version's pipeline once more: its commit in a worktree, its parameters, `dvc repro`."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from components.shared.errors import UserError
+from components.shared.identity import PROJECT
+from pipelines.registry.checkout import PARAMS, changed_params, committed, git
+from pipelines.registry.lineage import Lineage
+
+LAST_STAGE = "evaluate"  # register would make one more version
+_CODE_DIGESTS = (
+    "import json, sys; from components.shared.identity import code_digest; "
+    "print(json.dumps({step: code_digest(step) for step in sys.argv[1:]}))"
+)
+
+
+def check_out(lineage: Lineage, folder: Path) -> Path:
+    """A worktree of the version's commit with the parameters and local data of its run.
+
+    A folder that is one already is used again, so that an interrupted rebuild goes on. Returns the
+    project's folder in it.
+
+    Raises UserError when the commit is unknown or not here, the folder holds something else, or
+    the version was made from code that was not committed.
+    """
+    project = _add_worktree(lineage, folder)
+    _require_same_code(lineage, project)
+    _write_params(lineage, project)
+    _bring_local_data(project)
+    return project
+
+
+def rebuild(project: Path, *, from_cache: bool) -> None:
+    """`dvc repro` of all stages before register, tracked nowhere; its output goes to the terminal.
+
+    Args:
+        from_cache: take from this checkout's DVC cache and its remote what is there, and run the
+            rest; else run every stage.
+
+    Raises UserError when a stage failed.
+    """
+    local = project / ".dvc" / "config.local"
+    ours = PROJECT / ".dvc" / "config.local"
+    if ours.is_file():  # remotes and their credentials
+        shutil.copyfile(ours, local)
+    _dvc(project, "config", "--local", "core.no_scm", "true")
+    if from_cache:
+        cache = _dvc(PROJECT, "cache", "dir", captured=True).strip()
+        _dvc(project, "cache", "dir", "--local", cache)
+    options = ["--pull"] if from_cache and _has_remote(project) else []
+    options += [] if from_cache else ["--force"]
+    _dvc(project, "repro", *options, LAST_STAGE)
+
+
+def remove(folder: Path) -> None:
+    git("worktree", "remove", "--force", str(folder))
+
+
+def _add_worktree(lineage: Lineage, folder: Path) -> Path:
+    if not lineage.commit:
+        raise UserError(
+            f"{lineage.name}/{lineage.version} does not say which commit it was made from",
+            remedy="it was made outside a git repository, or by another program",
+        )
+    if committed(lineage.commit, "dvc.yaml") is None:
+        raise UserError(
+            f"commit {lineage.commit} of {lineage.name}/{lineage.version} is not here",
+            remedy="fetch the branch of this repository that holds it: git fetch --all",
+        )
+    inside = git("rev-parse", "--show-prefix").stdout.decode().strip()
+    if folder.exists() and any(folder.iterdir()):
+        there = subprocess.run(
+            ["git", "-C", str(folder), "rev-parse", "--show-toplevel", "HEAD"],
+            capture_output=True,
+            text=True,
+            check=False,
+        ).stdout.split()
+        if there != [str(folder.resolve()), lineage.commit]:
+            raise UserError(
+                f"{folder} is no worktree of commit {lineage.commit}",
+                remedy="give another --folder, or remove it",
+            )
+    else:
+        git("worktree", "prune")
+        git("worktree", "add", "--detach", str(folder.resolve()), lineage.commit)
+    return folder.resolve() / inside
+
+
+def _require_same_code(lineage: Lineage, project: Path) -> None:
+    recorded = {run.step: run.code for run in lineage.steps if run.code}
+    recorded.pop("register", None)
+    done = subprocess.run(
+        [sys.executable, "-c", _CODE_DIGESTS, *recorded],
+        cwd=project,
+        env=_environment(project),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise UserError(
+            f"commit {lineage.commit} cannot be run with this environment: "
+            f"{(done.stderr.strip().splitlines() or ['no message'])[-1]}",
+            remedy="install that commit's requirements.lock and run `reproduce` there",
+        )
+    found: Mapping[str, str] = json.loads(done.stdout)
+    if other := [step for step, digest in recorded.items() if found[step] != digest]:
+        raise UserError(
+            f"{lineage.name}/{lineage.version} was made from code that is not that of commit "
+            f"{lineage.commit[:12]}: {', '.join(other)}",
+            remedy="there were changes that were not committed; they cannot be brought back",
+        )
+
+
+def _write_params(lineage: Lineage, project: Path) -> None:
+    """The commit's params.yaml with the values that differed; its comments stay."""
+    changes = changed_params(lineage)
+    if not changes:
+        return
+    yaml = YAML()
+    file = project / PARAMS
+    content = yaml.load(committed(lineage.commit, PARAMS))
+    for path, value in changes.items():
+        *sections, key = path.split(".")
+        place: Any = content
+        for section in sections:
+            place = place[section]
+        place[key] = value
+    yaml.dump(content, file)
+
+
+def _bring_local_data(project: Path) -> None:
+    """Files that git does not hold of the folders that ingest reads: linked, or copied."""
+    section = YAML(typ="safe").load((project / PARAMS).read_text("utf-8"))["ingest"]
+    for key in ("local_corpus", "local_encoder"):
+        place = Path(section[key])
+        ours, theirs = PROJECT / place, project / place
+        if place.is_absolute() or not ours.exists():
+            continue
+        files = [ours] if ours.is_file() else [file for file in ours.rglob("*") if file.is_file()]
+        for file in files:
+            target = theirs / file.relative_to(ours) if ours.is_dir() else theirs
+            if not target.exists():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(file, target)
+
+
+def _has_remote(project: Path) -> bool:
+    return bool(_dvc(project, "remote", "list", captured=True).strip())
+
+
+def _dvc(project: Path, *arguments: str, captured: bool = False) -> str:
+    command = [sys.executable, "-m", "dvc", *arguments]
+    done = subprocess.run(
+        command,
+        cwd=project,
+        env=_environment(project),
+        stdout=subprocess.PIPE if captured else None,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise UserError(
+            f"dvc {' '.join(arguments)} failed in {project}",
+            remedy="its message stands above; run `reproduce` again to go on",
+        )
+    return done.stdout or ""
+
+
+def _environment(project: Path) -> dict[str, str]:
+    """That commit's code, this environment's packages, and no tracking."""
+    environment = {
+        key: value
+        for key, value in os.environ.items()
+        if key not in ("DVC_EXP_NAME", "MLFLOW_RUN_ID", "DECANT_COMMIT", "KFP_RUN_ID")
+    }
+    path = f"{Path(sys.executable).parent}{os.pathsep}{environment.get('PATH', '')}"
+    return environment | {"PATH": path, "PYTHONPATH": str(project), "DECANT_TRACKING": "off"}
