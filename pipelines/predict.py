@@ -1,9 +1,12 @@
-"""python -m pipelines predict: classify texts with an exported folder or a registered model."""
+"""python -m pipelines predict: classify texts with an exported folder or a registered model.
+
+A text gets the same answer here, in every batch, and from a server, to the last digit.
+"""
 
 import json
 import logging
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -12,6 +15,7 @@ import click
 from components.shared.errors import UserError
 
 DEFAULT_MODEL = "artifacts/onnx/student"
+COLUMN = "text"
 BATCH_TEXTS = 256
 _CHUNK_BYTES = 1 << 16
 
@@ -22,19 +26,34 @@ Predict = Callable[[Sequence[str]], list[tuple[str, float]]]
 @click.command("predict")
 @click.argument("texts", nargs=-1, metavar="[TEXT]...")
 @click.option(
+    "--file",
+    type=click.Path(path_type=Path),
+    help="A table or text file instead: .csv, .tsv, .tab, .jsonl, .parquet, .txt, or these packed.",
+)
+@click.option("--column", default=COLUMN, show_default=True, help="Of FILE, that holds the texts.")
+@click.option(
     "--model",
     default=DEFAULT_MODEL,
     show_default=True,
     help="models:/NAME/VERSION, models:/NAME@ALIAS, or an exported folder.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines.")
-def predict_command(texts: tuple[str, ...], model: str, as_json: bool) -> None:
-    """Classify each TEXT, or each line of standard input.
+def predict_command(
+    texts: tuple[str, ...], file: Path | None, column: str, model: str, as_json: bool
+) -> None:
+    """Classify each TEXT, each row of a file, or each line of standard input.
 
     Prints label, score and text: a table on a terminal, else separated by tabs.
     """
+    if texts and file:
+        raise UserError(f"both texts and the file {file} are given", remedy="give one of them")
     predict = load_model(model)
-    batches = _slices(texts) if texts else read_lines(sys.stdin.buffer)
+    if file:
+        batches = _slices(read_file(file, column))
+    elif texts:
+        batches = _checked(_slices(texts), "text {} of the input")
+    else:
+        batches = _checked(read_lines(sys.stdin.buffer), "line {} of the input")
     write = _json_lines if as_json else _table if sys.stdout.isatty() else _tab_separated
     for batch in batches:
         write(batch, predict(batch))
@@ -60,6 +79,49 @@ def read_lines(stream: BinaryIO) -> Iterator[list[str]]:
             number += len(batch)
     if rest:
         yield _decode([rest], number)
+
+
+def read_file(file: Path, column: str = COLUMN) -> list[str]:
+    """The texts of a table or text file, in order.
+
+    Raises UserError when the file cannot be read, has no such column, or a row has no text, with
+    the row.
+    """
+    from components.shared.onnx.classifier import problem_of
+    from components.shared.readers import formats, known_format, read_table
+
+    if not file.is_file():
+        raise UserError(f"there is no file {file}", remedy="give the path of one")
+    if not known_format(file):
+        known = ", ".join(formats())
+        raise UserError(f"the name of {file} tells no known format", remedy=f"name it as: {known}")
+    frame = read_table(file)
+    if column not in frame.columns:
+        reason = frame.attrs.get("left_out", {}).get(column)
+        raise UserError(
+            f"{file} has no column '{column}'{f' of text: {reason}' if reason else ''}; "
+            f"it has: {', '.join(map(str, frame.columns))}",
+            remedy="give --column NAME",
+        )
+    for row, value in frame[column].items():
+        if problem := problem_of(value):
+            raise _unusable(f"{file}, row {row} (the first is 1)", problem)
+    return list(frame[column])
+
+
+def _checked(batches: Iterable[Sequence[str]], place: str) -> Iterator[Sequence[str]]:
+    from components.shared.onnx.classifier import problem_of
+
+    number = 0
+    for batch in batches:
+        for number, text in enumerate(batch, start=number + 1):  # noqa: B020
+            if problem := problem_of(text):
+                raise _unusable(place.format(number), problem)
+        yield batch
+
+
+def _unusable(place: str, problem: str) -> UserError:
+    return UserError(f"{place} is {problem}", remedy="mend it or leave it out")
 
 
 def _decode(lines: Sequence[bytes], number: int) -> list[str]:

@@ -139,6 +139,23 @@ def tiny_exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def tiny_neighbourly(tmp_path_factory: pytest.TempPathFactory, tiny_exported: Path) -> Path:
+    """tiny_exported, but padding counts as tokens: a score depends on the longest of its batch."""
+    import shutil
+
+    import numpy as np
+    import onnx
+
+    folder = tmp_path_factory.mktemp("neighbourly") / "exported"
+    shutil.copytree(tiny_exported, folder)
+    graph = onnx.load(folder / "model.onnx")
+    pad = next(weight for weight in graph.graph.initializer if weight.name == "pad")
+    pad.CopyFrom(onnx.numpy_helper.from_array(np.array(-1, dtype=np.int64), "pad"))
+    onnx.save_model(graph, folder / "model.onnx")
+    return folder
+
+
+@pytest.fixture(scope="session")
 def empty_mlflow(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An MLflow database without runs, to be copied: making one takes a second."""
     from mlflow.tracking import MlflowClient

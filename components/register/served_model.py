@@ -12,7 +12,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import set_model
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
-from components.shared.onnx.classifier import TextClassifier
+from components.shared.onnx.classifier import TextClassifier, problem_of
 
 TEXT, LABEL, SCORE = "text", "label", "score"
 EXPORTED = "exported"  # the model's artifact that holds the exported folder
@@ -32,11 +32,14 @@ class ServedModel(PythonModel):
     ) -> pd.DataFrame:
         """A frame with `label` and `score`, one row per text, in the order and index of the input.
 
+        A text gets the same answer in every batch, to the last digit.
+
         Args:
             model_input: a frame with the column `text`; without MLflow's signature in front also a
                 series, a list of strings, or one string.
 
-        Raises MlflowException for what is no text, naming the row; a server answers 400.
+        Raises MlflowException for what is no text or too long, naming the first such row; a server
+        answers 400.
         """
         texts, index = _texts(model_input)
         predictions = self.classifier.predict(texts)
@@ -66,9 +69,9 @@ def _texts(model_input: Any) -> tuple[list[str], pd.Index]:
         model_input if isinstance(model_input, pd.Series) else pd.Series(model_input, dtype=object)
     )
     for row, text in enumerate(series):
-        if not isinstance(text, str):
+        if problem := problem_of(text):
             raise MlflowException.invalid_parameter_value(
-                f"row {row} of the input is {text!r}, not text"
+                f"row {row} of the input is {problem} (rows are counted from 0)"
             )
     return list(series), series.index
 

@@ -14,6 +14,7 @@ from click.testing import CliRunner
 
 from components.shared.errors import UserError
 from components.shared.identity import PROJECT
+from components.shared.onnx.classifier import MAX_CHARACTERS, TextClassifier
 from pipelines.__main__ import main
 from pipelines.predict import BATCH_TEXTS, DEFAULT_MODEL, load_model, read_lines
 
@@ -96,6 +97,88 @@ def test_the_line_that_is_not_utf8_is_named(before: int) -> None:
     stream = io.BytesIO(b"fine\n" * before + "caf\xe9".encode("latin1") + b"\nfine\n")
     with pytest.raises(UserError, match=rf"line {before + 1} .* 0xe9 at position 3"):
         list(read_lines(stream))
+
+
+FILES = {
+    "a.csv": 'text,film\na good film,1\n,2\n"a dull\nfilm",3\n',
+    "a.tsv": "film\ttext\n1\ta good film\n2\t\n3\ta dull film\n",
+    "a.jsonl": '{"text": "a good film"}\n{"text": ""}\n{"text": "a dull\\nfilm"}\n',
+    "a.txt": "a good film\r\n\r\na dull film\r\n",
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_rows_of_a_file(name: str, tiny_exported: Path, tmp_path: Path) -> None:
+    file = tmp_path / name
+    file.write_text(FILES[name], "utf-8")
+    answer = predict(tiny_exported, "--file", str(file))
+    expected = f"positive\t{SCORE}\ta good film\nnegative\t0.500000\t\n"
+    assert answer == f"{expected}negative\t{SCORE}\ta dull film\n"
+
+
+def refusal(folder: Path, *arguments: str, text: str | bytes = "") -> str:
+    with pytest.raises(UserError) as refused:
+        command = ["predict", "--model", str(folder), *arguments]
+        CliRunner().invoke(main, command, input=text, catch_exceptions=False)
+    return str(refused.value)
+
+
+LONG = "x" * (MAX_CHARACTERS + 1)
+TOO_LONG = "too long: 100,001 characters, at most 100,000 are taken"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.csv", b"text\nfine\ncaf\xe9\n", "a.csv, line 3 (the first line of the file is 1): "),
+        ("a.csv", f"text\nfine\n{LONG}\n".encode(), f"a.csv, row 2 (the first is 1) is {TOO_LONG}"),
+        ("a.csv", b"label\npositive\n", "a.csv has no column 'text'; it has: label"),
+        ("a.csv", b"", "a.csv is empty"),
+        ("a.jsonl", b'{"text": "a"}\n{"text": null}\n', "row 2 (the first is 1) is missing"),
+        ("a.jsonl", b'{"text": "a"}\n{"text": "\\ud83d"}\n', "a.jsonl, line 2 "),
+        ("a.txt", b"fine\n\xff\n", "a.txt, line 2 "),
+        ("a.tab", f"text\tx\n\t\n{LONG}\t1\n".encode(), f"row 2 (the first is 1) is {TOO_LONG}"),
+        ("a.doc", b"a", "a.doc tells no known format"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_said_with_its_row(
+    name: str, content: bytes, message: str, tiny_exported: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / name
+    file.write_bytes(content)
+    found = refusal(tiny_exported, "--file", str(file))
+    assert message in found
+    assert "ingest" not in found
+
+
+def test_a_nested_column_is_said(tiny_exported: Path, tmp_path: Path) -> None:
+    import pandas as pd
+
+    file = tmp_path / "a.parquet"
+    pd.DataFrame({"text": [["a"], ["b"]], "n": [1, 2]}).to_parquet(file)
+    found = refusal(tiny_exported, "--file", str(file))
+    assert "has no column 'text' of text: it holds nested values" in found
+
+
+def test_what_is_no_text_is_said_with_its_place(tiny_exported: Path) -> None:
+    missing = refusal(tiny_exported, "--file", "nowhere.csv")
+    assert missing.startswith("there is no file nowhere.csv")
+    assert refusal(tiny_exported, "a", "--file", "a.csv").startswith("both texts and the file")
+    assert f"text 2 of the input is {TOO_LONG}" in refusal(tiny_exported, "a", LONG)
+    lines = "fine\n" * BATCH_TEXTS + LONG
+    assert f"line {BATCH_TEXTS + 1} of the input is {TOO_LONG}" in refusal(
+        tiny_exported, text=lines
+    )
+    byte = os.fsdecode(b"caf\xe9")
+    assert "text 1 of the input is not Unicode: byte 0xe9" in refusal(tiny_exported, byte)
+
+
+def test_an_answer_does_not_depend_on_its_neighbours(tiny_neighbourly: Path) -> None:
+    texts = ["a good film", "", "dull plot " * 100, "great", "a dull story of a sad, sad actor"]
+    together = predict(tiny_neighbourly, "--json", *texts).splitlines()
+    assert together == [predict(tiny_neighbourly, "--json", text).strip() for text in texts]
+    in_one_batch = TextClassifier(tiny_neighbourly).predict(texts, batch_size=len(texts))
+    assert in_one_batch[0].score != json.loads(together[0])["score"], "the graph shows nothing"
 
 
 def test_a_missing_or_damaged_model_is_said(

@@ -337,10 +337,13 @@ assert list(served.predict(None, pd.Series(texts))["label"]) == labels
 assert list(served.predict(None, "a good film")["label"]) == ["positive"]
 big = model.predict(pd.DataFrame({"text": texts * 300}))
 assert list(big["label"]) == labels * 300
+assert list(big["score"]) == list(answer["score"]) * 300
 for predict, wrong, reason in (
     (model.predict, pd.DataFrame({"text": [1]}), "Incompatible input types for column text"),
     (model.predict, pd.DataFrame({"other": ["a"]}), "Model is missing inputs ['text']"),
-    (model.predict, pd.DataFrame({"text": ["a", None]}), "row 1 of the input is"),
+    (model.predict, pd.DataFrame({"text": ["a", None]}), "row 1 of the input is missing, not"),
+    (model.predict, pd.DataFrame({"text": ["a", "x" * 100_001]}), "row 1 of the input is too long"),
+    (lambda texts: served.predict(None, texts), ["a", "\\ud83d"], "row 1 of the input is not Unic"),
     (model.predict, {"text": ["a"]}, "row 0 of the input is ['a'], not text"),
     (lambda texts: served.predict(None, texts), [1, 2], "row 0 of the input is 1, not text"),
     (lambda texts: served.predict(None, texts), 5, "the input is int, not texts"),
