@@ -3,19 +3,37 @@
 MODEL_URI   models:/NAME/VERSION or models:/NAME@ALIAS, with MLFLOW_TRACKING_URI; or a folder that
             holds a model as MLflow keeps it. /model in the image.
 PORT        8080 in the image
+HOST        0.0.0.0, all addresses, when it is not set
 
 Routes: /ping, /health, /version, /invocations, as `mlflow models serve` has them. That command
 would start a second process, whose end nobody awaits; here the signal to end reaches the server
 itself.
+
+MLflow answers a request without a content type with code 500, turns `inputs` that are no strings
+into strings, and sends a stack trace with some errors. Here Requests stands in front: what is wrong
+with a request is said, with the row, before MLflow sees it.
 """
 
+import json
 import os
 import re
+import reprlib
 import signal
 import sys
 import urllib.request
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
 
 GRACE_SECONDS = 20  # for the requests in hand
+MAX_BODY_BYTES = 16 << 20  # a pod has a gigabyte of memory
+JSON, CSV = "application/json", "text/csv"
+TEXT = "text"  # the column that the model reads
+EXAMPLE = '{"dataframe_split": {"columns": ["text"], "data": [["a text"]]}}'
+
+Message = dict[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Message, Receive, Send], Awaitable[None]]
 
 
 def main() -> None:
@@ -26,8 +44,8 @@ def main() -> None:
     from mlflow.pyfunc.scoring_server import init
 
     uvicorn.run(
-        init(_load(os.environ["MODEL_URI"])),
-        host="0.0.0.0",
+        Requests(init(_load(os.environ["MODEL_URI"]))),
+        host=os.environ.get("HOST", "0.0.0.0"),
         port=int(os.environ["PORT"]),
         access_log=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
@@ -37,6 +55,140 @@ def main() -> None:
 def is_healthy() -> None:
     """Raises OSError when the server of this container does not answer."""
     urllib.request.urlopen(f"http://127.0.0.1:{os.environ['PORT']}/ping", timeout=2).close()
+
+
+class Refused(Exception):
+    """A request that is answered with `status` and a message."""
+
+    def __init__(self, message: str, status: int = 400) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class Requests:
+    """Refuses what the model cannot answer; passes on the rest to MLflow's application."""
+
+    def __init__(self, app: App) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or (scope["method"], scope["path"]) != ("POST", "/invocations"):
+            await self.app(scope, receive, send)
+            return
+        try:
+            body = await _body(receive)
+            check(body, dict(scope["headers"]).get(b"content-type", b"").decode("latin-1"))
+        except Refused as refused:
+            await _answer(send, refused.status, "BAD_REQUEST", str(refused))
+            return
+        unread = [{"type": "http.request", "body": body, "more_body": False}]
+
+        async def receive_again() -> Message:
+            return unread.pop() if unread else await receive()
+
+        await self.app(scope, receive_again, _without_stack_traces(send))
+
+
+def check(body: bytes, content_type: str) -> None:
+    """Raises Refused for what the model cannot answer, naming the row where one is at fault."""
+    kind = content_type.partition(";")[0].strip().lower()
+    if not kind:
+        raise Refused(f"the request has no content type; send `content-type: {JSON}`", status=415)
+    if kind not in (JSON, CSV):
+        return  # MLflow reads Parquet, and answers the others with 415
+    if not body.strip():
+        raise Refused(f"the body is empty; send for example {EXAMPLE}")
+    text = body.decode("utf-8", "surrogateescape")  # a byte that is not UTF-8 becomes U+DC00 + byte
+    if kind == JSON:
+        try:
+            rows = list(_rows(json.loads(text)))
+        except (ValueError, RecursionError) as error:
+            raise Refused(f"the body is no JSON: {error}; send for example {EXAMPLE}") from None
+        for number, value in enumerate(rows):
+            if problem := _problem(value):
+                raise Refused(f"row {number} of the input {problem} (rows are counted from 0)")
+    for number, line in enumerate(text.split("\n"), start=1):
+        if problem := _problem(line):
+            raise Refused(f"line {number} of the body {problem} (the first line is 1)")
+
+
+def _rows(content: Any) -> Iterator[Any]:
+    """What stands in the place of each text; nothing where MLflow will refuse the form."""
+    if not isinstance(content, dict):
+        return
+    split = content.get("dataframe_split")
+    if isinstance(split, dict) and isinstance(split.get("data"), list):
+        columns = split.get("columns")
+        if isinstance(columns, list) and TEXT in columns:
+            place = columns.index(TEXT)
+            yield from (
+                row[place] for row in split["data"] if isinstance(row, list) and place < len(row)
+            )
+    for key in ("dataframe_records", "inputs", "instances"):
+        given = content.get(key, [])
+        if isinstance(given, dict):
+            given = given.get(TEXT, [])
+        for row in given if isinstance(given, list) else [given]:
+            yield row.get(TEXT) if isinstance(row, dict) and TEXT in row else row
+
+
+def _problem(value: Any) -> str:
+    if not isinstance(value, str):
+        return f"is {'missing' if value is None else reprlib.repr(value)}, not text"
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        code = ord(value[error.start])
+        if 0xDC80 <= code <= 0xDCFF:
+            return f"is not UTF-8: byte 0x{code - 0xDC00:02x} at position {error.start}"
+        return f"is not Unicode: half a surrogate pair, U+{code:04X}, at position {error.start}"
+    return ""
+
+
+async def _body(receive: Receive) -> bytes:
+    body = bytearray()
+    while True:
+        message = await receive()
+        body += message.get("body", b"")
+        if len(body) > MAX_BODY_BYTES:
+            limit = f"{MAX_BODY_BYTES:,} bytes"
+            raise Refused(f"the body is larger than {limit}; send fewer texts at once", status=413)
+        if not message.get("more_body"):
+            return bytes(body)
+
+
+async def _answer(send: Send, status: int, code: str, message: str) -> None:
+    body = json.dumps({"error_code": code, "message": message}).encode()
+    length = str(len(body)).encode()
+    headers = [(b"content-type", JSON.encode()), (b"content-length", length)]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _without_stack_traces(send: Send) -> Send:
+    """Passes answers on; of a failure only code and message."""
+    failure: dict[str, Any] = {"status": 0, "body": b""}
+
+    async def send_on(message: Message) -> None:
+        if message["type"] == "http.response.start" and message["status"] >= 400:
+            failure["status"] = message["status"]
+        elif not failure["status"]:
+            await send(message)
+        else:
+            failure["body"] += message.get("body", b"")
+            if not message.get("more_body"):
+                await _failure(send, failure["status"], failure["body"])
+
+    return send_on
+
+
+async def _failure(send: Send, status: int, body: bytes) -> None:
+    try:
+        said = json.loads(body)
+        code, message = str(said["error_code"]), str(said["message"])
+    except (ValueError, TypeError, KeyError):  # MLflow sends some in plain text
+        code, message = "BAD_REQUEST", body.decode("utf-8", "replace")
+    await _answer(send, status, code, message)
 
 
 def _load(uri: str) -> object:
