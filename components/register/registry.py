@@ -150,27 +150,43 @@ def log_model(exported: Path, code: Path, run_id: str, tags: Mapping[str, str]) 
     """Log the served model to the run; returns its id and its URI."""
     import mlflow
     import pandas as pd
-    from mlflow.models import ModelSignature
-    from mlflow.types import ColSpec, Schema
 
-    signature = ModelSignature(
-        inputs=Schema([ColSpec("string", "text")]),
-        outputs=Schema([ColSpec("string", "label"), ColSpec("double", "score")]),
-    )
     mlflow.set_tracking_uri(tracking_uri())
     with mlflow.start_run(run_id=run_id):
         info = mlflow.pyfunc.log_model(
             name=LOGGED_NAME,
-            python_model=str(SCRIPT),
-            artifacts={"exported": str(exported)},
-            code_paths=[str(code)],
-            signature=signature,
             input_example=pd.DataFrame({"text": [EXAMPLE_TEXT]}),
-            pip_requirements=requirements(),
             tags=dict(tags),
             model_type="text-classification",
+            **_served(exported, code),
         )
     return str(info.model_id), str(info.model_uri)
+
+
+def save_model(exported: Path, folder: Path) -> None:
+    """Write the served model to a new folder, as a registry would keep it."""
+    import mlflow
+
+    with tempfile.TemporaryDirectory() as name:
+        code = copy_served_code(Path(name))
+        mlflow.pyfunc.save_model(folder, **_served(exported, code))
+
+
+def _served(exported: Path, code: Path) -> dict[str, Any]:
+    """What MLflow is told of the model, logged or saved."""
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, Schema
+
+    return {
+        "python_model": str(SCRIPT),
+        "artifacts": {"exported": str(exported)},
+        "code_paths": [str(code)],
+        "signature": ModelSignature(
+            inputs=Schema([ColSpec("string", "text")]),
+            outputs=Schema([ColSpec("string", "label"), ColSpec("double", "score")]),
+        ),
+        "pip_requirements": requirements(),
+    }
 
 
 def register_version(

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from components.register.registry import SCRIPT, copy_served_code
+from components.register.registry import save_model
 from components.shared.identity import PROJECT
 from pipelines.__main__ import main
 
@@ -83,25 +83,10 @@ def environment(**values: str) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory, tiny_exported: Path) -> Path:
-    """A folder as MLflow keeps a registered model, made as register makes it."""
-    import mlflow
-    from mlflow.models import ModelSignature
-    from mlflow.types import ColSpec, Schema
-
-    folder = tmp_path_factory.mktemp("model")
-    code = copy_served_code(folder / "code")
-    mlflow.pyfunc.save_model(
-        folder / "model",
-        python_model=str(SCRIPT),
-        artifacts={"exported": str(tiny_exported)},
-        code_paths=[str(code)],
-        signature=ModelSignature(
-            inputs=Schema([ColSpec("string", "text")]),
-            outputs=Schema([ColSpec("string", "label"), ColSpec("double", "score")]),
-        ),
-        pip_requirements=["numpy"],
-    )
-    return folder / "model"
+    """A folder as MLflow keeps a registered model."""
+    folder = tmp_path_factory.mktemp("model") / "model"
+    save_model(tiny_exported, folder)
+    return folder
 
 
 @contextmanager
