@@ -76,8 +76,8 @@ class Requests:
             await self.app(scope, receive, send)
             return
         try:
-            body = await _body(receive)
-            check(body, dict(scope["headers"]).get(b"content-type", b"").decode("latin-1"))
+            kind = dict(scope["headers"]).get(b"content-type", b"").decode("latin-1")
+            body = checked(await _body(receive), kind)
         except Refused as refused:
             await _answer(send, refused.status, "BAD_REQUEST", str(refused))
             return
@@ -89,27 +89,42 @@ class Requests:
         await self.app(scope, receive_again, _without_stack_traces(send))
 
 
-def check(body: bytes, content_type: str) -> None:
-    """Raises Refused for what the model cannot answer, naming the row where one is at fault."""
+def checked(body: bytes, content_type: str) -> bytes:
+    """The body for MLflow. Raises Refused, naming the row where one is at fault."""
     kind = content_type.partition(";")[0].strip().lower()
     if not kind:
         raise Refused(f"the request has no content type; send `content-type: {JSON}`", status=415)
     if kind not in (JSON, CSV):
-        return  # MLflow reads Parquet, and answers the others with 415
+        return body  # MLflow reads Parquet, and answers the others with 415
     if not body.strip():
         raise Refused(f"the body is empty; send for example {EXAMPLE}")
     text = body.decode("utf-8", "surrogateescape")  # a byte that is not UTF-8 becomes U+DC00 + byte
+    content, rows = None, []
     if kind == JSON:
         try:
-            rows = list(_rows(json.loads(text)))
+            content = json.loads(text)
         except (ValueError, RecursionError) as error:
             raise Refused(f"the body is no JSON: {error}; send for example {EXAMPLE}") from None
+        rows = list(_rows(content))
         for number, value in enumerate(rows):
             if problem := _problem(value):
                 raise Refused(f"row {number} of the input {problem} (rows are counted from 0)")
     for number, line in enumerate(text.split("\n"), start=1):
         if problem := _problem(line):
             raise Refused(f"line {number} of the body {problem} (the first line is 1)")
+    return _as_table(rows) if _is_list(content) else body
+
+
+def _is_list(content: Any) -> bool:
+    """MLflow makes of these an array in which every text takes the room of the longest."""
+    forms = content if isinstance(content, dict) else {}
+    given = next(iter(forms.values()), None)
+    return set(forms) in ({"inputs"}, {"instances"}) and isinstance(given, list | dict)
+
+
+def _as_table(rows: list[str]) -> bytes:
+    table = {"columns": [TEXT], "data": [[text] for text in rows]}
+    return json.dumps({"dataframe_split": table}).encode()
 
 
 def _rows(content: Any) -> Iterator[Any]:

@@ -12,6 +12,7 @@ COMMANDS = (
     "run",
     "study",
     "predict",
+    "load-test",
     "models",
     "compare",
     "promote",

@@ -1,0 +1,121 @@
+"""The serve image's program as a process on loopback, for as long as a block lasts."""
+
+import os
+import re
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from components.shared.errors import UserError
+from components.shared.identity import PROJECT
+from components.shared.tracking_store import tracking_uri, without_secrets
+
+PROGRAM = PROJECT / "docker" / "serve.py"
+MLFLOW_QUIET = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+}
+START_SECONDS = 120.0
+_STOP_SECONDS = 30.0
+_POLL_SECONDS = 0.05
+_MIB = 1 << 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Server:
+    """A server that answers."""
+
+    url: str
+    process: psutil.Process
+
+    def resident_mib(self) -> float:
+        return self.process.memory_info().rss / _MIB
+
+    def cpu_seconds(self) -> float:
+        times = self.process.cpu_times()
+        return float(times.user + times.system)
+
+
+@contextmanager
+def loadable(model: str) -> Iterator[str]:
+    """What MLflow can load: a registry's URI or MLflow's folder as it is, an exported folder saved.
+
+    Raises UserError when there is no such folder or no model in it.
+    """
+    folder = Path(model)
+    if model.startswith("models:/") or (folder / "MLmodel").is_file():
+        yield model if model.startswith("models:/") else str(folder.resolve())
+        return
+    if not (folder / "model.onnx").is_file():
+        raise UserError(
+            f"there is no model at {model}",
+            remedy="give models:/NAME@ALIAS, an exported folder, or one with a model of MLflow's",
+        )
+    from components.register.registry import save_model
+
+    for name, value in MLFLOW_QUIET.items():
+        os.environ.setdefault(name, value)
+    with tempfile.TemporaryDirectory() as parent:
+        saved = Path(parent) / "model"
+        with warnings.catch_warnings(action="ignore", category=UserWarning):  # no example is given
+            save_model(folder.resolve(), saved)
+        yield str(saved)
+
+
+@contextmanager
+def serving(model_uri: str) -> Iterator[Server]:
+    """Raises UserError, with what the program said, when it does not answer."""
+    if not PROGRAM.is_file():
+        raise UserError(
+            f"{PROGRAM} is missing: servers are started from a clone of the repository",
+            remedy="start one yourself and give --url",
+        )
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    given = {"MODEL_URI": model_uri, "HOST": "127.0.0.1", "PORT": str(port)}
+    environment = {"MLFLOW_TRACKING_URI": tracking_uri(), **MLFLOW_QUIET, **os.environ, **given}
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(
+            [sys.executable, str(PROGRAM)], stdout=log, stderr=log, env=environment
+        )
+        url = f"http://127.0.0.1:{port}"
+        try:
+            deadline = time.monotonic() + START_SECONDS
+            while not _answers(f"{url}/ping"):
+                if process.poll() is not None or time.monotonic() > deadline:
+                    log.seek(0)
+                    raise UserError(_reason(log.read().decode("utf-8", "replace")))
+                time.sleep(_POLL_SECONDS)
+            yield Server(url=url, process=psutil.Process(process.pid))
+        finally:
+            process.terminate()
+            try:
+                process.wait(_STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+def _reason(log: str) -> str:
+    said = re.search(r"^error: (.*(?:\n(?!  remedy).*)*)", log, re.MULTILINE)
+    lines = log.strip().splitlines() or ["it said nothing"]
+    return f"the server did not start: {without_secrets(said[1] if said else lines[-1])}"
