@@ -1,4 +1,4 @@
-"""The clients against a server that does what it is told: what they ask and count, when they end."""
+"""Clients against a server that does what it is told: what they ask and count, when they end."""
 
 import json
 import socket
