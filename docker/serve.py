@@ -14,6 +14,7 @@ into strings, and sends a stack trace with some errors. Here Requests stands in 
 with a request is said, with the row, before MLflow sees it.
 """
 
+import gc
 import json
 import os
 import re
@@ -43,8 +44,11 @@ def main() -> None:
     import uvicorn
     from mlflow.pyfunc.scoring_server import init
 
+    app = Requests(init(_load(os.environ["MODEL_URI"])))
+    gc.collect()
+    gc.freeze()  # or now and then a request waits a third of a second for all that MLflow imported
     uvicorn.run(
-        Requests(init(_load(os.environ["MODEL_URI"]))),
+        app,
         host=os.environ.get("HOST", "0.0.0.0"),
         port=int(os.environ["PORT"]),
         access_log=False,

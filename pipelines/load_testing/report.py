@@ -10,6 +10,7 @@ from components.shared.artifacts import write_json
 from pipelines.load_testing.clients import Level
 from pipelines.load_testing.figures import BUSY_SHARE
 from pipelines.load_testing.picture import PICTURE, draw_picture
+from pipelines.load_testing.startup import HEAVY
 
 RESULTS, REPORT = "results.json", "report.md"
 
@@ -33,6 +34,6 @@ def write_report(folder: Path, content: Mapping[str, Any], levels: Sequence[Leve
     )
     drawn = PICTURE if (folder / PICTURE).is_file() else None
     text = environment.get_template("report.md.j2").render(
-        **content, picture=drawn, busy_share=BUSY_SHARE
+        **content, picture=drawn, busy_share=BUSY_SHARE, heavy=HEAVY
     )
     (folder / REPORT).write_text(text, "utf-8")

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import runpy
 import signal
 import socket
 import subprocess
@@ -136,6 +137,30 @@ def post(port: str, body: Any) -> Any:
     )
     with urllib.request.urlopen(request, timeout=60) as answer:
         return json.load(answer)
+
+
+def test_a_list_becomes_a_table_and_other_forms_pass_as_they_are() -> None:
+    """MLflow makes an array of a list, in which every text takes the room of the longest."""
+    checked = runpy.run_path(str(SERVE))["checked"]
+    table = {"dataframe_split": {"columns": ["text"], "data": [["a"], ["é"]]}}
+    for given in (
+        {"inputs": ["a", "é"]},
+        {"instances": ["a", "é"]},
+        {"inputs": {"text": ["a", "é"], "other": [1, 2]}},
+        {"instances": [{"text": "a"}, {"text": "é", "other": 2}]},
+    ):
+        assert json.loads(checked(json.dumps(given).encode(), "application/json")) == table
+    for body in (
+        json.dumps(table).encode(),
+        b'{"dataframe_records": [{"text": "a"}]}',
+        b'{"inputs": "a"}',
+        b'{"inputs": ["a"], "params": {}}',
+        b"{}",
+        b"[]",
+    ):
+        assert checked(body, "application/json; charset=utf-8") is body
+    assert checked(b"text\na\n", "text/csv") == b"text\na\n"
+    assert checked(b"PAR1\xff", "application/vnd.apache.parquet") == b"PAR1\xff"
 
 
 @pytest.mark.slow
