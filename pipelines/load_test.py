@@ -20,7 +20,7 @@ from pipelines.load_testing.levels import Plan, run_levels
 from pipelines.load_testing.report import REPORT, write_report
 from pipelines.load_testing.server import loadable, serving
 from pipelines.load_testing.startup import measure_startup
-from pipelines.load_testing.target import find_target
+from pipelines.load_testing.target import find_target, require_server
 from pipelines.predict import COLUMN, read_file
 from pipelines.registry.terminal import open_console
 
@@ -99,6 +99,7 @@ def load_test_command(
             server = stack.enter_context(serving(model_uri))
             target = find_target(server.url, allow_remote=False)
         assert target
+        require_server(target)
         levels = run_levels(target.url, rows, asked, server=server, on_level=_say)
     found = [figures(level) for level in levels]
     content = {

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from components.shared.errors import UserError
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+_CONNECT_SECONDS = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +44,17 @@ def find_target(server: str, *, allow_remote: bool) -> Target:
         )
     path = parts.path.rstrip("/").removesuffix("/invocations")
     return Target(url=f"{parts.scheme}://{parts.netloc}{path}/invocations", is_local=is_local)
+
+
+def require_server(target: Target) -> None:
+    """Raises UserError when nothing takes a connection there."""
+    parts = urlsplit(target.url)
+    port = parts.port or _DEFAULT_PORTS[parts.scheme]
+    try:
+        socket.create_connection((str(parts.hostname), port), timeout=_CONNECT_SECONDS).close()
+    except OSError as error:
+        remedy = "start one, or let --model start it"
+        raise UserError(f"no server answers at {target.url}: {error}", remedy=remedy) from None
 
 
 def _addresses(host: str, port: int) -> list[str]:

@@ -110,6 +110,7 @@ def test_warm_up_does_not_count(texts: Path, tmp_path: Path) -> None:
         ([], "give one of --url and --model"),
         (["--url", "http://127.0.0.1:1", "--model", "a"], "give one of --url and --model"),
         (["--url", "http://192.0.2.1"], "192.0.2.1 .* is not this machine"),
+        (["--url", "http://127.0.0.1:1"], "no server answers at http://127.0.0.1:1/invocations"),
         (["--model", "nowhere"], "there is no model at nowhere"),
         (["--url", "http://127.0.0.1:1", "--column", "x"], "has no column 'x'; it has: text, n"),
     ],
