@@ -87,7 +87,7 @@ class TextClassifier:
         Args:
             batch_size: 1 lets no text's answer depend on its neighbours. In a batch their padding
                 and, in an int8 graph, their range move a score: by 0.13 in an int8 teacher. On
-                one thread larger batches are no faster.
+                one thread larger batches are hardly faster.
         """
         probabilities = softmax(self.logits(texts, batch_size=batch_size))
         best = probabilities.argmax(axis=1)
