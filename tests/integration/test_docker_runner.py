@@ -17,7 +17,7 @@ from components.shared.errors import UserError
 from components.shared.identity import PROJECT, content_digest
 from components.shared.image import STEPS_IMAGE
 from components.shared.steps import STEPS, load_step
-from pipelines.docker_runner import RUN_LABEL, check_image
+from pipelines.docker_runner import PATIENCE_SECONDS, RUN_LABEL, check_image
 from pipelines.run import artifact_folder
 
 pytestmark = pytest.mark.slow
@@ -33,7 +33,7 @@ CONTENT_PORTS = [
 def daemon() -> Any:
     """A client of a daemon that has the steps image of this checkout."""
     try:
-        client = docker.from_env()
+        client = docker.from_env(timeout=PATIENCE_SECONDS)
         client.ping()
     except DockerException as error:
         pytest.skip(f"no Docker daemon answers: {error}")
@@ -78,7 +78,7 @@ def run(folder: Path, *options: str) -> str:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=1800,
+        timeout=5400,
         check=False,
     )
     assert done.returncode == 0, f"{done.stdout[-6000:]}\n{done.stderr[-6000:]}"

@@ -87,7 +87,9 @@ def test_lineage_leads_to_commit_parameters_data_and_runs(
     assert set(lineage["digests"]) == ports | {"onnx", "evaluation", "report"}
 
 
-def test_what_dvc_holds_is_restored_and_equal(checkout: Path, environment: dict[str, str]) -> None:
+def test_what_dvc_holds_is_restored_and_equal(
+    checkout: Path, environment: dict[str, str], client: Any
+) -> None:
     output = pipelines(["reproduce", *MODEL], checkout, environment)
     found = verdicts(output)
     for port in ("corpus", "encoder", "tokens", "teacher", "student0", "student", "onnx"):
