@@ -45,4 +45,11 @@ def fill(files: Sequence[Path], compute: Callable[[list[int]], None]) -> int:
 
 
 def _missing(files: Sequence[Path]) -> list[int]:
-    return [index for index, file in enumerate(files) if not file.is_file()]
+    """By listing their folders: a network file system remembers for a while that a file is not
+    there, but asks its server for what a folder holds. Else nodes would not see each other's work.
+    """
+    there: set[Path] = set()
+    for folder in {file.parent for file in files}:
+        folder.mkdir(parents=True, exist_ok=True)
+        there.update(folder.iterdir())
+    return [index for index, file in enumerate(files) if file not in there]

@@ -1,6 +1,7 @@
 """Where downloads and computed values are kept between runs."""
 
 import os
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +16,7 @@ def cache_folder() -> Path:
 def write_once(file: Path, write: Callable[[Path], None]) -> None:
     """Have `write` fill a temporary file beside `file`, then rename it: whole or not at all."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_name(f".{os.getpid()}.{file.name}")
+    partial = file.with_name(f".{uuid.uuid4().hex}.{file.name}")  # pods share process numbers
     try:
         write(partial)
         partial.replace(file)

@@ -52,15 +52,17 @@ def run_step(name: str, section: Mapping[str, Any], ports: Mapping[str, Path]) -
     Returns the reporter with the step's metrics and measures.
     Raises UserError for whatever the user can mend; the outputs are then as they were before.
     """
-    _end_on_termination()
+    end_on_termination()
     step = load_step(name)
     params = parse(step.params, section, name)
     input_paths, output_paths = step.bind(ports)
     check_targets(output_paths, input_paths)
     cards = {port: read_card(path) for port, path in input_paths.items()}
-    if step.parallel and not processes.is_started() and (count := processes.wanted()) > 1:
-        processes.start(count, name, section, ports)
-        return _reporter_of(step, next(iter(output_paths.values())))
+    if not processes.is_started() and (group := processes.wanted()).size > 1:
+        if step.parallel:
+            processes.start(group, name, section, ports)
+            return reporter_of(step, output_paths) if group.node == 0 else Reporter(step=name)
+        _refuse_nodes(name, group)
     digests = {
         port: identity.content_digest(path)
         for port, path in input_paths.items()
@@ -135,8 +137,9 @@ def _assist(step: Step, params: Any, key: str, inputs: Mapping[str, Path]) -> Re
     return reporter
 
 
-def _reporter_of(step: Step, artifact: Path) -> Reporter:
-    """What other processes reported of the step, as its artifact tells."""
+def reporter_of(step: Step, outputs: Mapping[str, Path]) -> Reporter:
+    """What other processes reported of the step, as its artifacts tell."""
+    artifact = next(iter(outputs.values()))
     sidecar = read_sidecar(artifact)
     return Reporter(
         step=step.name,
@@ -154,10 +157,19 @@ def seed_everything(seed: int) -> None:
         sys.modules["torch"].manual_seed(seed)
 
 
-def _end_on_termination() -> None:
+def end_on_termination() -> None:
     """Let SIGTERM (a pod that is taken away) unwind as Ctrl-C does: outputs whole, run closed."""
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+
+
+def _refuse_nodes(name: str, group: processes.Group) -> None:
+    """Every node would run the whole step, and all would write the same outputs."""
+    if group.nodes > 1:
+        raise UserError(
+            f"step {name} runs on one node (PET_NNODES is {group.nodes})",
+            remedy="give one node; several share finetune and distill",
+        )
 
 
 def _origin(card: Card, folder: Path) -> Origin:

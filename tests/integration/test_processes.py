@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +13,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from components.shared import processes
-from components.shared.artifacts import read_card, read_json, read_sidecar, write_json
+from components.shared.artifacts import read_card, read_sidecar
 from components.shared.errors import UserError
 from components.shared.runner import run_step
 from components.shared.settings import section_of
@@ -22,30 +21,6 @@ from components.shared.steps import load_step
 
 BEFORE = ("ingest", "tokenize")
 PARALLEL = ("finetune", "transfer_weights", "distill")
-
-
-@pytest.fixture(scope="module")
-def params(tiny_params: dict[str, Any], calm_encoder: Path) -> dict[str, Any]:
-    """Without dropout, and with batches that leave no rest: nothing then depends on the number."""
-    content: dict[str, Any] = json.loads(json.dumps(tiny_params))
-    encoder = str(calm_encoder)
-    content["ingest"] |= {"label_budget": 96, "encoder": encoder, "local_encoder": encoder}
-    content["finetune"]["heads"]["linear"]["dropout"] = 0.0
-    content["finetune"]["training"] |= {"epochs": 2, "learning_rate": 0.001}
-    content["transfer_weights"]["embedding_dropout"] = 0.0
-    content["transfer_weights"]["students"]["cnn"]["dropout"] = 0.0
-    content["distill"] |= {"transfer_rows": 640, "hidden_weight": 0.5}
-    return content
-
-
-@pytest.fixture(scope="module")
-def calm_encoder(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> Path:
-    folder = tmp_path_factory.mktemp("encoder") / "calm"
-    shutil.copytree(tiny_encoder, folder)
-    config = read_json(folder / "config.json")
-    config |= {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
-    write_json(folder / "config.json", config)
-    return folder
 
 
 def run(root: Path, params: dict[str, Any], names: tuple[str, ...]) -> None:
@@ -61,18 +36,18 @@ def read_curves(folder: Path) -> pd.DataFrame:
 
 @pytest.mark.slow
 def test_two_processes_make_what_one_makes(
-    params: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    calm_params: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DECANT_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     one, two = tmp_path / "one", tmp_path / "two"
-    run(one, params, BEFORE + PARALLEL)
+    run(one, calm_params, BEFORE + PARALLEL)
     two.mkdir()
     for port in ("corpus", "encoder", "tokens"):
         (two / port).symlink_to(one / port)
     monkeypatch.setenv(processes.VARIABLE, "2")
     monkeypatch.setenv("DECANT_CACHE", str(tmp_path / "cache-of-two"))
-    run(two, params, PARALLEL)
+    run(two, calm_params, PARALLEL)
     for port in ("teacher", "student", "undistilled"):
         alone, shared = (load_file(root / port / "model.safetensors") for root in (one, two))
         assert alone.keys() == shared.keys()
@@ -93,12 +68,12 @@ def test_two_processes_make_what_one_makes(
 
 @pytest.mark.slow
 def test_what_goes_wrong_in_a_process_is_told_once_and_nothing_is_written(
-    params: dict[str, Any], tmp_path: Path
+    calm_params: dict[str, Any], tmp_path: Path
 ) -> None:
     environment = os.environ | {"DECANT_CACHE": str(tmp_path / "cache"), "DECANT_PROCESSES": "3"}
-    run(tmp_path, params, BEFORE)
+    run(tmp_path, calm_params, BEFORE)
     file = tmp_path / "params.json"
-    file.write_text(json.dumps(params), "utf-8")
+    file.write_text(json.dumps(calm_params), "utf-8")
     ports = {port: str(tmp_path / port) for port in ("tokens", "encoder", "teacher")}
     result = subprocess.run(
         [sys.executable, "-m", "components", "finetune", "--params", str(file)]

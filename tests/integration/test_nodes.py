@@ -1,0 +1,176 @@
+"""finetune and distill on two nodes, for real: two commands that meet at a port, as pods do."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from components.shared import processes
+from components.shared.artifacts import read_card
+from components.shared.errors import UserError
+from components.shared.runner import run_step
+from components.shared.settings import section_of
+from components.shared.steps import load_step
+
+
+def run(root: Path, params: dict[str, Any], *names: str) -> None:
+    for name in names:
+        step = load_step(name)
+        ports = {port: root / port for port in (*step.input_ports, *step.output_ports)}
+        run_step(name, section_of(params, name, step.params), ports)
+
+
+def start_nodes(
+    name: str, root: Path, params: dict[str, Any], extra: Mapping[str, str]
+) -> list[subprocess.Popen[str]]:
+    """Two nodes of one process each, with what Kubeflow Trainer sets in their pods."""
+    step = load_step(name)
+    file = root / "params.json"
+    file.write_text(json.dumps(params), "utf-8")
+    command = [sys.executable, "-m", "components", name, "--params", str(file)]
+    for port in (*step.input_ports, *step.output_ports):
+        command += [f"--{port}", str(root / port)]
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port_number = free.getsockname()[1]
+    return [
+        subprocess.Popen(
+            command,
+            env=os.environ
+            | {
+                "PET_NNODES": "2",
+                "PET_NPROC_PER_NODE": "1",
+                "PET_NODE_RANK": str(rank),
+                "PET_MASTER_ADDR": "127.0.0.1",
+                "PET_MASTER_PORT": str(port_number),
+                "OMP_NUM_THREADS": "1",
+            }
+            | extra,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for rank in range(2)
+    ]
+
+
+def ended(nodes: list[subprocess.Popen[str]]) -> list[tuple[int, str]]:
+    results = []
+    for node in nodes:
+        text, _ = node.communicate(timeout=300)
+        results.append((node.returncode, text))
+    return results
+
+
+@pytest.mark.slow
+def test_two_nodes_make_what_one_process_makes(
+    calm_params: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setenv("DECANT_CACHE", str(tmp_path / "cache-of-one"))
+    one, two = tmp_path / "one", tmp_path / "two"
+    run(one, calm_params, "ingest", "tokenize", "finetune", "transfer_weights", "distill")
+    two.mkdir()
+    for port in ("corpus", "encoder", "tokens", "student0"):
+        (two / port).symlink_to(one / port)
+    shared = {"DECANT_CACHE": str(tmp_path / "cache-of-two")}
+    for name in ("finetune", "distill"):
+        for code, text in ended(start_nodes(name, two, calm_params, shared)):
+            assert code == 0, text
+    for port in ("teacher", "student", "undistilled"):
+        alone, together = (load_file(root / port / "model.safetensors") for root in (one, two))
+        assert alone.keys() == together.keys()
+        for name, tensor in alone.items():
+            np.testing.assert_allclose(together[name], tensor, atol=5e-4, err_msg=name)
+    first, second = read_card(one / "student"), read_card(two / "student")
+    assert second.metrics == pytest.approx(first.metrics)
+    assert not list(two.glob(".*"))
+
+
+@pytest.mark.slow
+def test_a_node_that_dies_ends_the_other_and_nothing_is_written(
+    calm_params: dict[str, Any], tmp_path: Path
+) -> None:
+    run(tmp_path, calm_params, "ingest", "tokenize")
+    long = json.loads(json.dumps(calm_params))
+    long["finetune"]["training"] |= {"epochs": 1000, "patience_epochs": 1000}
+    first, second = start_nodes("finetune", tmp_path, long, {})
+    try:
+        assert first.stdout is not None
+        for line in first.stdout:
+            if "epoch 1" in line:
+                break
+        second.send_signal(signal.SIGTERM)
+        assert second.wait(60) == 143
+        started = time.monotonic()
+        text = first.communicate(timeout=120)[0]
+        assert first.returncode == 2, text
+        assert "process 0 of 2 of step finetune ended with code" in text
+        assert time.monotonic() - started < 100
+    finally:
+        for node in (first, second):
+            node.kill()
+    assert not (tmp_path / "teacher").exists()
+
+
+def setting(monkeypatch: pytest.MonkeyPatch, **values: str) -> None:
+    for name in processes.TORCHRUN_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in values.items():
+        monkeypatch.setenv(f"PET_{name}", value)
+
+
+def test_what_torchrun_would_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    setting(
+        monkeypatch,
+        NNODES="3",
+        NPROC_PER_NODE="4",
+        NODE_RANK="2",
+        MASTER_ADDR="job-node-0-0.job",
+        MASTER_PORT="29400",
+    )
+    assert processes.wanted() == processes.Group(
+        per_node=4, nodes=3, node=2, meeting_point="job-node-0-0.job:29400"
+    )
+    assert processes.wanted().size == 12
+    monkeypatch.setenv("PET_NNODES", "1")
+    assert processes.wanted() == processes.Group(per_node=4)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "told"),
+    [
+        ("NNODES", "two", "PET_NNODES is 'two'"),
+        ("NPROC_PER_NODE", "0", "PET_NPROC_PER_NODE is '0'"),
+        ("NPROC_PER_NODE", "many", "PET_NPROC_PER_NODE is 'many'"),
+        ("NODE_RANK", "2", "PET_NODE_RANK is '2'"),
+        ("MASTER_ADDR", "", "PET_NNODES is 2, but PET_MASTER_ADDR is not set"),
+    ],
+)
+def test_variables_that_make_no_group(
+    variable: str, value: str, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = {"NNODES": "2", "NPROC_PER_NODE": "1", "NODE_RANK": "1"}
+    meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29400"}
+    setting(monkeypatch, **(good | meeting | {variable: value}))
+    with pytest.raises(UserError, match=told):
+        processes.wanted()
+
+
+def test_a_step_that_does_not_train_refuses_several_nodes(
+    tmp_path: Path, tiny_params: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    setting(monkeypatch, NNODES="2", NODE_RANK="1", MASTER_ADDR="127.0.0.1", MASTER_PORT="29400")
+    with pytest.raises(UserError, match=r"step ingest runs on one node \(PET_NNODES is 2\)"):
+        run(tmp_path, tiny_params, "ingest")
+    assert not (tmp_path / "corpus").exists()
