@@ -1,4 +1,7 @@
-"""A profile applied to the pipeline: its settings on the tasks, its GPUs in the arguments."""
+"""A profile applied to the pipeline: its settings on the tasks, its GPUs in the arguments.
+
+Those of a step with several nodes are of its TrainJob (see train_job); its task only starts that.
+"""
 
 import functools
 import json
@@ -20,6 +23,7 @@ from pipelines.profile_settings import (
     Match,
     StepSettings,
 )
+from pipelines.train_job import launcher_settings
 
 
 def apply_profile(pipeline: GraphComponent, profile: Profile) -> GraphComponent:
@@ -33,7 +37,8 @@ def apply_profile(pipeline: GraphComponent, profile: Profile) -> GraphComponent:
         pipeline.pipeline_func(*arguments, **named)
         tasks = pipeline_context.Pipeline.get_default_pipeline().tasks
         for name, task in tasks.items():
-            _set_task(task, profile.steps[name.replace("-", "_")])
+            settings = profile.steps[name.replace("-", "_")]
+            _set_task(task, launcher_settings(settings) if settings.nodes > 1 else settings)
 
     return dsl.pipeline(
         with_profile,

@@ -13,10 +13,12 @@ from ruamel.yaml import YAML
 from components.shared.errors import UserError
 from components.shared.image import STEPS_IMAGE, is_fixed
 from components.shared.steps import STEPS
+from components.shared.train_job.plan import VARIABLE as PLAN_VARIABLE
 from pipelines.apply_profile import apply_profile, arguments_for
 from pipelines.arguments import pipeline_arguments
 from pipelines.distillation import distillation
 from pipelines.profile import Profile, load_profile, shipped_profiles
+from pipelines.train_job import train_job_plan
 
 TRACKING_URI = "MLFLOW_TRACKING_URI"
 
@@ -94,12 +96,22 @@ def compile_pipeline(
         compiled = Path(folder) / "pipeline.yaml"
         compiler.Compiler().compile(pipeline, str(compiled), pipeline_parameters=dict(arguments))
         documents = read_package(compiled)
+    tracking = {TRACKING_URI: mlflow_uri} if mlflow_uri else {}
     for name, executor in documents[0]["deploymentSpec"]["executors"].items():
-        container = executor["container"]
-        container["image"] = images[name.removeprefix("exec-").replace("-", "_")]
-        if mlflow_uri:
-            others = [one for one in container.get("env", []) if one["name"] != TRACKING_URI]
-            container["env"] = [*others, {"name": TRACKING_URI, "value": mlflow_uri}]
+        container, step = executor["container"], name.removeprefix("exec-").replace("-", "_")
+        container["image"] = images[step]
+        own = dict(tracking)
+        if profile and profile.steps[step].nodes > 1:
+            plan = train_job_plan(
+                profile.steps[step],
+                image=images[step],
+                service_account=profile.service_account,
+                env=tracking,
+            )
+            own[PLAN_VARIABLE] = plan.to_json()
+        if own:
+            others = [one for one in container.get("env", []) if one["name"] not in own]
+            container["env"] = others + [{"name": key, "value": own[key]} for key in own]
     writer = YAML()
     writer.width = 10_000
     partial = output.with_name(f".{output.name}.partial")

@@ -19,7 +19,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import Field
 from ruamel.yaml import YAML
@@ -30,15 +30,15 @@ from components.shared.processes import VARIABLE as PROCESSES_VARIABLE
 from components.shared.settings import settings
 from components.shared.steps import STEPS, load_step
 from pipelines.profile_problems import Location, keys_at, looks_secret, validate
-from pipelines.profile_settings import Bytes, ObjectName, StepSettings, Text
+from pipelines.profile_settings import AccessMode, Bytes, ObjectName, StepSettings, Text
 
 FOLDER = Path(__file__).with_name("profiles")
 # The steps whose training can be spread over nodes.
 SEVERAL_NODES = ("finetune", "distill")
+# Where processes leave what others of them, or a later attempt, take up.
+KEPT_VARIABLES = ("DECANT_CACHE", "DECANT_CHECKPOINTS")
 # Asks the registry, which may have changed.
 NEVER_CACHED = "register"
-
-AccessMode = Literal["ReadWriteOnce", "ReadOnlyMany", "ReadWriteMany", "ReadWriteOncePod"]
 
 _URL_WITH_PASSWORD = re.compile(r"://[^/\s@]*:[^/\s@]+@")
 
@@ -213,6 +213,8 @@ def _check_step(
             f"{file}: {section(('nodes',))}.nodes: {step} runs on one node (value {parsed.nodes})",
             remedy=f"set it in steps.{' or steps.'.join(SEVERAL_NODES)}",
         )
+    if parsed.nodes > 1:
+        _check_nodes(file, step, parsed, section)
     if parsed.gpu.count and not has_device(step):
         able = ", ".join(name for name in STEPS if has_device(name))
         raise UserError(
@@ -241,6 +243,42 @@ def _check_step(
                 remedy="put it into a Kubernetes secret and write "
                 f"`env_from_secrets: {{NAME-OF-SECRET: {{KEY-IN-SECRET: {name}}}}}`",
             )
+
+
+def _check_nodes(
+    file: Path, step: str, parsed: StepSettings, section: Callable[[Location], str]
+) -> None:
+    """What several nodes of a step need, and what a TrainJob cannot say."""
+    shared = parsed.shared_volumes()
+    if not shared:
+        raise UserError(
+            f"{file}: {section(('nodes',))}.nodes: the nodes of {step} exchange what they read and "
+            "write over a volume, and none of its `volumes` has `access_mode: ReadWriteMany` "
+            f"(KFP's own workspace is not known to them) (value {parsed.nodes})",
+            remedy="make such a claim once and write "
+            "`volumes: {CLAIM: {path: /shared, access_mode: ReadWriteMany}}`",
+        )
+    if parsed.image_pull_policy not in (None, "IfNotPresent"):
+        raise UserError(
+            f"{file}: {section(('image_pull_policy',))}.image_pull_policy: a TrainJob has no such "
+            f"setting for the {parsed.nodes} nodes of {step} (value {parsed.image_pull_policy!r})",
+            remedy="write IfNotPresent, as Kubernetes does with a fixed tag or a digest",
+        )
+    for name in set(KEPT_VARIABLES) & set(parsed.env):
+        value = parsed.env[name]
+        if not any(Path(value).is_relative_to(volume.path) for volume in shared):
+            raise UserError(
+                f"{file}: {section(('env', name))}.env.{name}: all nodes of {step} must see it, so "
+                f"it lies on a volume with the access mode ReadWriteMany (value {value!r})",
+                remedy=f"name a folder below {shared[0].path}",
+            )
+    number = parsed.env.get(PROCESSES_VARIABLE, "1")
+    if not number.isdecimal() or int(number) < 1:
+        where = section(("env", PROCESSES_VARIABLE))
+        raise UserError(
+            f"{file}: {where}.env.{PROCESSES_VARIABLE}: no number of processes (value {number!r})",
+            remedy="give 1 or more",
+        )
 
 
 def has_device(step: str) -> bool:

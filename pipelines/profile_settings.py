@@ -10,13 +10,17 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from components.shared.processes import TORCHRUN_VARIABLES
 from components.shared.settings import settings
+from components.shared.train_job.plan import VARIABLE as PLAN_VARIABLE
 
 SHARED_MEMORY_PATH = "/dev/shm"
 SHARED_MEMORY_VOLUME = "shm"
 
-# Set by the pipeline itself.
-RESERVED_VARIABLES = {"KFP_RUN_ID"}
+# Set by the pipeline itself and, of several nodes, by Kubeflow Trainer.
+RESERVED_VARIABLES = ("KFP_RUN_ID", PLAN_VARIABLE, *TORCHRUN_VARIABLES)
+
+AccessMode = Literal["ReadWriteOnce", "ReadOnlyMany", "ReadWriteMany", "ReadWriteOncePod"]
 
 _BYTES = {"K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _BYTES |= {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
@@ -180,10 +184,15 @@ class NodeAffinity:
 
 @settings
 class Volume:
-    """Where an existing claim is mounted, and which folder of it (all of it without `sub_path`)."""
+    """Where an existing claim is mounted, and which folder of it (all of it without `sub_path`).
+
+    Attributes:
+        access_mode: that of the claim. Only several nodes must know: they need ReadWriteMany.
+    """
 
     path: MountPath
     sub_path: SubPath | None = None
+    access_mode: AccessMode | None = None
 
 
 @settings
@@ -216,7 +225,8 @@ class StepSettings:
         secret_files: secret → folder in which each of its keys is a file.
         timeout_seconds: of one attempt.
         caching: whether KFP may answer the step from its cache; never for register.
-        nodes: pods that train together, each with `gpu.count` GPUs.
+        nodes: pods that train together as a TrainJob, each with all of the above. They share the
+            first volume with the access mode ReadWriteMany.
     """
 
     image: Text | None = None
@@ -264,6 +274,10 @@ class StepSettings:
         for source in ("env_from_secrets", "env_from_config_maps"):
             for owner, keys in getattr(self, source).items():
                 yield from ((name, f"{source}.{owner}") for name in keys.values())
+
+    def shared_volumes(self) -> list[Volume]:
+        """Those that several nodes may write at a time."""
+        return [one for one in self.volumes.values() if one.access_mode == "ReadWriteMany"]
 
     def _volume_names(self) -> Iterator[tuple[str, str]]:
         if self.shared_memory:

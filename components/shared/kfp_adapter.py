@@ -7,12 +7,13 @@ from typing import Any
 
 from components.shared.command_line import mistakes_shown
 from components.shared.runner import run_step
+from components.shared.train_job.plan import plan_from_environment
 
 
 def run_component(
     name: str, params: str, ports: Mapping[str, str], metrics: Any, *, page: Any = None
 ) -> None:
-    """Run a step inside a KFP task.
+    """Run a step inside a KFP task, or on the nodes of a TrainJob where the package says so.
 
     Args:
         params: the step's section as canonical JSON. (A KFP dict would turn 3 into 3.0 and refuse
@@ -21,8 +22,14 @@ def run_component(
         metrics: the `dsl.Metrics` output, which gets the step's figures for KFP's UI.
         page: a `dsl.HTML` output, which gets the report.
     """
+    paths = {port: Path(path) for port, path in ports.items()}
     with mistakes_shown():
-        reporter = run_step(name, json.loads(params), {k: Path(v) for k, v in ports.items()})
+        if plan := plan_from_environment():
+            from components.shared.train_job.launch import run_as_train_job
+
+            reporter = run_as_train_job(name, json.loads(params), paths, plan)
+        else:
+            reporter = run_step(name, json.loads(params), paths)
     for figure, value in {**reporter.metrics, **reporter.measures}.items():
         metrics.log_metric(figure, value)
     if page is not None:

@@ -33,7 +33,7 @@ def refusal(tmp_path: Path, content: Any) -> str:
 
 
 def test_the_shipped_profiles() -> None:
-    assert shipped_profiles() == ("cpu", "gpu", "gpu-spot", "multi-gpu")
+    assert shipped_profiles() == ("cpu", "gpu", "gpu-spot", "multi-gpu", "multi-node")
 
 
 @pytest.mark.parametrize("name", shipped_profiles())
@@ -53,16 +53,18 @@ def test_every_shipped_profile_loads_for_every_step(name: str) -> None:
 
 
 def test_what_makes_the_shipped_profiles_differ() -> None:
-    cpu, gpu, spot, several = (load_profile(name) for name in shipped_profiles())
+    cpu, gpu, spot, several, nodes = (load_profile(name) for name in shipped_profiles())
     counts = {
         profile.file.stem: {step: one.gpu.count for step, one in profile.steps.items()}
-        for profile in (cpu, gpu, spot, several)
+        for profile in (cpu, gpu, spot, several, nodes)
     }
     one_each = {step: int(step in GPU_STEPS) for step in STEPS}
     assert counts["cpu"] == dict.fromkeys(STEPS, 0)
     assert counts["gpu"] == counts["gpu-spot"] == one_each
     assert counts["multi-gpu"] == one_each | {"finetune": 4, "distill": 4}
-    assert {profile.development for profile in (gpu, spot, several)} == {False}
+    assert counts["multi-node"] == counts["multi-gpu"]
+    assert {step for step, one in nodes.steps.items() if one.nodes == 2} == {"finetune", "distill"}
+    assert {profile.development for profile in (gpu, spot, several, nodes)} == {False}
     for step in GPU_STEPS:
         preempted = spot.steps[step]
         assert preempted.retries and preempted.retries.count >= 3
@@ -294,12 +296,57 @@ def test_register_is_never_cached_whatever_the_profile_says(tmp_path: Path) -> N
 
 
 def test_only_steps_that_train_may_have_several_nodes(tmp_path: Path) -> None:
-    several = profile_of(tmp_path, "steps: {finetune: {nodes: 2}, distill: {nodes: 4}}")
+    shared = "all: {volumes: {data: {path: /data, access_mode: ReadWriteMany}}}"
+    several = profile_of(
+        tmp_path, f"{shared}\nsteps: {{finetune: {{nodes: 2}}, distill: {{nodes: 4}}}}"
+    )
     assert [several.steps[step].nodes for step in ("finetune", "distill", "ingest")] == [2, 4, 1]
     told = refusal(tmp_path, "steps: {evaluate: {nodes: 2}}")
     assert "steps.evaluate.nodes: evaluate runs on one node (value 2)" in told
     assert "steps.finetune or steps.distill" in told
     assert "all.nodes: ingest runs on one node (value 2)" in refusal(tmp_path, "all: {nodes: 2}")
+
+
+@pytest.mark.parametrize("access", ["", ", access_mode: ReadWriteOnce"])
+def test_several_nodes_need_a_volume_that_all_may_write(access: str, tmp_path: Path) -> None:
+    volumes = f"workspace: {{size: 1Gi}}\nall: {{volumes: {{data: {{path: /data{access}}}}}}}"
+    told = refusal(tmp_path, f"{volumes}\nsteps: {{distill: {{nodes: 2}}}}")
+    assert "steps.distill.nodes: the nodes of distill exchange" in told
+    assert "none of its `volumes` has `access_mode: ReadWriteMany`" in told
+    assert "volumes: {CLAIM: {path: /shared, access_mode: ReadWriteMany}}" in told
+
+
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [
+        (
+            "image_pull_policy: Always",
+            "image_pull_policy: a TrainJob has no such setting for the 2",
+        ),
+        ("env: {DECANT_CACHE: /cache}", "env.DECANT_CACHE: all nodes of finetune must see it"),
+        (
+            "env: {DECANT_CHECKPOINTS: /dataset}",
+            "(value '/dataset')\n  remedy: name a folder below /data",
+        ),
+        (
+            "env: {DECANT_PROCESSES: many}",
+            "env.DECANT_PROCESSES: no number of processes (value 'many')",
+        ),
+        ("env: {PET_NNODES: '2'}", "PET_NNODES is used twice: by the pipeline and by env"),
+        (
+            "env: {DECANT_TRAIN_JOB: '{}'}",
+            "DECANT_TRAIN_JOB is used twice: by the pipeline and by env",
+        ),
+    ],
+)
+def test_what_several_nodes_cannot_have(setting: str, told: str, tmp_path: Path) -> None:
+    volumes = "volumes: {data: {path: /data, access_mode: ReadWriteMany}}"
+    text = f"steps: {{finetune: {{nodes: 2, {volumes}, {setting}}}}}"
+    assert told in refusal(tmp_path, text)
+    good = profile_of(tmp_path, text.replace(setting, "env: {DECANT_CACHE: /data/cache}"))
+    assert good.steps["finetune"].shared_volumes() == [
+        Volume(path="/data", access_mode="ReadWriteMany")
+    ]
 
 
 def test_gpus_are_for_steps_that_have_a_device(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from ruamel.yaml import YAML
 
 from components.shared.identity import PROJECT
 from components.shared.steps import STEPS
+from components.shared.train_job.plan import VARIABLE as PLAN_VARIABLE
 from pipelines.arguments import pipeline_arguments
 from pipelines.compile import compile_pipeline, read_package
 from pipelines.profile import load_profile, shipped_profiles
@@ -37,9 +38,12 @@ def determined(package: list[dict[str, Any]], step: str) -> dict[str, Any]:
         spec["root"]["inputDefinitions"]["parameters"][f"{step}_params"]["defaultValue"]
     )
     flow = spec["root"]["dag"]["tasks"][task]
+    env = {one["name"]: one["value"] for one in container["env"]}
+    plan = env.pop(PLAN_VARIABLE, "null")
     parts = {
         "device": params.get("device"),
-        "env": {one["name"]: one["value"] for one in container["env"]},
+        "env": env,
+        "train_job": json.loads(plan),
         "resources": {
             key: value
             for key, value in container["resources"].items()

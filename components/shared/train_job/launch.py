@@ -1,0 +1,132 @@
+"""Run a step on several nodes: inputs to the shared volume, a TrainJob, outputs back.
+
+The job is named after the run and the step, so that an attempt whose task was lost (its node went)
+is taken up by the next one, and no second job starts beside it.
+"""
+
+import copy
+import os
+import time
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from components.shared.artifacts import check_targets, read_card, written_whole
+from components.shared.errors import UserError
+from components.shared.identity import text_digest
+from components.shared.reporter import Reporter
+from components.shared.runner import end_on_termination, reporter_of
+from components.shared.settings import canonical_json, parse
+from components.shared.steps import load_step
+from components.shared.train_job.client import TrainJobs, Unreachable
+from components.shared.train_job.exchange import Exchange
+from components.shared.train_job.follow import follow
+from components.shared.train_job.plan import Plan
+
+# Kubernetes gives a pod 30 seconds to end, the task's own as well as the nodes'.
+TIDY_SECONDS = 20.0
+START_SECONDS = 300.0
+RUN_VARIABLE = "KFP_RUN_ID"
+
+
+def run_as_train_job(
+    name: str, section: Mapping[str, Any], ports: Mapping[str, Path], plan: Plan
+) -> Reporter:
+    """Run the step in the plan's TrainJob, as `run_step` would run it here.
+
+    Whatever ends this, SIGTERM too, deletes the job and what was copied for it.
+
+    Returns the reporter with the step's metrics and measures.
+    Raises UserError for whatever the user can mend; the outputs are then as they were before.
+    """
+    end_on_termination()
+    step = load_step(name)
+    parse(step.params, section, name)
+    inputs, outputs = step.bind(ports)
+    check_targets(outputs, inputs)
+    for path in inputs.values():
+        read_card(path)
+    run = os.environ.get(RUN_VARIABLE) or str(uuid.uuid4())
+    job = _job_name(run, name, section, plan)
+    exchange = Exchange(Path(plan.shared), job)
+    reporter, jobs = Reporter(step=name), TrainJobs()
+    with written_whole(outputs) as folders:
+        try:
+            if _is_under_way(jobs, job):
+                reporter.message(f"takes up the TrainJob {job} in namespace {jobs.namespace}")
+            else:
+                exchange.bring(name, section, inputs)
+                command = exchange.command(name, ports)
+                reporter.message(f"starts the TrainJob {job} in namespace {jobs.namespace}")
+                _create(jobs, manifest_of(plan, job, name, run, command, exchange.cache))
+            follow(jobs, job, plan.timeout_seconds, reporter)
+            exchange.take(folders)
+        finally:
+            _tidy(jobs, job, exchange, reporter)
+    return reporter_of(step, outputs)
+
+
+def manifest_of(
+    plan: Plan, job: str, step: str, run: str, command: list[str], cache: Path
+) -> dict[str, Any]:
+    """The TrainJob as it is posted: the plan's, with what only a run knows.
+
+    Args:
+        cache: where the nodes keep what they share, unless the profile has said where.
+    """
+    manifest: dict[str, Any] = copy.deepcopy(dict(plan.manifest))
+    manifest["metadata"] = {"name": job, "labels": {"decant/step": step, "pipeline/runid": run}}
+    trainer = manifest["spec"]["trainer"]
+    trainer["command"] = command
+    trainer.setdefault("env", []).append({"name": RUN_VARIABLE, "value": run})
+    if "DECANT_CACHE" not in {one["name"] for one in trainer["env"]}:
+        trainer["env"].append({"name": "DECANT_CACHE", "value": str(cache)})
+    return manifest
+
+
+def _job_name(run: str, step: str, section: Mapping[str, Any], plan: Plan) -> str:
+    """The same in every attempt; short, since its pods' names begin with it."""
+    digest = text_digest(" ".join([run, step, canonical_json(dict(section)), plan.to_json()]))
+    return f"decant-{step}-{digest[:12]}"
+
+
+def _is_under_way(jobs: TrainJobs, name: str) -> bool:
+    """Whether an earlier attempt's job goes on, or is complete; one that is neither is removed."""
+    found = _insisting(jobs.find, name)
+    if found is None:
+        return False
+    if found.ended != "Failed" and not found.going:
+        return True
+    if not jobs.delete(name, seconds=START_SECONDS):
+        raise UserError(
+            f"the TrainJob {name} of an earlier attempt does not go away",
+            remedy=f"see what holds it: kubectl describe trainjob {name}",
+        )
+    return False
+
+
+def _create(jobs: TrainJobs, manifest: Mapping[str, Any]) -> None:
+    _insisting(jobs.create, manifest)
+
+
+def _insisting(ask: Any, what: Any) -> Any:
+    """Ask again where the API does not answer: the job has a name, so a second one cannot start."""
+    end = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            return ask(what)
+        except Unreachable as error:
+            if time.monotonic() > end:
+                raise UserError(str(error)) from None
+            time.sleep(5)
+
+
+def _tidy(jobs: TrainJobs, job: str, exchange: Exchange, reporter: Reporter) -> None:
+    """Never hides how the job ended."""
+    try:
+        if not jobs.delete(job, seconds=TIDY_SECONDS):
+            reporter.warning(f"the pods of the TrainJob {job} are still ending")
+    except (Unreachable, UserError) as error:
+        reporter.warning(f"the TrainJob {job} may still be there: {error}")
+    exchange.remove()
