@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from kubernetes.client import ApiException, V1ContainerState, V1Pod
+from kubernetes.client import ApiException, V1Pod
 from kubernetes.config import ConfigException
 from urllib3.exceptions import HTTPError
 
@@ -31,10 +31,12 @@ class Unreachable(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """Attributes:
-    ended: "Complete", "Failed", or empty while it is under way.
-    message: why it failed.
-    going: whether it is being deleted.
+    """A TrainJob as it stands.
+
+    Attributes:
+        ended: "Complete", "Failed", or empty while it is under way.
+        message: why it failed.
+        going: whether it is being deleted.
     """
 
     ended: str = ""
@@ -197,18 +199,15 @@ def _node(pod: V1Pod) -> Node:
     index = (pod.metadata.labels or {}).get("batch.kubernetes.io/job-completion-index", "0")
     status = pod.status
     states = [one.state for one in status.container_statuses or [] if one.name == CONTAINER]
-    state: V1ContainerState = states[0] if states else None
-    ended = state.terminated if state else None
-    waiting = state.waiting if state else None
-    unplaced = [one for one in status.conditions or [] if one.status == "False"]
-    reason = status.reason or (ended or waiting or (unplaced or [status])[0]).reason or ""
-    if not (ended or waiting) and status.phase == "Running":
-        reason = ""
+    ended = states[0].terminated if states else None
+    waiting = states[0].waiting if states else None
+    unmet = [one for one in status.conditions or [] if one.status == "False"]
+    causes = [status, ended, waiting, *unmet] if status.phase in ("Pending", "Failed") else []
     return Node(
         number=int(index),
         pod=pod.metadata.name,
         phase=status.phase,
-        reason="" if reason == "Completed" else reason,
+        reason=next((one.reason for one in causes if one is not None and one.reason), ""),
         code=ended.exit_code if ended else None,
         finished=ended.finished_at.isoformat() if ended and ended.finished_at else "",
     )

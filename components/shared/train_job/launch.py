@@ -8,9 +8,9 @@ import copy
 import os
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from components.shared.artifacts import check_targets, read_card, written_whole
 from components.shared.errors import UserError
@@ -24,9 +24,13 @@ from components.shared.train_job.exchange import Exchange
 from components.shared.train_job.follow import follow
 from components.shared.train_job.plan import Plan
 
+A = TypeVar("A")
+B = TypeVar("B")
+
 # Kubernetes gives a pod 30 seconds to end, the task's own as well as the nodes'.
 TIDY_SECONDS = 20.0
 START_SECONDS = 300.0
+ASK_AGAIN_SECONDS = 5.0
 RUN_VARIABLE = "KFP_RUN_ID"
 
 
@@ -59,7 +63,8 @@ def run_as_train_job(
                 exchange.bring(name, section, inputs)
                 command = exchange.command(name, ports)
                 reporter.message(f"starts the TrainJob {job} in namespace {jobs.namespace}")
-                _create(jobs, manifest_of(plan, job, name, run, command, exchange.cache))
+                manifest = manifest_of(plan, job, name, run, command, exchange.cache)
+                _insisting(jobs.create, manifest)
             follow(jobs, job, plan.timeout_seconds, reporter)
             exchange.take(folders)
         finally:
@@ -106,11 +111,7 @@ def _is_under_way(jobs: TrainJobs, name: str) -> bool:
     return False
 
 
-def _create(jobs: TrainJobs, manifest: Mapping[str, Any]) -> None:
-    _insisting(jobs.create, manifest)
-
-
-def _insisting(ask: Any, what: Any) -> Any:
+def _insisting(ask: Callable[[A], B], what: A) -> B:
     """Ask again where the API does not answer: the job has a name, so a second one cannot start."""
     end = time.monotonic() + START_SECONDS
     while True:
@@ -119,7 +120,7 @@ def _insisting(ask: Any, what: Any) -> Any:
         except Unreachable as error:
             if time.monotonic() > end:
                 raise UserError(str(error)) from None
-            time.sleep(5)
+            time.sleep(ASK_AGAIN_SECONDS)
 
 
 def _tidy(jobs: TrainJobs, job: str, exchange: Exchange, reporter: Reporter) -> None:

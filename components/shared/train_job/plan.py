@@ -14,10 +14,12 @@ VARIABLE = "DECANT_TRAIN_JOB"
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """Attributes:
-    manifest: the TrainJob, but for its name, its command and the run that it belongs to.
-    shared: folder of a volume that all nodes and the task itself may write.
-    timeout_seconds: of the job, from its start; None where it may take as long as it likes.
+    """A TrainJob to start.
+
+    Attributes:
+        manifest: all of it but its name, its command and the run that it belongs to.
+        shared: folder of a volume that all nodes and the task itself may write.
+        timeout_seconds: of the job, from its start; None where it may take as long as it likes.
     """
 
     manifest: Mapping[str, Any]

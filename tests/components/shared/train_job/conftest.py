@@ -11,7 +11,7 @@ from components.shared.artifacts import CARD, Card, Sidecar, write_json
 from components.shared.identity import PROJECT, SIDECAR
 from components.shared.settings import read_params_file, section_of
 from components.shared.steps import load_step
-from components.shared.train_job import follow
+from components.shared.train_job import follow, launch
 from pipelines.profile import load_profile
 from pipelines.train_job import train_job_plan
 from tests.components.shared.train_job.kubernetes_api import Cluster, serving
@@ -29,6 +29,7 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster
         monkeypatch.setenv("NO_PROXY", "127.0.0.1")
         monkeypatch.setenv("KFP_RUN_ID", RUN)
         monkeypatch.setattr(follow, "LOOK_SECONDS", 0.05)
+        monkeypatch.setattr(launch, "ASK_AGAIN_SECONDS", 0.05)
         yield cluster
 
 

@@ -98,13 +98,17 @@ class Pod:
 
 @dataclass
 class Cluster:
-    """Attributes:
-    posted: manifests, in order.
-    deleted: names, in order.
-    asked: "METHOD path" of every request.
-    faults: (pattern, status, times): what is answered instead, and how often.
-    command: what a node runs in place of the manifest's command.
-    pending: whether there is no room, so that pods wait for ever.
+    """The running cluster.
+
+    Attributes:
+        posted: manifests, in order.
+        deleted: names, in order.
+        asked: "METHOD path" of every request.
+        faults: (pattern, status, times): what is answered instead, and how often.
+        command: what a node runs in place of the manifest's command.
+        pending: whether there is no room, so that pods wait for ever.
+        jobs: name → its pods.
+        going: names that are being deleted.
     """
 
     posted: list[dict[str, Any]] = field(default_factory=list)

@@ -205,6 +205,22 @@ def test_an_api_that_does_not_answer_for_a_while(
     assert len(cluster.posted) == 1 and read_card(ports["teacher"])
 
 
+def test_a_job_is_created_once_though_the_answer_was_lost(
+    cluster: Cluster, plan: Plan, section: dict[str, Any], ports: dict[str, Path]
+) -> None:
+    cluster.command = script(NODE)
+    real, lost = cluster.create, [True]
+
+    def create(manifest: dict[str, Any]) -> tuple[int, Any]:
+        answer = real(manifest)
+        return (504, {"message": "too late"}) if lost and lost.pop() else answer
+
+    cluster.create = create  # type: ignore[method-assign]
+    run_as_train_job("finetune", section, ports, plan)
+    assert sum(asked.startswith("POST") for asked in cluster.asked) == 2
+    assert len(cluster.posted) == 1 and read_card(ports["teacher"])
+
+
 def test_an_api_that_never_answers_again(
     cluster: Cluster,
     plan: Plan,
