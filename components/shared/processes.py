@@ -91,9 +91,10 @@ def is_started() -> bool:
 def start(group: Group, name: str, section: Mapping[str, Any], ports: Mapping[str, Path]) -> None:
     """Run a step in this node's processes of the group, and wait for them.
 
-    Raises UserError when one of them ends without a message of its own. A message that the user
-    has seen, or a signal, ends this process with the same code.
+    Raises UserError when one of them ends without a message of its own, and when the nodes do not
+    meet. A message that the user has seen, or a signal, ends this process with the same code.
     """
+    from torch.distributed import DistError
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import elastic_launch
@@ -113,6 +114,12 @@ def start(group: Group, name: str, section: Mapping[str, Any], ports: Mapping[st
             elastic_launch(_launch_config(group), sys.executable)(*arguments)
         except SignalException as ended:  # the pod is taken away
             raise SystemExit(128 + ended.sigval) from None
+        except DistError as error:
+            raise UserError(
+                f"node {group.node} of {group.nodes} has lost the others, or never met them at "
+                f"{group.meeting_point}: {str(error).partition(chr(10))[0]}",
+                remedy="see why the other nodes have not started, or ended",
+            ) from None
         except ChildFailedError as error:
             rank, failure = error.get_first_failure()
             if failure.exitcode == 2:  # a user's mistake, which that process has shown

@@ -30,6 +30,13 @@ def run(root: Path, params: dict[str, Any], *names: str) -> None:
         run_step(name, section_of(params, name, step.params), ports)
 
 
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
+
+
 def start_nodes(
     name: str, root: Path, params: dict[str, Any], extra: Mapping[str, str]
 ) -> list[subprocess.Popen[str]]:
@@ -40,9 +47,7 @@ def start_nodes(
     command = [sys.executable, "-m", "components", name, "--params", str(file)]
     for port in (*step.input_ports, *step.output_ports):
         command += [f"--{port}", str(root / port)]
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port_number = free.getsockname()[1]
+    port_number = free_port()
     return [
         subprocess.Popen(
             command,
@@ -121,6 +126,15 @@ def test_a_node_that_dies_ends_the_other_and_nothing_is_written(
         for node in (first, second):
             node.kill()
     assert not (tmp_path / "teacher").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("node", [0, 1])
+def test_a_node_whose_others_never_come(node: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "MEETING_SECONDS", 3)
+    group = processes.Group(nodes=2, node=node, meeting_point=f"127.0.0.1:{free_port()}")
+    with pytest.raises(UserError, match=f"node {node} of 2 .* never met them at 127.0.0.1"):
+        processes.start(group, "finetune", {}, {})
 
 
 def setting(monkeypatch: pytest.MonkeyPatch, **values: str) -> None:
