@@ -96,20 +96,10 @@ def compile_pipeline(
         compiled = Path(folder) / "pipeline.yaml"
         compiler.Compiler().compile(pipeline, str(compiled), pipeline_parameters=dict(arguments))
         documents = read_package(compiled)
-    tracking = {TRACKING_URI: mlflow_uri} if mlflow_uri else {}
     for name, executor in documents[0]["deploymentSpec"]["executors"].items():
         container, step = executor["container"], name.removeprefix("exec-").replace("-", "_")
         container["image"] = images[step]
-        own = dict(tracking)
-        if profile and profile.steps[step].nodes > 1:
-            plan = train_job_plan(
-                profile.steps[step],
-                image=images[step],
-                service_account=profile.service_account,
-                env=tracking,
-            )
-            own[PLAN_VARIABLE] = plan.to_json()
-        if own:
+        if own := _own_environment(step, profile, images[step], mlflow_uri):
             others = [one for one in container.get("env", []) if one["name"] not in own]
             container["env"] = others + [{"name": key, "value": own[key]} for key in own]
     writer = YAML()
@@ -117,6 +107,19 @@ def compile_pipeline(
     partial = output.with_name(f".{output.name}.partial")
     writer.dump_all(documents, partial)
     partial.replace(output)
+
+
+def _own_environment(
+    step: str, profile: Profile | None, image: str, mlflow_uri: str | None
+) -> dict[str, str]:
+    """What the step's task gets over the profile's variables: what the command line decides."""
+    own = {TRACKING_URI: mlflow_uri} if mlflow_uri else {}
+    if profile is None or profile.steps[step].nodes == 1:
+        return own
+    plan = train_job_plan(
+        profile.steps[step], image=image, service_account=profile.service_account, env=own
+    )
+    return own | {PLAN_VARIABLE: plan.to_json()}
 
 
 def read_package(file: Path) -> list[dict[str, Any]]:
