@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import click
@@ -11,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from components.shared.errors import UserError
-from pipelines.registry.checkout import changed_params, committed
+from pipelines.registry.checkout import changed_params, committed, unknown_params
 from pipelines.registry.lineage import Lineage, read_lineage
 from pipelines.registry.store import Reference, find_version, registry, versions_of
 from pipelines.registry.terminal import open_console
@@ -64,15 +65,28 @@ def _show_origin(lineage: Lineage, console: Console) -> None:
 def _origin(lineage: Lineage) -> list[tuple[str, str]]:
     commit = lineage.commit and f"{lineage.commit}{_remark(lineage)}"
     rows = [("registered", _when(lineage.created)), ("commit", commit)]
-    changes = changed_params(lineage) if lineage.commit else None
-    if changes is not None:
-        rows.append(("parameters", "as committed" if not changes else "params.yaml, but"))
-        rows += [("", f"{key} = {value}") for key, value in sorted(changes.items())]
+    rows += _params(lineage)
     rows.append(("dvc.lock", _lock(lineage)))
     for source in sorted({*lineage.sources, *lineage.pins}):
         rows.append((source, lineage.sources.get(source, "")))
         rows.append(("", lineage.pins.get(source, "")))
     rows.append(("test rows", lineage.test_digest))
+    return rows
+
+
+def _params(lineage: Lineage) -> list[tuple[str, str]]:
+    """Against the commit's params.yaml; what no run tells any more is said so."""
+    unknown = unknown_params(lineage)
+    if not any(run.params for run in lineage.steps):
+        return [("parameters", "")]
+    changes = changed_params(lineage) if lineage.commit else None
+    if changes is None:
+        words = "recorded (--json lists them); there is no params.yaml here to compare them with"
+        return [("parameters", words)]
+    rows = [("parameters", "params.yaml, but" if changes else "as committed")]
+    rows += [("", f"{key} = {value}") for key, value in sorted(changes.items())]
+    if unknown:
+        rows.append(("", f"{_UNKNOWN}: {', '.join(unknown)}"))
     return rows
 
 
@@ -94,13 +108,14 @@ def _lock(lineage: Lineage) -> str:
 
 
 def _show_steps(lineage: Lineage, console: Console) -> None:
+    if not lineage.steps:
+        console.print("the version names no runs of steps")
+        return
     own = next((run.parent_id for run in lineage.steps if run.step == "register"), "")
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for column in ("step", "run", "status", "started", "took", "identity", "made"):
-        table.add_column(column, no_wrap=True)
+    table = _table("step", "run", "status", "started", "took", "identity")
+    data = _table("step", "read", "made")
     for run in lineage.steps:
         earlier = " (earlier execution)" if run.parent_id and run.parent_id != own else ""
-        made = [f"{port} {digest[:_DIGITS]}" for port, digest in run.artifacts.items()]
         table.add_row(
             run.step,
             run.run_id,
@@ -108,11 +123,29 @@ def _show_steps(lineage: Lineage, console: Console) -> None:
             _when(run.started),
             "" if run.seconds is None else f"{run.seconds:,.0f} s",
             run.identity[:_DIGITS],
-            ", ".join(made),
         )
+        data.add_row(run.step, _digests(run.inputs), _digests(run.artifacts))
     console.print(table)
-    if not lineage.steps:
-        console.print("the version names no runs of steps")
+    console.print()
+    console.print(data)
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def _digests(digests: Mapping[str, str]) -> Text:
+    shown = [f"{key} {_short(value)}" for key, value in sorted(digests.items())]
+    return Text(", ".join(shown) or _UNKNOWN)
+
+
+def _short(digest: str) -> str:
+    """Its first digits; a pin such as `sha256:...` keeps its kind, a revision may be short."""
+    kind, colon, digits = digest.rpartition(":")
+    return f"{kind}{colon}{digits[:_DIGITS]}"
 
 
 def _when(milliseconds: int | None) -> str:

@@ -8,6 +8,7 @@ from ruamel.yaml import YAML
 
 from components.shared.errors import UserError
 from components.shared.identity import PROJECT
+from components.shared.steps import STEPS
 from pipelines.registry.lineage import Lineage
 
 PARAMS = "params.yaml"
@@ -39,6 +40,12 @@ def changed_params(lineage: Lineage) -> dict[str, Any] | None:
             elif key not in section or not _same(section[key], value):
                 changes |= _leaves(f"{run.step}.{key}", section.get(key), value)
     return changes
+
+
+def unknown_params(lineage: Lineage) -> list[str]:
+    """The steps before register of whose parameters nothing is recorded any more."""
+    known = {run.step for run in lineage.steps if run.params}
+    return [step for step in STEPS[:-1] if step not in known]
 
 
 def git(*arguments: str, check: bool = True) -> "subprocess.CompletedProcess[bytes]":

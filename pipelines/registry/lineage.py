@@ -31,6 +31,7 @@ class StepRun:
         status, started, seconds: empty or None where the run is gone.
         identity, code: digests of all that the step depends on, and of its code alone.
         params: as they were read from the run; empty where it is gone.
+        inputs: content digest per input port (of ingest: the pin per source), from its card.
         artifacts: content digest per output port, where the version records it.
         versions: of the libraries, from the card that the step logged.
     """
@@ -44,6 +45,7 @@ class StepRun:
     identity: str = ""
     code: str = ""
     params: Mapping[str, Any] = field(default_factory=dict)
+    inputs: Mapping[str, str] = field(default_factory=dict)
     artifacts: Mapping[str, str] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
 
@@ -133,6 +135,7 @@ def _step_run(
         "step": step,
         "run_id": run_id,
         "identity": tags.get(f"{IDENTITY_TAG}.{step}", ""),
+        "inputs": card.get("inputs", {}),
         "artifacts": {port: digests[port] for port in ports if port in digests},
     }
     from mlflow.exceptions import MlflowException

@@ -13,6 +13,7 @@ from ruamel.yaml import YAML
 
 from components.shared.errors import UserError
 from components.shared.identity import PROJECT
+from components.shared.steps import STEPS
 from pipelines.registry.checkout import PARAMS, changed_params, committed, git
 from pipelines.registry.lineage import Lineage
 
@@ -62,7 +63,7 @@ def rebuild(project: Path, *, from_cache: bool) -> None:
 
 
 def remove(folder: Path) -> None:
-    git("worktree", "remove", "--force", str(folder))
+    git("worktree", "remove", "--force", str(folder.resolve()))
 
 
 def _add_worktree(lineage: Lineage, folder: Path) -> Path:
@@ -98,6 +99,14 @@ def _add_worktree(lineage: Lineage, folder: Path) -> Path:
 def _require_same_code(lineage: Lineage, project: Path) -> None:
     recorded = {run.step: run.code for run in lineage.steps if run.code}
     recorded.pop("register", None)
+    unknown = [step for step in STEPS[:-1] if step not in recorded]
+    if lineage.dirty and unknown:
+        raise UserError(
+            f"{lineage.name}/{lineage.version} was made with files that differed from commit "
+            f"{lineage.commit[:12]}, and no run tells any more whether they were the code of "
+            f"{', '.join(unknown)}",
+            remedy="nothing can vouch for that code: register a version from a clean checkout",
+        )
     done = subprocess.run(
         [sys.executable, "-c", _CODE_DIGESTS, *recorded],
         cwd=project,

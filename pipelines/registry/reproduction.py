@@ -6,6 +6,7 @@ from pathlib import Path
 
 from components.register.registry import CARD_FILE
 from components.shared.artifacts import CARD, read_card, read_sidecar
+from components.shared.errors import UserError
 from components.shared.identity import content_digest, file_digest
 from components.shared.onnx.classifier import MANIFEST
 from components.shared.steps import STEPS, load_step
@@ -44,8 +45,13 @@ def compare_artifacts(lineage: Lineage, project: Path) -> list[Artifact]:
 
 
 def compare_files(registered: Path, project: Path) -> list[Artifact]:
-    """The files of the registered model's folder, as it was downloaded, without its card."""
-    exported = next(file.parent for file in registered.rglob(MANIFEST))
+    """The files of the registered model's folder, as it was downloaded, without its card.
+
+    Raises UserError when it holds no exported model.
+    """
+    exported = next((file.parent for file in registered.rglob(MANIFEST)), None)
+    if exported is None:
+        raise UserError(f"the registered model is none of Decant: it holds no {MANIFEST}")
     now = project / artifact_folder("onnx") / "student"
     found = []
     for file in sorted(exported.iterdir()):
