@@ -1,7 +1,8 @@
 """python -m pipelines reproduce: a registered version made anew, and compared by its digests."""
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -10,10 +11,14 @@ from rich.table import Table
 from rich.text import Text
 
 from pipelines.lineage import lineage_of
+from pipelines.registry.checkout import unknown_params
 from pipelines.registry.lineage import Lineage
 from pipelines.registry.rebuild import check_out, rebuild, remove
 from pipelines.registry.reproduction import (
+    DIFFERS,
     EQUAL,
+    MISSING,
+    NOT_RECORDED,
     Artifact,
     compare_artifacts,
     compare_files,
@@ -23,7 +28,7 @@ from pipelines.registry.store import registry
 from pipelines.registry.terminal import open_console
 
 _DIGITS = 16
-_STYLES = {EQUAL: "green", "differs": "bold red", "missing": "bold red"}
+_STYLES = {EQUAL: "green", DIFFERS: "bold red", MISSING: "bold red"}
 
 
 @click.command("reproduce")
@@ -55,15 +60,19 @@ def reproduce_command(
     lineage = lineage_of(name, version, alias)
     folder = folder or Path("runs") / f"{lineage.name}-{lineage.version}"
     console = open_console()
-    project = check_out(lineage, folder)
-    console.print(f"commit {lineage.commit} in {folder}")
-    rebuild(project, from_cache=not force)
     with _registered_model(lineage) as model:
-        found = compare_artifacts(lineage, project) + compare_files(Path(model), project)
+        project = check_out(lineage, folder)
+        console.print(f"commit {lineage.commit} in {folder}")
+        if unknown := unknown_params(lineage):
+            console.print(
+                f"[yellow]not recorded, so the commit's: the parameters of {', '.join(unknown)}[/]"
+            )
+        rebuild(project, from_cache=not force)
+        found = compare_artifacts(lineage, project) + compare_files(model, project)
     _show(found, console)
     reproduced = all(artifact.is_reproduced for artifact in found)
     if reproduced:
-        console.print(f"{lineage.name}/{lineage.version} is reproduced")
+        console.print(_reproduced(lineage, found))
     else:
         _explain(lineage, project, console)
     if clean:
@@ -71,15 +80,23 @@ def reproduce_command(
     ctx.exit(0 if reproduced else 1)
 
 
-def _registered_model(lineage: Lineage) -> "tempfile.TemporaryDirectory[str]":
+@contextmanager
+def _registered_model(lineage: Lineage) -> Iterator[Path]:
+    """Downloaded before anything runs: a registry that does not answer costs no hours."""
     import mlflow.artifacts
 
-    folder = tempfile.TemporaryDirectory()
-    with registry():
-        mlflow.artifacts.download_artifacts(
-            f"models:/{lineage.name}/{lineage.version}", dst_path=folder.name
-        )
-    return folder
+    with tempfile.TemporaryDirectory() as folder:
+        with registry():
+            mlflow.artifacts.download_artifacts(
+                f"models:/{lineage.name}/{lineage.version}", dst_path=folder
+            )
+        yield Path(folder)
+
+
+def _reproduced(lineage: Lineage, found: Sequence[Artifact]) -> str:
+    unknown = [one.name for one in found if one.verdict == NOT_RECORDED]
+    words = f"{lineage.name}/{lineage.version} is reproduced"
+    return f"{words}; without a digest to compare: {', '.join(unknown)}" if unknown else words
 
 
 def _show(found: Sequence[Artifact], console: Console) -> None:

@@ -111,13 +111,15 @@ def read_lineage(client: Any, version: Any) -> Lineage:
 
 
 def _digests(tags: Mapping[str, str], cards: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
-    """By port: what the version says of the last steps, and what each step said that it read."""
-    ports = {port for step in STEPS for port in load_step(step).output_ports}
+    """By port: what the version says of the last steps, and what each step said that it read.
+
+    Pins are none: ingest has one for the source `encoder`, and a port of that name.
+    """
     read = {
-        port: digest
-        for card in cards.values()
-        for port, digest in card.get("inputs", {}).items()
-        if port in ports
+        port: card["inputs"][port]
+        for step, card in cards.items()
+        for port in load_step(step).input_ports
+        if port in card.get("inputs", {})
     }
     return read | _with_prefix(tags, DIGEST_TAG)
 

@@ -33,6 +33,8 @@ def check_out(lineage: Lineage, folder: Path) -> Path:
     Raises UserError when the commit is unknown or not here, the folder holds something else, or
     the version was made from code that was not committed.
     """
+    _require_commit(lineage)
+    _require_vouched_code(lineage)
     project = _add_worktree(lineage, folder)
     _require_same_code(lineage, project)
     _write_params(lineage, project)
@@ -66,7 +68,7 @@ def remove(folder: Path) -> None:
     git("worktree", "remove", "--force", str(folder.resolve()))
 
 
-def _add_worktree(lineage: Lineage, folder: Path) -> Path:
+def _require_commit(lineage: Lineage) -> None:
     if not lineage.commit:
         raise UserError(
             f"{lineage.name}/{lineage.version} does not say which commit it was made from",
@@ -77,6 +79,9 @@ def _add_worktree(lineage: Lineage, folder: Path) -> Path:
             f"commit {lineage.commit} of {lineage.name}/{lineage.version} is not here",
             remedy="fetch the branch of this repository that holds it: git fetch --all",
         )
+
+
+def _add_worktree(lineage: Lineage, folder: Path) -> Path:
     inside = git("rev-parse", "--show-prefix").stdout.decode().strip()
     if folder.exists() and any(folder.iterdir()):
         there = subprocess.run(
@@ -96,10 +101,10 @@ def _add_worktree(lineage: Lineage, folder: Path) -> Path:
     return folder.resolve() / inside
 
 
-def _require_same_code(lineage: Lineage, project: Path) -> None:
-    recorded = {run.step: run.code for run in lineage.steps if run.code}
-    recorded.pop("register", None)
-    unknown = [step for step in STEPS[:-1] if step not in recorded]
+def _require_vouched_code(lineage: Lineage) -> None:
+    """Of a dirty checkout only the runs say whether the code was the commit's."""
+    vouched = {run.step for run in lineage.steps if run.code}
+    unknown = [step for step in STEPS[:-1] if step not in vouched]
     if lineage.dirty and unknown:
         raise UserError(
             f"{lineage.name}/{lineage.version} was made with files that differed from commit "
@@ -107,6 +112,11 @@ def _require_same_code(lineage: Lineage, project: Path) -> None:
             f"{', '.join(unknown)}",
             remedy="nothing can vouch for that code: register a version from a clean checkout",
         )
+
+
+def _require_same_code(lineage: Lineage, project: Path) -> None:
+    recorded = {run.step: run.code for run in lineage.steps if run.code}
+    recorded.pop("register", None)
     done = subprocess.run(
         [sys.executable, "-c", _CODE_DIGESTS, *recorded],
         cwd=project,
