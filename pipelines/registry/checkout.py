@@ -37,7 +37,7 @@ def changed_params(lineage: Lineage) -> dict[str, Any] | None:
             if key == _SEED and key not in section:
                 if value != base.get(_SEED):
                     changes[_SEED] = value
-            elif key not in section or not _same(section[key], value):
+            elif key not in section or not same(section[key], value):
                 changes |= _leaves(f"{run.step}.{key}", section.get(key), value)
     return changes
 
@@ -46,6 +46,15 @@ def unknown_params(lineage: Lineage) -> list[str]:
     """The steps before register of whose parameters nothing is recorded any more."""
     known = {run.step for run in lineage.steps if run.params}
     return [step for step in STEPS[:-1] if step not in known]
+
+
+def same(one: Any, other: Any) -> bool:
+    """As YAML and JSON spell the same value: 1 is 1.0, a tuple is a list."""
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
+        return len(one) == len(other) and all(map(same, one, other))
+    return bool(one == other)
 
 
 def git(*arguments: str, check: bool = True) -> "subprocess.CompletedProcess[bytes]":
@@ -60,21 +69,12 @@ def git(*arguments: str, check: bool = True) -> "subprocess.CompletedProcess[byt
     return done
 
 
-def _same(one: Any, other: Any) -> bool:
-    """As YAML and JSON spell the same value: 1 is 1.0, a tuple is a list."""
-    if isinstance(one, Mapping) and isinstance(other, Mapping):
-        return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in one)
-    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
-        return len(one) == len(other) and all(map(_same, one, other))
-    return bool(one == other)
-
-
 def _leaves(path: str, before: Any, after: Any) -> dict[str, Any]:
     """What differs below a key, as deep as both are mappings."""
     if not isinstance(before, Mapping) or not isinstance(after, Mapping):
         return {path: after}
     changes: dict[str, Any] = {}
     for key in after:
-        if key not in before or not _same(before[key], after[key]):
+        if key not in before or not same(before[key], after[key]):
             changes |= _leaves(f"{path}.{key}", before.get(key), after[key])
     return changes

@@ -16,6 +16,7 @@ from components.shared.identity import PROJECT
 from components.shared.steps import STEPS
 from pipelines.registry.checkout import PARAMS, changed_params, committed, git
 from pipelines.registry.lineage import Lineage
+from pipelines.registry.lock_file import LOCK, lock_of
 
 LAST_STAGE = "evaluate"  # register would make one more version
 _CODE_DIGESTS = (
@@ -38,6 +39,7 @@ def check_out(lineage: Lineage, folder: Path) -> Path:
     project = _add_worktree(lineage, folder)
     _require_same_code(lineage, project)
     _write_params(lineage, project)
+    _write_lock(lineage, project)
     _bring_local_data(project)
     return project
 
@@ -59,8 +61,9 @@ def rebuild(project: Path, *, from_cache: bool) -> None:
     if from_cache:
         cache = _dvc(PROJECT, "cache", "dir", captured=True).strip()
         _dvc(project, "cache", "dir", "--local", cache)
-    options = ["--pull"] if from_cache and _has_remote(project) else []
-    options += [] if from_cache else ["--force"]
+    options = [] if from_cache else ["--force"]
+    if from_cache and _has_remote(project):
+        options += ["--pull"] if _pull(project) else []
     _dvc(project, "repro", *options, LAST_STAGE)
 
 
@@ -157,6 +160,17 @@ def _write_params(lineage: Lineage, project: Path) -> None:
     yaml.dump(content, file)
 
 
+def _write_lock(lineage: Lineage, project: Path) -> None:
+    """Which outputs to take, once only: a rebuild that broke off has written down its own."""
+    params = YAML(typ="safe").load((project / PARAMS).read_text("utf-8"))
+    file = project / LOCK
+    present = file.read_bytes() if file.is_file() else None
+    if present != committed(lineage.commit, LOCK):
+        return
+    if content := lock_of(lineage.commit, params):
+        file.write_bytes(content)
+
+
 def _bring_local_data(project: Path) -> None:
     """Files that git does not hold of the folders that ingest reads: linked, or copied."""
     section = YAML(typ="safe").load((project / PARAMS).read_text("utf-8"))["ingest"]
@@ -177,16 +191,25 @@ def _has_remote(project: Path) -> bool:
     return bool(_dvc(project, "remote", "list", captured=True).strip())
 
 
-def _dvc(project: Path, *arguments: str, captured: bool = False) -> str:
-    command = [sys.executable, "-m", "dvc", *arguments]
-    done = subprocess.run(
-        command,
+def _pull(project: Path) -> bool:
+    """Whether the remote answered; what it does not hold is run."""
+    pulled = ("pull", "--allow-missing", "--with-deps", LAST_STAGE)
+    return _run_dvc(project, *pulled, captured=False).returncode == 0
+
+
+def _run_dvc(project: Path, *arguments: str, captured: bool) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "dvc", *arguments],
         cwd=project,
         env=_environment(project),
         stdout=subprocess.PIPE if captured else None,
         text=True,
         check=False,
     )
+
+
+def _dvc(project: Path, *arguments: str, captured: bool = False) -> str:
+    done = _run_dvc(project, *arguments, captured=captured)
     if done.returncode:
         raise UserError(
             f"dvc {' '.join(arguments)} failed in {project}",

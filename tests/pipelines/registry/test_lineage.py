@@ -74,7 +74,7 @@ def test_a_run_shows_what_it_read_and_what_is_gone_is_gone(
     assert " ".join(data[1:]) == (f"encoder {'r' * 12}, source sha256:{'5' * 12} corpus {'d' * 12}")
     gone, unknown = [line for line in lines if line[:1] == ["finetune"]]
     assert gone[1:] == ["f" * 32, "gone"]
-    assert unknown[1:] == "not recorded not recorded".split()
+    assert unknown[1:] == ["not", "recorded", "not", "recorded"]
     ingest, finetune = json.loads(cli("lineage", "--model", "half", "--json").output)["steps"]
     assert ingest["inputs"] == {"source": "sha256:" + "5" * 64, "encoder": "r" * 40}
     assert ingest["artifacts"] == {"corpus": "d" * 64}, "a pin is no digest of the artifact"

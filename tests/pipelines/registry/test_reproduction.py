@@ -19,7 +19,7 @@ from pipelines.registry.reproduction import compare_artifacts, compare_files, ot
 def lineage(**values: Any) -> Lineage:
     known: dict[str, Any] = {
         **dict.fromkeys(("run_id", "identity", "commit", "dvc_lock", "test_digest"), ""),
-        **dict.fromkeys(("sources", "pins", "digests"), {}),
+        **{"sources": {}, "pins": {}, "digests": {}},
         **{"name": "tiny", "version": "1", "aliases": (), "created": 0},
         **{"dirty": False, "steps": ()},
     }
