@@ -19,6 +19,7 @@ COMMANDS = (
     "rollback",
     "lineage",
     "reproduce",
+    "sync",
     "deploy-manifest",
     "submit",
     "follow",

@@ -1,7 +1,8 @@
 """The containers of `python -m pipelines run --runner docker`: what they are given of this machine.
 
-They see the run's folder, the cache, the folders that ingest reads (read-only) and a local MLflow
-store, each under the path that it has here. They run as the caller, so that all files are theirs.
+They see the run's folder, the cache, the folders that ingest reads (read-only), a local MLflow
+store and the spool, each under the path that it has here. They run as the caller, so that all files
+are theirs.
 """
 
 import getpass
@@ -26,6 +27,7 @@ from components.shared.cache import cache_folder
 from components.shared.errors import UserError
 from components.shared.identity import code_digest, lock_digest
 from components.shared.steps import STEPS
+from components.shared.tracking_spool import spool_uri
 from components.shared.tracking_store import tracking_is_on, tracking_uri
 from docker import client as docker_client
 
@@ -85,13 +87,14 @@ def container_arguments(
     options = info.get("SecurityOptions") or []
     store, store_folder = _store()
     temporary, cache = root / "tmp", cache_folder().resolve()
-    written = [cache, *([store_folder] if store_folder else [])]
+    spool, spool_folder = _spool()
+    written = [cache, *(folder for folder in (store_folder, spool_folder) if folder)]
     _make(temporary, *written)
     arguments: dict[str, Any] = {
         "network_mode": "host",  # an MLflow server on this machine is where its URI says
         "user": _user(options),
         "working_dir": str(Path.cwd()),  # parameters may hold relative paths
-        "environment": _environment(store, cache, temporary, run_id),
+        "environment": _environment(store, spool, cache, temporary, run_id),
         "mounts": _mounts(_read_folders(ingest), written),
         "read_only": True,
         "tmpfs": {"/tmp": ""},
@@ -167,13 +170,16 @@ def _user(options: Iterable[str]) -> str:
     return f"{os.getuid()}:{os.getgid()}"
 
 
-def _environment(store: str, cache: Path, temporary: Path, run_id: str) -> dict[str, str]:
+def _environment(
+    store: str, spool: str, cache: Path, temporary: Path, run_id: str
+) -> dict[str, str]:
     environment = {
         name: value for name, value in os.environ.items() if name.upper().startswith(_PASSED)
     }
     environment.pop("DECANT_COMMIT", None)  # the image says its own
     if store:
         environment["MLFLOW_TRACKING_URI"] = store
+        environment["DECANT_SPOOL"] = spool
     with suppress(KeyError, OSError):
         environment["USER"] = getpass.getuser()  # the caller's number has no name in there
     return environment | {
@@ -198,6 +204,17 @@ def _store() -> tuple[str, Path | None]:
     path = unquote(urlsplit(uri).path) if uri.startswith("file:") else uri
     folder = Path(path).resolve()
     return folder.as_uri(), folder
+
+
+def _spool() -> tuple[str, Path | None]:
+    """Where the steps spool what MLflow could not be told, and the folder to mount where local."""
+    if not tracking_is_on():
+        return "", None
+    uri = spool_uri()
+    if "://" in uri:
+        return uri, None
+    folder = Path(uri).resolve()
+    return str(folder), folder
 
 
 def _read_folders(ingest: Mapping[str, Any]) -> list[Path]:

@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,8 @@ from components.shared.settings import read_params_file
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
+
+    from tests.spooling import Store
 
 os.environ.setdefault("DECANT_TRACKING", "off")  # tests of the tracking switch it on themselves
 os.environ["TOKENIZERS_PARALLELISM"] = "true"
@@ -163,6 +166,21 @@ def empty_mlflow(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
     MlflowClient(f"sqlite:///{file}").search_experiments()
     return file
+
+
+@pytest.fixture
+def mlflow_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, empty_mlflow: Path) -> "Store":
+    """The tracking store of a test, which can go away; its spool is a folder beside it."""
+    from tests.spooling import Store
+
+    shutil.copy(empty_mlflow, tmp_path / "mlflow.db")
+    store = Store(tmp_path)
+    for name in ("MLFLOW_RUN_ID", "KFP_RUN_ID", "DVC_EXP_NAME", "MLFLOW_EXPERIMENT_NAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("DECANT_TRACKING", "on")
+    monkeypatch.setenv("DECANT_SPOOL", str(tmp_path / "spool"))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", store.uri)
+    return store
 
 
 def tiny_tokenizer() -> "Tokenizer":

@@ -12,7 +12,7 @@ from components.shared.execution import git_commit
 from components.shared.identity import PROJECT, canonical_json, content_digest, file_digest
 from components.shared.identity import text_digest as digest_of
 from components.shared.onnx.classifier import MANIFEST
-from components.shared.tracking import BEHIND_TAG, IDENTITY_TAG
+from components.shared.tracking_delivery import BEHIND_TAG, IDENTITY_TAG
 
 DVC_LOCK = PROJECT / "dvc.lock"
 

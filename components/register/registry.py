@@ -20,7 +20,8 @@ from components.shared.identity import (
     shared_closure,
     text_digest,
 )
-from components.shared.tracking import IDENTITY_TAG, log_figures
+from components.shared.tracking_delivery import IDENTITY_TAG, tell_points
+from components.shared.tracking_record import points_of
 from components.shared.tracking_store import tracking_uri
 
 SCRIPT = Path(__file__).with_name("served_model.py")
@@ -82,16 +83,21 @@ def served_digest(code: Path) -> str:
 
 def find_version(client: Any, name: str, identity: str) -> Registered | None:
     """The oldest version with this identity."""
-    found = client.search_model_versions(
-        f"name = '{name}' and tags.`{IDENTITY_TAG}` = '{identity}'"
-    )
-    ready = [version for version in found if version.status == "READY"]
-    if not ready:
-        return None
-    first = min(ready, key=lambda version: int(version.version))
-    return Registered(
-        name=name, version=str(first.version), run_id=str(first.run_id or ""), created=False
-    )
+    same = _versions(client, name, identity)
+    return _registered(same[0], created=False) if same else None
+
+
+def complete_tags(client: Any, registered: Registered, tags: Mapping[str, str]) -> list[str]:
+    """Give a version the runs behind it that were not known when it was made, such as spooled ones.
+
+    Returns the tags that it got; no tag is changed.
+    """
+    had = client.get_model_version(registered.name, registered.version).tags
+    late = (RUN_TAG, PIN_TAG, SOURCE_TAG, f"{IDENTITY_TAG}.", "decant.teacher_run")
+    missing = [tag for tag in tags if tag.startswith(late) and tag not in had]
+    for tag in missing:
+        client.set_model_version_tag(registered.name, registered.version, tag, tags[tag])
+    return missing
 
 
 def source_tags(client: Any, ingest_run: str) -> dict[str, str]:
@@ -206,11 +212,12 @@ def register_version(
         exported: the student's folder, with its card.
         description: of the version, as Markdown; cut to what MLflow stores.
 
-    Two hosts may do this at the same time: the older version stays, the other one goes.
+    Two hosts may do this at the same time, and MLflow's client asks again when an answer is lost:
+    the oldest version stays, the others go.
     """
     from mlflow.exceptions import MlflowException
 
-    log_figures(client, run_id, figures(evidence.metrics))
+    tell_points(client, run_id, points_of(figures(evidence.metrics)))
     log_dataset(client, run_id, evidence, tags)
     client.log_artifact(run_id, str(exported / CARD_FILE))
     model_id, source = log_model(exported, code, run_id, tags)
@@ -219,7 +226,7 @@ def register_version(
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
-    made = client.create_model_version(
+    client.create_model_version(
         name,
         source,
         run_id=run_id,
@@ -227,8 +234,35 @@ def register_version(
         description=description[:_MAX_DESCRIPTION_CHARACTERS],
         model_id=model_id,
     )
-    oldest = find_version(client, name, tags[IDENTITY_TAG])
-    if oldest and oldest.version != str(made.version):
-        client.delete_model_version(name, str(made.version))
-        return oldest
-    return Registered(name=name, version=str(made.version), run_id=run_id, created=True)
+    oldest, *younger = _versions(client, name, tags[IDENTITY_TAG])
+    for duplicate in younger:
+        _delete(client, duplicate)
+    return _registered(oldest, created=str(oldest.run_id) == run_id)
+
+
+def _registered(version: Any, *, created: bool) -> Registered:
+    return Registered(
+        name=str(version.name),
+        version=str(version.version),
+        run_id=str(version.run_id or ""),
+        created=created,
+    )
+
+
+def _versions(client: Any, name: str, identity: str) -> list[Any]:
+    """Those with this identity, the oldest first."""
+    found = client.search_model_versions(
+        f"name = '{name}' and tags.`{IDENTITY_TAG}` = '{identity}'"
+    )
+    ready = [version for version in found if version.status == "READY"]
+    return sorted(ready, key=lambda version: int(version.version))
+
+
+def _delete(client: Any, version: Any) -> None:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client.delete_model_version(version.name, str(version.version))
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":  # the other host was quicker
+            raise

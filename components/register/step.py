@@ -21,7 +21,9 @@ from components.register.lineage import (
 from components.register.model_card import model_card
 from components.register.registry import (
     CARD_FILE,
+    RUN_TAG,
     Registered,
+    complete_tags,
     copy_served_code,
     find_version,
     identity_tags,
@@ -33,6 +35,7 @@ from components.shared.artifacts import write_json
 from components.shared.errors import UserError
 from components.shared.reporter import Reporter
 from components.shared.settings import settings
+from components.shared.steps import STEPS
 from components.shared.tracking_store import (
     open_client,
     shown_uri,
@@ -84,7 +87,7 @@ def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) ->
         identity = registration_identity(params.name, evidence, served_digest(code))
         reasons = _reasons_against(params, evidence)
         if not reasons:
-            registered = _register(params, inputs, evidence, identity, code, reporter.run_id)
+            registered = _register(params, inputs, evidence, identity, code, reporter)
             _receipt(outputs, params, identity, [], registered)
             words = "registered" if registered.created else "was registered before"
             reporter.message(f"{words}: {registered.uri}")
@@ -113,7 +116,12 @@ def _reasons_against(params: Params, evidence: Evidence) -> list[str]:
 
 
 def _register(
-    params: Params, inputs: Inputs, evidence: Evidence, identity: str, code: Path, run_id: str
+    params: Params,
+    inputs: Inputs,
+    evidence: Evidence,
+    identity: str,
+    code: Path,
+    reporter: Reporter,
 ) -> Registered:
     """Raises UserError when MLflow is switched off, out of reach, or refuses."""
     if not tracking_is_on():
@@ -122,6 +130,7 @@ def _register(
             remedy=f"unset DECANT_TRACKING, or set register.enabled to false; {_AGAIN}",
         )
     where = shown_uri(tracking_uri())
+    run_id = reporter.run_id
     if not run_id:
         raise UserError(
             f"nothing was registered: MLflow at {where} could not be reached",
@@ -131,12 +140,11 @@ def _register(
 
     try:
         client = open_client()
+        tags = _tags(client, params, evidence, identity, reporter)
         registered = find_version(client, params.name, identity)
-        if not registered:
-            run_tags = client.get_run(run_id).data.tags
-            tags = lineage_tags(identity, evidence, params, run_tags, run_id)
-            tags |= source_tags(client, tags.get("decant.run.ingest", ""))
-            tags |= identity_tags(client, tags)
+        if registered:
+            complete_tags(client, registered, tags)
+        else:
             card = model_card(params.name, evidence, tags)
             exported = code.parent / "exported"
             shutil.copytree(inputs.onnx / "student", exported)
@@ -161,6 +169,22 @@ def _register(
             f"MLflow at {where} did not register the model: {without_secrets(str(error))}",
             remedy=f"mend that, {_AGAIN}",
         ) from None
+
+
+def _tags(
+    client: Any, params: Params, evidence: Evidence, identity: str, reporter: Reporter
+) -> dict[str, str]:
+    """Of a version; those that rest on runs that MLflow does not know (yet) are missing."""
+    run_tags = client.get_run(reporter.run_id).data.tags
+    tags = lineage_tags(identity, evidence, params, run_tags, reporter.run_id)
+    tags |= source_tags(client, tags.get(f"{RUN_TAG}ingest", ""))
+    tags |= identity_tags(client, tags)
+    if unknown := [step for step in STEPS if f"{RUN_TAG}{step}" not in tags]:
+        reporter.warning(
+            f"the lineage lacks the runs of {', '.join(unknown)}, which MLflow does not know; "
+            "if they are spooled: `python -m pipelines sync`, then register again adds them"
+        )
+    return tags
 
 
 def _receipt(

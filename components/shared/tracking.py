@@ -3,260 +3,229 @@
 The parent is the run in MLFLOW_RUN_ID, else the run tagged with the execution's identity (KFP's run
 id, or parameters, code and the `dvc` process above us), made by the first step that asks.
 
-Tags: decant.identity   of a child: the step's identity
-      decant.behind.X   of a child: the run of step X, on whose artifact this one rests
-      decant.reused.X   of a parent: the run of step X, made by an earlier execution
-
-A server that does not answer costs the tracking, never the step.
+MLflow never costs a step: from the first call that fails, or when it has kept the step waiting for
+too long, all that is known of the run goes to the spool, and no further call is made.
 """
 
 import dataclasses
-import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from components.shared import identity
 from components.shared.errors import UserError
 from components.shared.reporter import Reporter
-from components.shared.tracking_parent import (
-    PARENT_TAG,
-    STEP_TAG,
-    parent_run,
-    source_tags,
-    status_of_children,
+from components.shared.tracking_delivery import (
+    IDENTITY_TAG,
+    Place,
+    begin,
+    send,
+    tell_beginning,
+    tell_end,
+    tell_figures,
+    tell_file,
+    tell_points,
 )
-from components.shared.tracking_store import open_client, tracking_is_on, without_secrets
-
-IDENTITY_TAG = "decant.identity"
-BEHIND_TAG = "decant.behind."
-REUSED_TAG = "decant.reused."
+from components.shared.tracking_parent import STEP_TAG, parent_here, source_tags
+from components.shared.tracking_record import Origin, RunRecord
+from components.shared.tracking_spool import Spool, spool_uri
+from components.shared.tracking_store import (
+    open_client,
+    shown_uri,
+    tracking_is_on,
+    tracking_uri,
+    without_secrets,
+)
 
 LOGGED_FILES = ("*.png", "*.html", "*.md", "card.json")
-HEADLINE_STEPS = ("finetune", "distill", "evaluate")  # their figures also stand on the parent
+PATIENCE_SECONDS = 60.0  # that a step waits for MLflow in all
 _MAX_PARAM_CHARACTERS = 6000
-_MAX_METRICS = 1000
 
 
-@dataclass(frozen=True)
-class Origin:
-    """Where an input artifact came from: its step, that step's identity, the runs behind it."""
-
-    step: str
-    identity: str
-    step_runs: Mapping[str, str]
-
-
-@dataclass(kw_only=True)
+@dataclasses.dataclass(kw_only=True)
 class StepRun:
-    """A step's child run, or nothing at all when tracking is off or out of reach.
+    """A step's child run, told to MLflow or to the spool, or nothing at all when tracking is off.
 
     Attributes:
-        has_failed: MLflow failed once; nothing but the run's end is tried again.
-        step_runs: the run of each step behind this one's artifacts, its own included.
+        record: what is known of it; None when tracking is off.
+        client, place: MLflow and the run in it; None without, or from the first failure.
+        spool: where the record goes from then on.
+        step_runs: the run of each step behind this one's artifacts, its own included, or the
+            record of a run that MLflow does not know yet.
+        waited: seconds that MLflow took so far.
     """
 
-    step: str
     reporter: Reporter
+    record: RunRecord | None = None
     client: Any = None
-    experiment: str = ""
-    run_id: str = ""
-    parent_id: str = ""
-    parent_is_ours: bool = True
-    has_failed: bool = False
-    step_runs: dict[str, str] = field(default_factory=dict)
+    place: Place | None = None
+    spool: Spool | None = None
+    step_runs: dict[str, str] = dataclasses.field(default_factory=dict)
+    waited: float = 0.0
 
-    def log_point(self, curve: str, at: int, value: float) -> None:
-        """Live, so that a curve can be watched while the step runs."""
-        self._attempt(
-            lambda client: client.log_metric(self.run_id, _metric_name(curve), value, step=at)
-        )
+    @property
+    def run_id(self) -> str:
+        """Empty when MLflow did not make a run."""
+        return self.reporter.run_id
 
     def finish(self, reporter: Reporter, seconds: float, folders: Mapping[str, Path]) -> None:
         """Log the step's figures and pictures; the headline figures also on the parent."""
-        figures = {**reporter.metrics, **reporter.measures, "seconds": seconds}
-        self._attempt(lambda client: log_figures(client, self.run_id, figures))
-        if self.step in HEADLINE_STEPS:
-            headline = {f"{self.step}/{name}": value for name, value in figures.items()}
-            self._attempt(lambda client: log_figures(client, self.parent_id, headline))
-        for port, folder in folders.items():
-            for file in sorted(file for glob in LOGGED_FILES for file in folder.glob(glob)):
-                self._log_file(file, port)
-
-    def end(self, status: str, error: BaseException | None = None) -> None:
-        """Close the child; the parent follows its children."""
-        if not self.client:
+        if not (record := self.record):
             return
+        record.set_figures({**reporter.metrics, **reporter.measures, "seconds": seconds})
+        self._tell(partial(tell_figures, record=record))
+        files = [
+            (file, port)
+            for port, folder in folders.items()
+            for file in sorted(file for glob in LOGGED_FILES for file in folder.glob(glob))
+        ]
+        for file, port in files:
+            self._tell(partial(tell_file, file=file, folder=port))
+        if spool := self.spool:
+            for file, port in files:
+                self._keep(partial(spool.add_file, record, file, port))
+
+    def _begin(self) -> None:
+        """Open the run, log the parameters, and tie it to the runs that made its inputs."""
+        assert self.record
+        record = self.record
         try:
-            if error:
-                text = without_secrets(f"{type(error).__name__}: {error}")[:500]
-                self.client.set_tag(self.run_id, "decant.error", text)
-            self.client.set_terminated(self.run_id, status)
-            parent_status = status_of_children(self.client, self.experiment, self.parent_id)
-            if parent_status == "FAILED" or (parent_status and self.parent_is_ours):
-                self.client.set_terminated(self.parent_id, parent_status)
-        except Exception as failure:
-            self._give_up(failure)
+            self.client = open_client()
+            self._send_earlier()
+            self.place = begin(self.client, record, is_new=True)
+        except UserError:
+            raise
+        except Exception as error:
+            self._give_up(error)
+            return
+        self.reporter.run_id = self.place.run_id
+        self._tell(self._tell_beginning)
 
-    def begin(self, params: Any, origins: Sequence[Origin]) -> None:
-        """Log the parameters and tie this run to the runs that made its inputs."""
-        self._attempt(lambda client: self._log_params_and_links(client, params, origins))
+    def _tell_beginning(self, client: Any, place: Place) -> None:
+        assert self.record
+        step_runs = tell_beginning(client, place, self.record)
+        self.step_runs = {**step_runs, self.record.step: place.run_id}
 
-    def _log_params_and_links(self, client: Any, params: Any, origins: Sequence[Origin]) -> None:
-        for run_id in (self.run_id, self.parent_id):
-            _log_params(client, run_id, self.step, params)
-        for step, (run_id, parent_id) in self._upstream(origins).items():
-            client.set_tag(self.run_id, f"{BEHIND_TAG}{step}", run_id)
-            self.step_runs[step] = run_id
-            if parent_id != self.parent_id:
-                client.set_tag(self.parent_id, f"{REUSED_TAG}{step}", run_id)
+    def _send_earlier(self) -> None:
+        """Runs that earlier steps of this execution spooled, on which this one's links rest."""
+        assert self.record
+        try:
+            spool = Spool(spool_uri())
+            with spool.locked() as is_free:
+                for run in spool.runs(self.record.parent.execution) if is_free else ():
+                    record = run.record
+                    if record and record.store == self.record.store and not record.is_running:
+                        send(self.client, spool, run)
+                        self.reporter.message(f"sent MLflow the spooled run of {record.step}")
+        except Exception as error:
+            self.reporter.warning(f"spooled runs were not sent: {_problem(error)}")
 
-    def _upstream(self, origins: Sequence[Origin]) -> dict[str, tuple[str, str]]:
-        """Run and parent run of every step behind the inputs."""
-        behind: dict[str, tuple[str, str]] = {}
-        for origin in origins:
-            run = self._run_of(origin)
-            if not run:
-                continue
-            behind[origin.step] = (run.info.run_id, run.data.tags.get(PARENT_TAG, ""))
-            for tag, run_id in run.data.tags.items():
-                step = tag.removeprefix(BEHIND_TAG)
-                if step != tag and step not in behind and (older := _run(self.client, run_id)):
-                    behind[step] = (run_id, older.data.tags.get(PARENT_TAG, ""))
-        return behind
+    def _log_point(self, curve: str, at: int, value: float) -> None:
+        """Live, so that a curve can be watched while the step runs."""
+        if self.record:
+            point = self.record.add_point(curve, at, value)
+            self._tell(lambda client, place: tell_points(client, place.run_id, [point]))
 
-    def _run_of(self, origin: Origin) -> Any:
-        """The run that made an artifact: the sidecar's, else the newest with the same identity.
+    def _end(self, status: str, error: BaseException | None = None) -> None:
+        if not (record := self.record):
+            return
+        problem = without_secrets(f"{type(error).__name__}: {error}")[:500] if error else ""
+        record.end(status, problem)
+        self._tell(partial(tell_end, record=record))
 
-        DVC restores an artifact without its sidecar and may leave a stale one in its place, so
-        what the sidecar says counts only when that run carries the artifact's identity.
-        """
-        run = _run(self.client, origin.step_runs.get(origin.step, ""))
-        if run and run.data.tags.get(IDENTITY_TAG) == origin.identity:
-            return run
-        found = self.client.search_runs(
-            [self.experiment],
-            f"tags.`{IDENTITY_TAG}` = '{origin.identity}' and attributes.status = 'FINISHED'",
-            max_results=1,
-            order_by=["attributes.start_time DESC"],
-        )
-        return found[0] if found else None
-
-    def _log_file(self, file: Path, port: str) -> None:
-        self._attempt(lambda client: client.log_artifact(self.run_id, str(file), port))
-
-    def _attempt(self, action: Callable[[Any], object]) -> None:
-        """Nothing that MLflow refuses or fails to do may cost the step."""
-        if self.client and not self.has_failed:
+    def _tell(self, action: Callable[[Any, Place], object]) -> None:
+        """Tell MLflow, or write to the spool what the record holds by now."""
+        if self.client and self.place:
+            clock = time.perf_counter()
             try:
-                action(self.client)
+                action(self.client, self.place)
             except Exception as error:
                 self._give_up(error)
+                return
+            self.waited += time.perf_counter() - clock
+            if self.waited > PATIENCE_SECONDS and not self._has_ended:
+                self._give_up(TimeoutError(f"it kept the step waiting for {self.waited:.0f} s"))
+        else:
+            self._keep()
+
+    @property
+    def _has_ended(self) -> bool:
+        return bool(self.record and self.record.ended_ms)
 
     def _give_up(self, error: Exception) -> None:
-        if not self.has_failed:
-            self.reporter.warning(f"MLflow failed, figures lost: {without_secrets(str(error))}")
-        self.has_failed = True
+        self.client = self.place = None
+        problem = _problem(error)
+        try:
+            self.spool = Spool(spool_uri())
+        except UserError as refused:
+            self.reporter.warning(f"MLflow failed ({problem}), tracking is lost: {refused}")
+            return
+        if self._keep():
+            self.reporter.warning(
+                f"MLflow failed ({problem}); this run is spooled in {self.spool}, "
+                "`python -m pipelines sync` sends it"
+            )
+
+    def _keep(self, action: Callable[[], object] = lambda: None) -> bool:
+        """Write to the spool. What its disk refuses costs a warning, never the step."""
+        if not (self.spool and self.record):
+            return False
+        try:
+            self.spool.write(self.record)
+            action()
+        except Exception as error:
+            self.reporter.warning(f"tracking is lost, {self.spool} cannot be written: {error}")
+            self.spool = None
+        return self.spool is not None
 
 
 @contextmanager
 def tracked_step(
     step: str, key: str, params: Any, origins: Sequence[Origin], reporter: Reporter
 ) -> Iterator[StepRun]:
-    """A child run for the step; ends FINISHED, or FAILED when the block raises."""
-    run = _open(step, key, reporter)
-    if run.client:
-        reporter.run_id = run.run_id
-        reporter.on_point = run.log_point
-        run.begin(params, origins)
-    else:
-        known = {name: run_id for origin in origins for name, run_id in origin.step_runs.items()}
-        run.step_runs.update(known)
+    """A child run for the step; ends FINISHED, or FAILED when the block raises.
+
+    Raises UserError before the block when the store is local on a cluster, or refuses the
+    credentials.
+    """
+    known = {name: run_id for origin in origins for name, run_id in origin.step_runs.items()}
+    run = StepRun(reporter=reporter, step_runs=known)
+    if tracking_is_on():
+        run.record = _record(step, key, params, origins)
+        run.step_runs = {**known, step: run.record.id}
+        reporter.on_point = run._log_point
+        run._begin()
     try:
         yield run
     except BaseException as error:
-        run.end("KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED", error)
+        run._end("KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED", error)
         raise
-    run.end("FINISHED")
+    run._end("FINISHED")
 
 
-def _open(step: str, key: str, reporter: Reporter) -> StepRun:
-    untracked = StepRun(step=step, reporter=reporter)
-    if not tracking_is_on():
-        return untracked
-    try:
-        client = open_client()
-        parent_id, experiment, is_ours = parent_run(client)
-        tags = {
+def _record(step: str, key: str, params: Any, origins: Sequence[Origin]) -> RunRecord:
+    """Parameters go under prefixed keys: they are immutable, and others write plain names."""
+    return RunRecord(
+        store=shown_uri(tracking_uri()),
+        parent=parent_here(),
+        step=step,
+        tags={
             STEP_TAG: step,
             IDENTITY_TAG: key,
-            PARENT_TAG: parent_id,
             "decant.code": identity.code_digest(step),
             **source_tags(f"components/{step}"),
-        }
-        run_id = client.create_run(experiment, tags=tags, run_name=step).info.run_id
-    except UserError:
-        raise
-    except Exception as error:
-        reporter.warning(f"not tracked, MLflow failed: {without_secrets(str(error))}")
-        return untracked
-    return StepRun(
-        step=step,
-        reporter=reporter,
-        client=client,
-        experiment=experiment,
-        run_id=run_id,
-        parent_id=parent_id,
-        parent_is_ours=is_ours,
-        step_runs={step: run_id},
+        },
+        params={
+            f"{step}.{name}": identity.canonical_json(value)[:_MAX_PARAM_CHARACTERS]
+            for name, value in dataclasses.asdict(params).items()
+        },
+        origins=list(origins),
     )
 
 
-def _run(client: Any, run_id: str) -> Any:
-    """None for a run of another store, or a deleted one."""
-    if not run_id:
-        return None
-    from mlflow.exceptions import MlflowException
-
-    try:
-        run = client.get_run(run_id)
-    except MlflowException as error:
-        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
-            return None
-        raise
-    return run if run.info.lifecycle_stage == "active" else None
-
-
-def _log_params(client: Any, run_id: str, step: str, params: Any) -> None:
-    """Under prefixed keys: MLflow's parameters are immutable and others write plain names."""
-    from mlflow.entities import Param
-    from mlflow.exceptions import MlflowException
-
-    values = dataclasses.asdict(params)
-    entries = [
-        Param(f"{step}.{key}", identity.canonical_json(value)[:_MAX_PARAM_CHARACTERS])
-        for key, value in values.items()
-    ]
-    try:
-        client.log_batch(run_id, params=entries)
-    except MlflowException as error:
-        if error.error_code != "INVALID_PARAMETER_VALUE":
-            raise
-        client.set_tag(run_id, f"decant.params.{step}", "changed within one execution")
-
-
-def log_figures(client: Any, run_id: str, figures: Mapping[str, float]) -> None:
-    from mlflow.entities import Metric
-
-    now = int(time.time() * 1000)
-    metrics = [Metric(_metric_name(name), value, now, 0) for name, value in figures.items()]
-    for start in range(0, len(metrics), _MAX_METRICS):
-        client.log_batch(run_id, metrics=metrics[start : start + _MAX_METRICS])
-
-
-def _metric_name(name: str) -> str:
-    """MLflow allows letters, digits and `_-. :/`."""
-    return re.sub(r"[^\w\-. :/]", "_", name)
+def _problem(error: Exception) -> str:
+    """Its first line, without secrets."""
+    return without_secrets(str(error)).strip().partition("\n")[0]

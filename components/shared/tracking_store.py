@@ -18,16 +18,19 @@ from components.shared.errors import UserError
 
 REACHABLE_TIMEOUT_SECONDS = 10.0
 
-# MLflow's own defaults retry a dead server for four minutes per call, and report home.
+# MLflow's own defaults retry a dead server for four minutes per call, wait for as long as a server
+# tells them to, and report home. With these a call ends within about a minute.
 _CLIENT_DEFAULTS = {
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+    "MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER": "false",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
 _SQLITE = "sqlite:///"
+_TOKEN, _USER, _PASSWORD = (f"MLFLOW_TRACKING_{name}" for name in ("TOKEN", "USERNAME", "PASSWORD"))
 
 
 def tracking_is_on() -> bool:
@@ -51,11 +54,13 @@ def tracking_uri() -> str:
 def open_client() -> Any:
     """A client of the tracking server or store.
 
-    Raises UserError as `tracking_uri` does, ConnectionError when no server answers within
-    REACHABLE_TIMEOUT_SECONDS, and what MLflow raises when it cannot open the store.
+    Raises UserError as `tracking_uri` does and when a server refuses the credentials,
+    ConnectionError when none answers within REACHABLE_TIMEOUT_SECONDS, and what MLflow raises when
+    it cannot open the store.
     """
     uri = tracking_uri()
-    if uri.startswith(("http://", "https://")):
+    is_server = uri.startswith(("http://", "https://"))
+    if is_server:
         _ask(uri)
     for name, value in _CLIENT_DEFAULTS.items():
         os.environ.setdefault(name, value)
@@ -63,15 +68,20 @@ def open_client() -> Any:
 
     for logger in ("mlflow", "mlflow.store.db.utils", "alembic"):  # "Creating tables...", and such
         logging.getLogger(logger).setLevel(logging.WARNING)
+    if is_server:
+        _check_credentials(uri)
     return MlflowClient(uri)
 
 
-def experiment_id(client: Any) -> str:
-    """The experiment MLFLOW_EXPERIMENT_NAME, or `decant`, made when missing.
+def experiment_name() -> str:
+    return os.environ.get("MLFLOW_EXPERIMENT_NAME") or "decant"
+
+
+def experiment_id(client: Any, name: str) -> str:
+    """The experiment with this name, made when missing.
 
     A server keeps artifacts where it is told to; a local store keeps them beside its database.
     """
-    name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or "decant"
     if found := client.get_experiment_by_name(name):
         return str(found.experiment_id)
     uri, location = tracking_uri(), None
@@ -121,6 +131,9 @@ def without_secrets(text: str) -> str:
         for secret in (user_info, user_info.partition(":")[2]):
             if secret:
                 text = text.replace(secret, "***")
+    for variable in (_TOKEN, _PASSWORD):
+        if secret := os.environ.get(variable, ""):
+            text = text.replace(secret, "***")
     return re.sub(r"://[^/@\s]+@", "://", text)
 
 
@@ -142,3 +155,37 @@ def _ask(uri: str) -> None:
             return  # the client may know a certificate that Python does not
         host = urlsplit(shown_uri(uri)).netloc
         raise ConnectionError(f"no answer from {host}: {reason}") from None
+
+
+def _check_credentials(uri: str) -> None:
+    """Raises UserError naming the variable when a server refuses the credentials, or their lack.
+
+    Asks as MLflow's client does. What else goes wrong shows in the calls that follow.
+    """
+    from mlflow.exceptions import MlflowException
+    from mlflow.utils.credentials import get_default_host_creds
+    from mlflow.utils.rest_utils import http_request
+
+    try:
+        answer = http_request(
+            get_default_host_creds(uri),
+            "/api/2.0/mlflow/experiments/search",
+            "GET",
+            params={"max_results": 1},
+            timeout=REACHABLE_TIMEOUT_SECONDS,
+            max_retries=0,
+        )
+    except MlflowException as error:
+        raise ConnectionError(without_secrets(str(error))) from None
+    if answer.status_code not in (401, 403):
+        return
+    if os.environ.get(_USER) and os.environ.get(_PASSWORD):  # which the client prefers
+        used = f"those in {_USER} and {_PASSWORD}"
+    elif os.environ.get(_TOKEN):
+        used = f"the token in {_TOKEN}"
+    else:
+        used = f"none are set in {_TOKEN}, or {_USER} and {_PASSWORD}"
+    raise UserError(
+        f"MLflow at {shown_uri(uri)} refuses the credentials (HTTP {answer.status_code}): {used}",
+        remedy=f"set {_TOKEN} to a token that is valid",
+    )

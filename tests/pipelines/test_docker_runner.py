@@ -34,6 +34,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("MLFLOW_TRACKING_URI", "DECANT_TRACKING"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("DECANT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("DECANT_SPOOL", "spool")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///store/mlflow.db")
     return tmp_path
 
@@ -72,7 +73,9 @@ def test_they_see_what_ingest_reads_the_cache_and_the_store_and_no_more(here: Pa
         str(here / "corpus"): (str(here / "corpus"), True),
         str(here / "cache"): (str(here / "cache"), False),
         str(here / "store"): (str(here / "store"), False),
+        str(here / "spool"): (str(here / "spool"), False),
     }
+    assert given["environment"]["DECANT_SPOOL"] == str(here / "spool")
     assert all(mount["Type"] == "bind" for mount in given["mounts"])
     assert given["working_dir"] == str(here)
     assert (here / "store").is_dir() and (here / "cache").is_dir()
@@ -141,14 +144,23 @@ def test_a_local_store_is_mounted_where_its_uri_says(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri.format(here=here).replace("////", "///"))
     given = arguments(here / "root")
     assert given["environment"]["MLFLOW_TRACKING_URI"] == inside.format(here=here)
-    stores = {m["Target"] for m in given["mounts"]} - {str(here / "corpus"), str(here / "cache")}
+    others = {str(here / name) for name in ("corpus", "cache", "spool")}
+    stores = {m["Target"] for m in given["mounts"]} - others
     assert stores == ({str(here / mounted)} if mounted else set())
+
+
+def test_a_spool_in_a_bucket_needs_no_mount(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DECANT_SPOOL", "s3://bucket/spool")
+    given = arguments(here / "root")
+    assert given["environment"]["DECANT_SPOOL"] == "s3://bucket/spool"
+    assert not [mount for mount in given["mounts"] if mount["Target"].endswith("spool")]
 
 
 def test_untracked_runs_have_no_store(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DECANT_TRACKING", "off")
     given = arguments(here / "root")
-    assert str(here / "store") not in {mount["Target"] for mount in given["mounts"]}
+    mounted = {mount["Target"] for mount in given["mounts"]}
+    assert not mounted & {str(here / "store"), str(here / "spool")}
     assert given["environment"]["DECANT_TRACKING"] == "off"
 
 

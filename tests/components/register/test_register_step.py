@@ -5,11 +5,13 @@ import json
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
+from mlflow.tracking import MlflowClient
 
 from components.register.lineage import figures
 from components.register.registry import copy_served_code, find_version, requirements
@@ -20,6 +22,7 @@ from components.shared.identity import PROJECT
 from components.shared.runner import run_step
 from components.shared.settings import parse
 from components.shared.tracking_store import open_client
+from tests.spooling import Killed, dying_at
 
 SECTION = {
     "enabled": True,
@@ -312,6 +315,68 @@ def test_of_two_versions_the_older_counts(ports: dict[str, Path], store: str) ->
     assert found.version == "1"
     assert find_version(client, "tiny", "another") is None
     assert find_version(client, "unknown", receipt["identity"]) is None
+
+
+def test_an_answer_that_was_lost_makes_no_second_version(
+    ports: dict[str, Path], store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MLflow's client then asks again, and the server has made the version already."""
+    create = MlflowClient.create_model_version
+
+    def asked_thrice(*arguments: Any, **more: Any) -> Any:
+        return [create(*arguments, **more) for _ in range(3)][-1]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MlflowClient, "create_model_version", asked_thrice)
+        receipt = register(ports)
+    assert (receipt["created"], receipt["version"]) == (True, "1")
+    assert [str(one.version) for one in open_client().search_model_versions("name = 'tiny'")] == [
+        "1"
+    ]
+
+
+@pytest.mark.slow
+def test_register_goes_on_wherever_it_was_killed(
+    ports: dict[str, Path], store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    section = {**SECTION, "alias": "candidate"}
+    call, version_of = 0, {}
+    while True:
+        call += 1
+        name = f"tiny {call}"
+        with monkeypatch.context() as patch:
+            calls = dying_at(call, patch)
+            with suppress(Killed):
+                run_step("register", {**section, "name": name}, ports)
+            if calls() < call:
+                break
+        receipt = register(ports, alias="candidate", name=name)
+        version_of[call] = (receipt["version"], receipt["registered"])
+        (version,) = open_client().search_model_versions(f"name = '{name}'")
+        assert version.tags["decant.identity"] == receipt["identity"]
+        by_alias = open_client().get_model_version_by_alias(name, "candidate")
+        assert str(by_alias.version) == receipt["version"] == "1"
+        evidence = open_client().list_artifacts(receipt["run_id"], "evidence")
+        assert len(evidence) == 2, "the version's own run has what it is judged by"
+    assert len(version_of) > 10
+    assert set(version_of.values()) == {("1", True)}
+
+
+def test_registering_again_adds_the_runs_that_were_not_known(
+    ports: dict[str, Path], store: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    register(ports)
+    assert "the lineage lacks the runs of ingest" in capsys.readouterr().out
+    client = open_client()
+    before = dict(client.get_model_version("tiny", "1").tags)
+    assert "decant.run.evaluate" not in before
+    experiment = client.get_experiment_by_name("decant").experiment_id
+    tags = {"decant.step": "evaluate", "decant.identity": "identity of evaluate"}
+    evaluate = client.create_run(experiment, tags=tags).info.run_id
+    client.set_terminated(evaluate)
+    assert register(ports)["created"] is False
+    after = client.get_model_version("tiny", "1").tags
+    assert after == before | {"decant.run.evaluate": evaluate}
 
 
 USE = """

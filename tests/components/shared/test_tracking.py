@@ -23,6 +23,7 @@ from components.shared.reporter import Reporter
 from components.shared.tracking import Origin, tracked_step
 from components.shared.tracking_store import (
     experiment_id,
+    experiment_name,
     open_client,
     shown_uri,
     store_root,
@@ -48,10 +49,11 @@ PARAMS = Params(epochs=2, inner=Inner(rate=0.5))
 
 
 @pytest.fixture
-def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
     for name in ("MLFLOW_RUN_ID", "KFP_RUN_ID", "DVC_EXP_NAME", "MLFLOW_EXPERIMENT_NAME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("DECANT_TRACKING", "on")
+    monkeypatch.setenv("DECANT_SPOOL", str(tmp_path / "spool"))
     return monkeypatch
 
 
@@ -328,9 +330,10 @@ def test_the_embedded_store_lies_in_the_projects_root(
 
 
 def test_the_experiment_can_be_named(client: Any, environment: pytest.MonkeyPatch) -> None:
-    assert experiment_id(client) == experiment_id(client)
+    found = experiment_id(client, experiment_name())
+    assert experiment_id(client, experiment_name()) == found
     environment.setenv("MLFLOW_EXPERIMENT_NAME", "other")
-    assert client.get_experiment(experiment_id(client)).name == "other"
+    assert client.get_experiment(experiment_id(client, experiment_name())).name == "other"
 
 
 def test_a_folder_with_spaces_can_hold_the_store(
