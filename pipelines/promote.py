@@ -62,6 +62,9 @@ def promote_command(
 
     Both are judged on the candidate's test rows. The thresholds are those of `promotion` in
     params.yaml. Exit code 0: promoted (or champion already), 1: the gate failed, 2: a mistake.
+
+    A decision that broke off before the alias was moved is finished first. Where that was a
+    promotion and no --version is given, nothing else is done: it can be run again.
     """
     if force and not reason.strip():
         raise UserError("--force needs a reason", remedy="add --reason 'why the gate is wrong'")
@@ -69,7 +72,8 @@ def promote_command(
     gate = parse(PromotionGate, content.get(SECTION, {}), SECTION)
     console = open_console()
     with registry() as client:
-        _settle(client, name, alias, console, dry_run)
+        if _settle(client, name, alias, console, dry_run) and version is None:
+            return
         after = last_that_counts(read_history(client, name, alias))
         before = version_with_alias(client, name, alias)
         candidate = _candidate(client, name, version, before)
@@ -155,23 +159,29 @@ def _candidate(client: Any, name: str, version: str | None, champion: str | None
     raise UserError(f"{name} has no version {version} that is ready", remedy=f"there are: {there}")
 
 
-def _settle(client: Any, name: str, alias: str, console: Console, dry_run: bool) -> None:
-    """Finish what a promotion that broke off has left, and tell what someone did by hand."""
+def _settle(client: Any, name: str, alias: str, console: Console, dry_run: bool) -> bool:
+    """Finish what a promotion that broke off has left, and tell what someone did by hand.
+
+    Returns whether a promotion was finished.
+    """
     versions_of(client, name)  # a model that is not there is told so
     entries = read_history(client, name, alias)
     last = last_that_counts(entries)
+    finished = False
     if last and not last.done:
         words = f"decision {last.number} had not moved the alias: {in_words(last.decision, name)}"
         if dry_run:
             console.print(f"[yellow]{words}; would be finished first[/]")
         else:
             settle(client, name, alias)
+            finished = last.decision.action == "promote"
             console.print(f"[yellow]{words}; done now[/]")
     if hand := moved_by_hand(client, name, alias):
         console.print(
             f"[yellow]the history says that {alias} is version {hand[0]}, but someone made it "
             f"{hand[1] or 'no version'}; judging against that[/]"
         )
+    return finished
 
 
 def _unchanged(client: Any, name: str, alias: str, before: str | None) -> None:

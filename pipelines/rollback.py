@@ -28,12 +28,19 @@ from pipelines.registry.who import author, commit_here, now
 def rollback_command(
     name: str, alias: str, version: str | None, dry_run: bool, reason: str
 ) -> None:
-    """Move an alias back, at once and without a gate. Repeated, it goes back further."""
+    """Move an alias back, at once and without a gate. Repeated, it goes back further.
+
+    A decision that broke off before the alias was moved is finished first. Where that was this
+    rollback, nothing else is done: it can be run again without going back twice.
+    """
     console = open_console()
     with registry() as client:
         there = {str(one.version): one for one in versions_of(client, name)}
-        if not dry_run:
-            settle(client, name, alias)
+        if not dry_run and (finished := settle(client, name, alias)):
+            console.print(f"finished what had broken off: {in_words(finished.decision, name)}")
+            of_then = finished.decision
+            if of_then.action == "rollback" and version in (None, of_then.version):
+                return
         before = version_with_alias(client, name, alias)
         target = version or _previous(client, name, alias, before)
         if target not in there:

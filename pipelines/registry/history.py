@@ -140,6 +140,10 @@ def decide(client: Any, name: str, decision: Decision) -> Entry:
     if not own.counts:
         winner = last_that_counts(entries)
         assert winner is not None
+        if _as_tag(winner.decision) == _as_tag(decision):
+            # MLflow's client asked again when an answer was lost: the first time counts.
+            settle(client, name, decision.alias)
+            return winner
         raise LostRace(
             f"nothing was moved: meanwhile {winner.decision.who} decided that "
             f"{winner.decision.alias} is version {winner.decision.version}",

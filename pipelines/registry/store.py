@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from requests.exceptions import RequestException
+
 from components.shared.errors import UserError
 from components.shared.tracking_store import (
     open_client,
@@ -48,7 +50,6 @@ def registry() -> Iterator[Any]:
     """
     store = tracking_uri()
     shown = shown_uri(store)
-    remedy = "check MLFLOW_TRACKING_URI and the server; nothing is lost, run this again"
     database = store.removeprefix("sqlite:///")
     if database != store and not Path(database).is_file():
         raise UserError(
@@ -57,19 +58,18 @@ def registry() -> Iterator[Any]:
         )
     try:
         client = open_client()
-    except (ConnectionError, OSError) as error:
-        raise UserError(
-            f"MLflow at {shown}: {without_secrets(str(error))}", remedy=remedy
-        ) from None
+    except UserError:
+        raise
+    except Exception as error:  # each kind of store has its own
+        raise _told(shown, error) from None
     import mlflow
     from mlflow.exceptions import MlflowException
 
     mlflow.set_tracking_uri(store)
     try:
         yield client
-    except MlflowException as error:
-        problem = without_secrets(str(error)).splitlines()[0]
-        raise UserError(f"MLflow at {shown}: {problem}", remedy=remedy) from None
+    except (MlflowException, RequestException) as error:
+        raise _told(shown, error) from None
 
 
 def find_version(client: Any, reference: Reference) -> Any:
@@ -127,3 +127,11 @@ def _pages(search: Any, *arguments: Any) -> Iterator[Any]:
         token = page.token
         if not token:
             return
+
+
+def _told(shown: str, error: Exception) -> UserError:
+    problem = without_secrets(str(error)).strip().partition("\n")[0]
+    return UserError(
+        f"MLflow at {shown}: {problem}",
+        remedy="check MLFLOW_TRACKING_URI and the server; nothing is lost, run this again",
+    )

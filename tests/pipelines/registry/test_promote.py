@@ -6,8 +6,10 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+from mlflow.tracking import MlflowClient
 
 from components.shared.identity import PROJECT
 from components.shared.tracking_store import open_client
@@ -16,6 +18,7 @@ from pipelines.registry.comparison import mcnemar
 from pipelines.registry.history import read_history, standing
 from pipelines.registry.store import version_with_alias
 from tests.pipelines.registry.conftest import LABELS, TEXTS, Cli, Register
+from tests.spooling import Killed, dying_at
 
 
 def champion() -> str | None:
@@ -196,6 +199,62 @@ def test_a_crash_before_the_alias_is_mended_by_the_next_one(
     assert "done now" in mended.output
     assert "version 2 of tiny is champion already" in mended.output
     assert champion() == "2"
+
+
+@pytest.mark.slow
+def test_a_promotion_or_rollback_that_broke_off_is_run_again(
+    register: Register, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the same words, at whichever call to the store it was killed."""
+    for _ in range(3):
+        register()
+    for version in ("1", "2"):
+        cli("promote", "--model", "tiny", "--version", version)
+    expected = [("promote", None, "1", True), ("promote", "1", "2", True)]
+    steps = (
+        ("promote", ("--model", "tiny"), ("promote", "2", "3", True), "3"),
+        ("rollback", ("--model", "tiny", "--reason", "slow"), ("rollback", "3", "2", True), "2"),
+    )
+    broken_off = 0
+    for call in range(1, 6):
+        for command, words, decision, after in steps:
+            with monkeypatch.context() as patch:
+                dying_at(call, patch)
+                try:
+                    cli(command, *words)
+                except Killed:
+                    broken_off += 1
+            if not read_history(open_client(), "tiny", "champion")[-1].done:
+                again = cli(command, *words)
+                assert again.exit_code == 0, again.output
+                assert "had not moved the alias" in again.output or "broken off" in again.output
+            expected.append(decision)
+            assert champion() == after, (call, command)
+            assert decisions() == expected, (call, command)
+            assert read_history(open_client(), "tiny", "champion")[-1].done
+    assert broken_off == 8, "create_model_version, the alias and two tags, of both commands"
+
+
+def test_an_answer_that_was_lost_makes_no_second_decision_that_counts(
+    register: Register, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MLflow's client then asks again, and the server has noted the decision already."""
+    register()
+    create = MlflowClient.create_model_version
+
+    def asked_twice(*arguments: Any, **more: Any) -> Any:
+        return [create(*arguments, **more) for _ in range(2)][-1]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MlflowClient, "create_model_version", asked_twice)
+        assert cli("promote", "--model", "tiny").exit_code == 0
+    assert champion() == "1"
+    assert decisions() == [("promote", None, "1", True), ("promote", None, "1", False)]
+    register()
+    assert cli("promote", "--model", "tiny").exit_code == 0
+    assert champion() == "2"
+    assert cli("rollback", "--model", "tiny", "--reason", "slow").exit_code == 0
+    assert champion() == "1"
 
 
 @pytest.mark.slow
