@@ -2,16 +2,11 @@
 
 import dataclasses
 import json
-import os
 import shutil
-import socket
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +21,7 @@ from components.shared.reporter import Reporter
 from components.shared.runner import run_step
 from components.shared.tracking import tracked_step
 from components.shared.tracking_store import open_client
+from tests.mlflow_server import serving
 
 SECTION = {
     "enabled": True,
@@ -35,44 +31,6 @@ SECTION = {
     "alias": "candidate",
 }
 TEXTS = ["a good film", "", "dull plot " * 100, "great", "a dull story of a sad, sad actor"]
-
-
-@contextmanager
-def serving(command: list[str], log: Path, cwd: Path, **environment: str) -> Iterator[str]:
-    """A server on a free loopback port, once it answers; its URL. Ended with its children."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    arguments = [sys.executable, "-m", "mlflow", *command, "--host", "127.0.0.1"]
-    settings = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    with log.open("w") as stream:
-        process = subprocess.Popen(
-            [*arguments, "--port", str(port)],
-            cwd=cwd,
-            stdout=stream,
-            stderr=stream,
-            env={**os.environ, **settings, **environment},
-            start_new_session=True,
-        )
-    url = f"http://127.0.0.1:{port}"
-    try:
-        deadline = time.monotonic() + 120
-        while not _answers(url):
-            assert process.poll() is None, log.read_text()
-            assert time.monotonic() < deadline, log.read_text()
-            time.sleep(0.3)
-        yield url
-    finally:
-        os.killpg(process.pid, 15)
-        process.wait(30)
-
-
-def _answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(f"{url}/health", timeout=5) as answer:
-            return bool(answer.status == 200)
-    except OSError:
-        return False
 
 
 def _post(url: str, body: Any) -> Any:
