@@ -19,6 +19,7 @@ from components.shared.reporter import Reporter
 from components.shared.runner import end_on_termination, reporter_of
 from components.shared.settings import canonical_json, parse
 from components.shared.steps import load_step
+from components.shared.tracking_spool import SPOOL
 from components.shared.train_job.client import TrainJobs, Unreachable
 from components.shared.train_job.exchange import Exchange
 from components.shared.train_job.follow import follow
@@ -85,8 +86,9 @@ def manifest_of(
     trainer = manifest["spec"]["trainer"]
     trainer["command"] = command
     trainer.setdefault("env", []).append({"name": RUN_VARIABLE, "value": run})
-    if "DECANT_CACHE" not in {one["name"] for one in trainer["env"]}:
-        trainer["env"].append({"name": "DECANT_CACHE", "value": str(cache)})
+    kept = {"DECANT_CACHE": str(cache), SPOOL: f"{plan.shared}/mlflow-spool"}  # not in the pods
+    named = {one["name"] for one in trainer["env"]}
+    trainer["env"] += [{"name": key, "value": kept[key]} for key in kept if key not in named]
     return manifest
 
 

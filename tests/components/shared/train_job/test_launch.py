@@ -107,6 +107,7 @@ def test_the_manifest_that_is_posted(
             {"name": "OMP_NUM_THREADS", "value": "1"},
             {"name": "KFP_RUN_ID", "value": RUN},
             {"name": "DECANT_CACHE", "value": f"{folder}/cache"},
+            {"name": "DECANT_SPOOL", "value": f"{plan.shared}/mlflow-spool"},
         ],
         "resourcesPerNode": {
             "requests": {"cpu": "500m", "memory": "1Gi"},
