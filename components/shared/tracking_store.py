@@ -77,11 +77,12 @@ def experiment_name() -> str:
     return os.environ.get("MLFLOW_EXPERIMENT_NAME") or "decant"
 
 
-def experiment_id(client: Any, name: str) -> str:
-    """The experiment with this name, made when missing.
+def experiment_id(client: Any, name: str = "") -> str:
+    """The experiment with this name, else with `experiment_name`, made when missing.
 
     A server keeps artifacts where it is told to; a local store keeps them beside its database.
     """
+    name = name or experiment_name()
     if found := client.get_experiment_by_name(name):
         return str(found.experiment_id)
     uri, location = tracking_uri(), None

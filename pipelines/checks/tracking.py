@@ -8,7 +8,6 @@ from typing import Any
 from components.shared.errors import UserError
 from components.shared.tracking_store import (
     experiment_id,
-    experiment_name,
     open_client,
     shown_uri,
     tracking_is_on,
@@ -57,7 +56,7 @@ def _write_and_delete() -> Result:
     from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
     client = open_client()
-    run = client.create_run(experiment_id(client, experiment_name()), run_name="decant doctor")
+    run = client.create_run(experiment_id(client), run_name="decant doctor")
     try:
         client.log_text(run.info.run_id, "may be deleted", _FILE)
         artifacts = get_artifact_repository(run.info.artifact_uri, tracking_uri=tracking_uri())

@@ -23,7 +23,6 @@ from components.shared.reporter import Reporter
 from components.shared.tracking import Origin, tracked_step
 from components.shared.tracking_store import (
     experiment_id,
-    experiment_name,
     open_client,
     shown_uri,
     store_root,
@@ -330,10 +329,10 @@ def test_the_embedded_store_lies_in_the_projects_root(
 
 
 def test_the_experiment_can_be_named(client: Any, environment: pytest.MonkeyPatch) -> None:
-    found = experiment_id(client, experiment_name())
-    assert experiment_id(client, experiment_name()) == found
+    found = experiment_id(client)
+    assert experiment_id(client) == found
     environment.setenv("MLFLOW_EXPERIMENT_NAME", "other")
-    assert client.get_experiment(experiment_id(client, experiment_name())).name == "other"
+    assert client.get_experiment(experiment_id(client)).name == "other"
 
 
 def test_a_folder_with_spaces_can_hold_the_store(
