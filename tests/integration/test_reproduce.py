@@ -100,6 +100,27 @@ def test_what_dvc_holds_is_restored_and_equal(
     assert len(client.search_model_versions("name = 'decant-student'")) == 1, "none is added"
 
 
+def test_a_remote_gives_what_a_lock_names_that_was_committed_later(
+    checkout: Path, environment: dict[str, str], tmp_path: Path
+) -> None:
+    """On a clone without a cache, as a colleague would: nothing has to be trained again."""
+    clone, cache = tmp_path / "clone", checkout / ".dvc" / "cache"
+    run(["git", "clone", "--quiet", str(checkout), str(clone)], tmp_path, environment)
+    shutil.copy(checkout / "dvc.lock", clone / "dvc.lock")
+    run(["dvc", "remote", "add", "--default", "store", str(tmp_path / "store")], clone, environment)
+    run(["git", "add", "--all"], clone, environment)
+    run(["git", "commit", "--quiet", "--message", "the lock"], clone, environment)
+    run(["dvc", "config", "--local", "cache.dir", str(cache)], clone, environment)
+    run(["dvc", "push", "--with-deps", "evaluate"], clone, environment)
+    run(["dvc", "config", "--local", "--unset", "cache.dir"], clone, environment)
+
+    fresh = environment | {"DECANT_CACHE": str(tmp_path / "cache")}
+    found = verdicts(pipelines(["reproduce", *MODEL, "--clean"], clone, fresh))
+    for port in ("corpus", "encoder", "teacher", "student", "undistilled", "onnx", "evaluation"):
+        assert found[port].endswith("equal restored"), found
+    assert not (clone / "runs" / "decant-student-1").exists()
+
+
 def test_every_step_run_anew_gives_the_same_digests(
     checkout: Path, environment: dict[str, str]
 ) -> None:
