@@ -71,6 +71,8 @@ def _origin(lineage: Lineage) -> list[tuple[str, str]]:
         rows.append((source, lineage.sources.get(source, "")))
         rows.append(("", lineage.pins.get(source, "")))
     rows.append(("test rows", lineage.test_digest))
+    facts = ", ".join(f"{key} {value}" for key, value in lineage.machine.items())
+    rows.append(("evaluated on", facts))
     return rows
 
 

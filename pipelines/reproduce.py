@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -22,6 +23,7 @@ from pipelines.registry.reproduction import (
     Artifact,
     compare_artifacts,
     compare_files,
+    other_machine,
     other_versions,
 )
 from pipelines.registry.store import registry
@@ -116,11 +118,12 @@ def _show(found: Sequence[Artifact], console: Console) -> None:
 
 def _explain(lineage: Lineage, project: Path, console: Console) -> None:
     console.print(f"{lineage.name}/{lineage.version} is not reproduced")
-    versions = other_versions(lineage, project)
-    for library, words in sorted(versions.items()):
-        console.print(f"  {library}: {words}")
-    if not versions:
+    others = other_versions(lineage, project) | other_machine(lineage)
+    for what, words in sorted(others.items()):
+        console.print(f"  {what}: {escape(words)}")
+    if not others:
         console.print(
-            "  the libraries are the same; another processor, GPU or number of threads can change "
-            "the last digits, and with them every digest after the first"
+            "  nothing that was recorded of libraries and machine is different: another GPU or "
+            "another number of threads can change the last digits, and with them every digest "
+            "after the first"
         )

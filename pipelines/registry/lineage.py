@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from components.register.evidence import FOLDER, METRICS
 from components.register.registry import PIN_TAG, RUN_TAG, SOURCE_TAG
 from components.shared.artifacts import CARD, read_json
 from components.shared.steps import STEPS, load_step
@@ -60,6 +61,7 @@ class Lineage:
         sources: URI of the data and of the encoder.
         pins: digest or revision of every source.
         digests: content digest of every artifact, by port.
+        machine: on which evaluate ran: processor, cores, threads, and such.
         steps: in the pipeline's order.
     """
 
@@ -76,6 +78,7 @@ class Lineage:
     sources: Mapping[str, str]
     pins: Mapping[str, str]
     digests: Mapping[str, str]
+    machine: Mapping[str, Any] = field(default_factory=dict)
     steps: tuple[StepRun, ...]
 
 
@@ -102,6 +105,7 @@ def read_lineage(client: Any, version: Any) -> Lineage:
         | _with_prefix(tags, SOURCE_TAG),
         pins=_with_prefix(tags, PIN_TAG),
         digests=digests,
+        machine=_machine(client, str(version.run_id or "")),
         steps=tuple(
             _step_run(client, step, runs[step], cards[step], tags, digests)
             for step in STEPS
@@ -162,11 +166,23 @@ def _step_run(
 
 def _card(client: Any, run_id: str, ports: tuple[str, ...]) -> dict[str, Any]:
     """The card of the step's first artifact, as it was logged; empty when the file is gone."""
+    return _logged_json(client, run_id, f"{ports[0]}/{CARD}")
+
+
+def _machine(client: Any, run_id: str) -> dict[str, Any]:
+    """From the metrics that register logged; empty where it logged none."""
+    found: dict[str, Any] = (
+        _logged_json(client, run_id, f"{FOLDER}/{METRICS}").get("machine", {}) if run_id else {}
+    )
+    return found
+
+
+def _logged_json(client: Any, run_id: str, path: str) -> dict[str, Any]:
     from mlflow.exceptions import MlflowException
 
     with tempfile.TemporaryDirectory() as folder:
         try:
-            file = client.download_artifacts(run_id, f"{ports[0]}/{CARD}", folder)
+            file = client.download_artifacts(run_id, path, folder)
             content: dict[str, Any] = read_json(Path(file))
         except (MlflowException, OSError):
             return {}

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from components.evaluate.machine import machine_facts
 from components.register.registry import CARD_FILE
 from components.shared.artifacts import CARD, read_card, read_sidecar
 from components.shared.errors import UserError
@@ -72,6 +73,15 @@ def other_versions(lineage: Lineage, project: Path) -> dict[str, str]:
             if (folder / CARD).is_file():
                 found |= _differing(run.versions, read_card(folder).versions)
     return found
+
+
+def other_machine(lineage: Lineage) -> dict[str, str]:
+    """What evaluate's machine was and this one is not: `cores: 8, now 2`; empty if unknown."""
+    if not lineage.machine:
+        return {}
+    now = machine_facts(int(lineage.machine.get("threads", 1)))
+    before = {key: str(value) for key, value in lineage.machine.items()}
+    return _differing(before, {key: str(value) for key, value in now.items()})
 
 
 def _port(port: str, lineage: Lineage, folder: Path) -> Artifact:

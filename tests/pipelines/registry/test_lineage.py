@@ -45,7 +45,7 @@ def test_nothing_is_invented_of_a_version_that_records_nothing(store: str, cli: 
     found = cli("lineage", "--model", "old")
     assert found.exit_code == 0
     rows = {line[:14].strip(): line[14:].strip() for line in found.output.splitlines()[1:]}
-    for key in ("commit", "parameters", "dvc.lock", "test rows"):
+    for key in ("commit", "parameters", "dvc.lock", "test rows", "evaluated on"):
         assert rows[key] == "not recorded", found.output
     assert "the version names no runs of steps" in found.output
     content = json.loads(cli("lineage", "--model", "old", "--json").output)

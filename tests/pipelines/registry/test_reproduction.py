@@ -8,12 +8,18 @@ from typing import Any
 
 import pytest
 
+from components.evaluate.machine import machine_facts
 from components.shared.artifacts import Card, write_json
 from components.shared.errors import UserError
 from components.shared.identity import content_digest
 from pipelines.registry import checkout, rebuild
 from pipelines.registry.lineage import Lineage, StepRun
-from pipelines.registry.reproduction import compare_artifacts, compare_files, other_versions
+from pipelines.registry.reproduction import (
+    compare_artifacts,
+    compare_files,
+    other_machine,
+    other_versions,
+)
 
 
 def lineage(**values: Any) -> Lineage:
@@ -100,6 +106,17 @@ def test_libraries_that_changed_since_are_named(tmp_path: Path) -> None:
     assert other_versions(lineage(steps=(run,)), tmp_path) == {
         "numpy": "2.0, now 2.1",
         "torch": "2.5, now absent",
+    }
+
+
+def test_a_machine_that_is_another_is_named() -> None:
+    here = machine_facts(threads=1)
+    assert other_machine(lineage(machine=here)) == {}
+    assert other_machine(lineage()) == {}, "what is not recorded explains nothing"
+    there = here | {"cpu": "an abacus", "cores": 640}
+    assert other_machine(lineage(machine=there)) == {
+        "cpu": f"an abacus, now {here['cpu']}",
+        "cores": f"640, now {here['cores']}",
     }
 
 
