@@ -20,6 +20,7 @@ from pipelines.registry.reproduction import (
     EQUAL,
     MISSING,
     NOT_RECORDED,
+    RESTORED,
     Artifact,
     compare_artifacts,
     compare_files,
@@ -76,7 +77,7 @@ def reproduce_command(
     if reproduced:
         console.print(_reproduced(lineage, found))
     else:
-        _explain(lineage, project, console)
+        _explain(lineage, found, project, console)
     if clean:
         remove(folder)
     ctx.exit(0 if reproduced else 1)
@@ -116,8 +117,12 @@ def _show(found: Sequence[Artifact], console: Console) -> None:
     console.print(table)
 
 
-def _explain(lineage: Lineage, project: Path, console: Console) -> None:
+def _explain(lineage: Lineage, found: Sequence[Artifact], project: Path, console: Console) -> None:
     console.print(f"{lineage.name}/{lineage.version} is not reproduced")
+    if restored := [one.name for one in found if one.verdict == DIFFERS and one.how == RESTORED]:
+        console.print(
+            f"  from DVC, not made here: {', '.join(restored)}; --rebuild says what is made here"
+        )
     others = other_versions(lineage, project) | other_machine(lineage)
     for what, words in sorted(others.items()):
         console.print(f"  {what}: {escape(words)}")

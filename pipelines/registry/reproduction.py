@@ -16,6 +16,7 @@ from pipelines.run import artifact_folder
 
 EQUAL, DIFFERS, MISSING = "equal", "differs", "missing"
 NOT_RECORDED, MEASURED = "not recorded", "measured times"
+RUN, RESTORED = "run", "restored"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +26,7 @@ class Artifact:
     Attributes:
         recorded, now: digests; empty where there is none.
         verdict: EQUAL, DIFFERS, MISSING; NOT_RECORDED and MEASURED decide nothing.
-        how: `run` now, or `restored` from DVC's cache or remote; empty for a file.
+        how: RUN now, or RESTORED from DVC's cache or remote; empty for a file.
     """
 
     name: str
@@ -88,7 +89,7 @@ def _port(port: str, lineage: Lineage, folder: Path) -> Artifact:
     recorded = lineage.digests.get(port, "")
     if not (folder / CARD).is_file():
         return _compared(port, recorded, "")
-    how = "run" if read_sidecar(folder) else "restored"
+    how = RUN if read_sidecar(folder) else RESTORED
     now = content_digest(folder)
     if read_card(folder).varying:
         return Artifact(name=port, recorded=recorded, now=now, verdict=MEASURED, how=how)

@@ -147,6 +147,7 @@ def test_a_digest_that_differs_is_shown_and_ends_with_1(
     assert found["teacher"] == f"{'0' * 16} {before[:16]} differs restored"
     assert found["onnx"].endswith("equal restored")
     assert "decant-student/1 is not reproduced" in output
+    assert "from DVC, not made here: teacher; --rebuild" in output
     assert "nothing that was recorded of libraries and machine is different" in output
 
 
