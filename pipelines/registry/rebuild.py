@@ -15,6 +15,7 @@ from components.shared.errors import UserError
 from components.shared.identity import PROJECT
 from components.shared.steps import STEPS
 from pipelines.registry.checkout import PARAMS, changed_params, committed, git
+from pipelines.registry.dvc_config import write_dvc_config
 from pipelines.registry.lineage import Lineage
 from pipelines.registry.lock_file import LOCK, lock_of
 
@@ -53,10 +54,7 @@ def rebuild(project: Path, *, from_cache: bool) -> None:
 
     Raises UserError when a stage failed.
     """
-    local = project / ".dvc" / "config.local"
-    ours = PROJECT / ".dvc" / "config.local"
-    if ours.is_file():  # remotes and their credentials
-        shutil.copyfile(ours, local)
+    write_dvc_config(PROJECT / ".dvc", project / ".dvc")
     _dvc(project, "config", "--local", "core.no_scm", "true")
     if from_cache:
         cache = _dvc(PROJECT, "cache", "dir", captured=True).strip()

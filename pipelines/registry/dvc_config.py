@@ -1,0 +1,37 @@
+"""The remotes that this checkout knows today, for a worktree of an older commit."""
+
+from configparser import RawConfigParser
+from pathlib import Path
+
+_FILES = ("config", "config.local")  # the later one goes over the earlier one
+
+
+def write_dvc_config(ours: Path, theirs: Path) -> None:
+    """Write `config.local` of another `.dvc` folder: our remotes, our local settings.
+
+    A remote's path is relative to the `.dvc` folder whose file names it: it is made absolute.
+    """
+    merged = _parser()
+    for name in _FILES:
+        found = _parser()
+        found.read(ours / name, "utf-8")
+        for section in found.sections():
+            is_remote = "remote " in section
+            if not (is_remote or name == "config.local" or found.has_option(section, "remote")):
+                continue
+            if not merged.has_section(section):
+                merged.add_section(section)
+            for key, value in found.items(section):
+                if is_remote or name == "config.local" or key == "remote":
+                    is_path = is_remote and key == "url" and "://" not in value
+                    merged.set(section, key, str((ours / value).resolve()) if is_path else value)
+    file = theirs / "config.local"
+    file.touch(mode=0o600)  # credentials of remotes stand in it
+    with file.open("w", encoding="utf-8") as stream:
+        merged.write(stream)
+
+
+def _parser() -> RawConfigParser:
+    parser = RawConfigParser()
+    parser.optionxform = str  # type: ignore[assignment,method-assign]
+    return parser
