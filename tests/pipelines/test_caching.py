@@ -26,7 +26,8 @@ EDITS: dict[str, set[str]] = {
     "components/shared/tokens.py": {"tokenize", *TEACHER_STEPS},
     "components/shared/latency.py": {"export_onnx", "evaluate"},
     "components/shared/training/fit.py": {"finetune", "distill"},
-    "components/shared/tracking.py": {"register"},
+    "components/shared/tracking_delivery.py": {"register"},  # it registers under the step's run
+    "components/shared/tracking.py": set(),  # around the steps: the runner's, none imports it
     "components/shared/sources/pypi.py": {"ingest"},
     "components/distill/step.py": {"distill"},
     "components/distill/shards.py": {"distill"},
