@@ -17,6 +17,7 @@ from pipelines.studies.store import Store, write_params
 from pipelines.studies.tasks import Task
 
 _POLL_SECONDS = 0.1
+_GRACE_SECONDS = 30.0  # for a step that is told to end
 _SHOWN_CHARACTERS = 2000
 
 
@@ -105,7 +106,11 @@ class _Queue:
         for process in self.running:
             process.handle.terminate()
         for process in self.running:
-            process.handle.wait()
+            try:
+                process.handle.wait(_GRACE_SECONDS)
+            except subprocess.TimeoutExpired:  # its outputs are whole or not there
+                process.handle.kill()
+                process.handle.wait()
 
     def _start(self, task: Task, identity: str) -> _Process:
         folder = self._store.folder(task, identity)

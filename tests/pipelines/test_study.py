@@ -78,7 +78,7 @@ def finished(
         )
         wait_for(lambda: any(name.startswith("out/store/finetune") for name in made(files)))
         first.send_signal(signal.SIGINT)
-        _, said = first.communicate(timeout=60)
+        _, said = first.communicate(timeout=180)
         assert first.returncode == 130
         assert b"the same command goes on from here" in said
         before = made(files)

@@ -1,6 +1,8 @@
 """Failing steps, shared steps, and the store of artifacts, with the real ingest step."""
 
 import json
+import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -85,3 +87,31 @@ def test_large_files_with_the_same_bytes_are_kept_once(tmp_path: Path) -> None:
     assert [f.read_bytes()[:1] for f in (a, b, c)] == [b"1", b"1", b"2"]
     assert not (artifact / "a" / "small").samefile(artifact / "b" / "small")
     assert len(list((tmp_path / "store" / "files").iterdir())) == 2
+
+
+def test_a_process_that_does_not_end_when_told_is_killed(
+    monkeypatch: pytest.MonkeyPatch, tiny_params: dict[str, Any], tmp_path: Path
+) -> None:
+    """An interruption must not wait for hours; the process here ignores SIGTERM."""
+    deaf = "import signal, time; signal.signal(15, signal.SIG_IGN); print('deaf'); time.sleep(600)"
+    started: list[subprocess.Popen[bytes]] = []
+
+    class Deaf(subprocess.Popen[bytes]):
+        def __init__(self, command: list[str], **_: Any) -> None:
+            super().__init__([command[0], "-u", "-c", deaf], stdout=subprocess.PIPE)
+            assert self.stdout and self.stdout.readline() == b"deaf\n"
+            started.append(self)
+
+    sleep = time.sleep
+
+    def interrupt(_: float) -> None:
+        monkeypatch.setattr("pipelines.studies.runner.time.sleep", sleep)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pipelines.studies.runner.subprocess.Popen", Deaf)
+    monkeypatch.setattr("pipelines.studies.runner.time.sleep", interrupt)
+    monkeypatch.setattr("pipelines.studies.runner._GRACE_SECONDS", 0.2)
+    work = plan_work(plan_of(tiny_params, {"tiny": {}}).runs)
+    with pytest.raises(KeyboardInterrupt):
+        run_tasks(work.tasks, Store(tmp_path / "out"), jobs=1, reporter=Reporter(step="study"))
+    assert [process.returncode for process in started] == [-9]

@@ -381,7 +381,7 @@ def test_as_a_program(server: KfpServer, far_from_home: Path) -> None:
         if "ingest: RUNNING" in line:
             break
     process.send_signal(2)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=180)
     (run,) = server.api.runs
     assert process.returncode == 130
     assert err == ""
