@@ -37,7 +37,7 @@ run: $(READY) ## The same pipeline with Kubeflow's local runner, into runs/
 
 test: $(READY) ## All tests, the slow ones too
 	@echo "== pytest"
-	python -m pytest -n 2 --dist loadfile
+	python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-fast: $(READY) ## The fast tests
 	python -m pytest -n 2 --dist loadfile -m "not slow"

@@ -135,26 +135,23 @@ def test_two_runs_give_the_same_digests(
     assert {port: content_digest(tmp_path / port) for port in ports} == first
 
 
+def names(variant: dict[str, dict[str, Any]]) -> str:
+    return "-".join(key for section in variant.values() for key in section)
+
+
 @pytest.mark.parametrize(
     "variant",
     [
         {"finetune": {"head": "cnn", "class_weights": "balanced", "frozen": "encoder"}},
         {"finetune": {"head": "fusion"}},
-        {"finetune": {"consistency_weight": 0.0, "label_smoothing": 0.1}},
-        {"transfer_weights": {"embeddings": "input", "encoder": "pretrained", "min_count": 3}},
-        {"transfer_weights": {"embeddings": "random"}},
         {"transfer_weights": {"width": 48}},
-        {"transfer_weights": {"projection": "truncate", "min_count": 0}},
         {"transfer_weights": {"embeddings": "both", "token_weighting": "sif", "width": 48}},
-        {"distill": {"loss": "mse", "hard_label_weight": [0.0, 0.5], "transfer_rows": 0}},
-        {"distill": {"temperature": [4.0, 1.0], "hidden_weight": [1.0, 0.0]}},
-        {"distill": {"hidden_weight": 1.0, "embedding_weight": 1.0, "training": BFLOAT16}},
         {"distill": {"embedding_weight": [2.0, 0.0]}, "transfer_weights": {"min_count": 3}},
     ],
-    ids=lambda variant: "-".join(f"{k}" for section in variant.values() for k in section),
+    ids=names,
 )
 @pytest.mark.slow
-def test_every_choice_of_the_params_file_works(
+def test_a_choice_that_changes_a_graph_goes_through_all_steps(
     variant: dict[str, dict[str, Any]],
     artifacts: Path,
     tmp_path: Path,
@@ -163,6 +160,36 @@ def test_every_choice_of_the_params_file_works(
     steps = link(artifacts, tmp_path, before=next(name for name in CHAIN if name in variant))
     run_chain(tmp_path, changed(tiny_params, **variant), steps)
     assert_graphs_answer_as_their_models(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "variant",
+    [
+        {"finetune": {"consistency_weight": 0.0, "label_smoothing": 0.1}},
+        {"transfer_weights": {"embeddings": "input", "encoder": "pretrained", "min_count": 3}},
+        {"transfer_weights": {"embeddings": "random"}},
+        {"transfer_weights": {"projection": "truncate", "min_count": 0}},
+        {"distill": {"loss": "mse", "hard_label_weight": [0.0, 0.5], "transfer_rows": 0}},
+        {"distill": {"temperature": [4.0, 1.0], "hidden_weight": [1.0, 0.0]}},
+        {"distill": {"hidden_weight": 1.0, "embedding_weight": 1.0, "training": BFLOAT16}},
+    ],
+    ids=names,
+)
+@pytest.mark.slow
+def test_a_choice_that_changes_weights_trains_another_student(
+    variant: dict[str, dict[str, Any]],
+    artifacts: Path,
+    tmp_path: Path,
+    tiny_params: dict[str, Any],
+) -> None:
+    steps = link(artifacts, tmp_path, before=next(name for name in CHAIN if name in variant))
+    run_chain(tmp_path, changed(tiny_params, **variant), steps[:-1])  # the graphs are the same
+    weights, others = (
+        load_file(root / "student" / "model.safetensors") for root in (tmp_path, artifacts)
+    )
+    assert weights.keys() == others.keys()
+    assert not np.array_equal(weights["output.weight"], others["output.weight"])  # it took effect
+    assert all(np.isfinite(weight).all() for weight in weights.values())
 
 
 def assert_graphs_answer_as_their_models(root: Path) -> None:
