@@ -37,10 +37,10 @@ run: $(READY) ## The same pipeline with Kubeflow's local runner, into runs/
 
 test: $(READY) ## All tests, the slow ones too
 	@echo "== pytest"
-	python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 test-fast: $(READY) ## The fast tests
-	python -m pytest -n 2 --dist loadfile -m "not slow"
+	python -m pytest -n auto --maxprocesses 4 --dist loadfile -m "not slow"
 
 lint: $(READY) ## Style and types
 	ruff check .
