@@ -15,9 +15,9 @@ from components.shared.errors import UserError
 from components.shared.identity import PROJECT
 from components.shared.steps import STEPS
 from pipelines.arguments import pipeline_arguments
-from pipelines.compile import compile_pipeline, read_package
-from pipelines.profile import Profile, load_profile, shipped_profiles
+from pipelines.profile import load_profile, shipped_profiles
 from pipelines.profile_settings import StepSettings
+from tests.pipelines.packages import compiled, container, written
 
 PARAMS = PROJECT / "params.yaml"
 DIGEST = f"registry.example.org/decant-steps@sha256:{'0123456789abcdef' * 4}"
@@ -70,25 +70,6 @@ steps:
 @pytest.fixture(scope="module")
 def arguments() -> dict[str, str]:
     return pipeline_arguments(PARAMS)
-
-
-def written(tmp_path: Path, text: str) -> Profile:
-    file = tmp_path / "mine.yaml"
-    file.write_text(text)
-    return load_profile(str(file))
-
-
-def compiled(
-    folder: Path, arguments: dict[str, str], profile: Profile | None, **options: Any
-) -> list[dict[str, Any]]:
-    compile_pipeline(folder / "package.yaml", arguments, profile=profile, **options)
-    return read_package(folder / "package.yaml")
-
-
-def container(package: list[dict[str, Any]], step: str) -> dict[str, Any]:
-    executor = package[0]["deploymentSpec"]["executors"][f"exec-{step.replace('_', '-')}"]
-    found: dict[str, Any] = executor["container"]
-    return found
 
 
 def task(package: list[dict[str, Any]], step: str) -> dict[str, Any]:

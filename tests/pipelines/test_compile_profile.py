@@ -1,7 +1,6 @@
 """Compiling with a profile: whose image and whose MLflow server, and the command."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -11,8 +10,9 @@ from components.shared.identity import PROJECT
 from components.shared.image import STEPS_IMAGE
 from components.shared.steps import STEPS
 from pipelines.arguments import pipeline_arguments
-from pipelines.compile import compile_command, compile_pipeline, read_package
-from pipelines.profile import Profile, load_profile
+from pipelines.compile import compile_command, read_package
+from pipelines.profile import load_profile
+from tests.pipelines.packages import compiled, container, written
 
 PARAMS = PROJECT / "params.yaml"
 DIGEST = f"registry.example.org/decant-steps@sha256:{'0123456789abcdef' * 4}"
@@ -25,25 +25,6 @@ steps: {{distill: {{image: 'registry.example.org/other:1.2@sha256:{"f" * 64}'}}}
 @pytest.fixture(scope="module")
 def arguments() -> dict[str, str]:
     return pipeline_arguments(PARAMS)
-
-
-def written(tmp_path: Path, text: str) -> Profile:
-    file = tmp_path / "mine.yaml"
-    file.write_text(text)
-    return load_profile(str(file))
-
-
-def compiled(
-    folder: Path, arguments: dict[str, str], profile: Profile | None, **options: Any
-) -> list[dict[str, Any]]:
-    compile_pipeline(folder / "package.yaml", arguments, profile=profile, **options)
-    return read_package(folder / "package.yaml")
-
-
-def container(package: list[dict[str, Any]], step: str) -> dict[str, Any]:
-    executor = package[0]["deploymentSpec"]["executors"][f"exec-{step.replace('_', '-')}"]
-    found: dict[str, Any] = executor["container"]
-    return found
 
 
 @pytest.mark.parametrize(
