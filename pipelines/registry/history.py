@@ -160,15 +160,16 @@ def settle(client: Any, name: str, alias: str) -> Entry | None:
     one with the older decision does not have the last word.
     """
     finished: Entry | None = None
+    moved = 0
     while True:
         last = last_that_counts(read_history(client, name, alias))
-        if last is None or last.done:
+        if last is None or (last.done and moved in (0, last.number)):
             return finished
         client.set_registered_model_alias(name, alias, last.decision.version)
         tag = f"{_ON_VERSION}{last.number}"
         client.set_model_version_tag(name, last.decision.version, tag, _as_tag(last.decision))
         client.set_model_version_tag(f"{name}{SUFFIX}", str(last.number), _DONE, "true")
-        finished = last
+        finished, moved = finished or last, last.number
 
 
 def moved_by_hand(client: Any, name: str, alias: str) -> tuple[str | None, str | None] | None:

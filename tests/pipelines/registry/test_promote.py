@@ -303,3 +303,27 @@ def test_of_two_at_once_one_wins_and_the_other_is_told(
         assert champion() == winner
         cli("rollback", "--model", "tiny", "--version", "1", "--reason", "again")
         assert champion() == "1"
+
+
+def test_an_alias_that_is_moved_late_goes_to_the_newest_decision(
+    register: Register, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first one pauses before it moves the alias; the next one finishes that, and decides."""
+    for _ in range(3):
+        register()
+    cli("promote", "--model", "tiny", "--version", "1")
+    move = MlflowClient.set_registered_model_alias
+    paused: list[str] = []
+
+    def late(client: Any, name: str, alias: str, version: str) -> None:
+        if not paused:
+            paused.append(version)
+            assert cli("promote", "--model", "tiny", "--version", "3").exit_code == 0
+        move(client, name, alias, version)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MlflowClient, "set_registered_model_alias", late)
+        assert cli("promote", "--model", "tiny", "--version", "2").exit_code == 0
+    assert paused == ["2"]
+    assert [version for _, _, version, counts in decisions() if counts] == ["1", "2", "3"]
+    assert champion() == "3"
