@@ -173,9 +173,11 @@ def _settle(client: Any, name: str, alias: str, console: Console, dry_run: bool)
         if dry_run:
             console.print(f"[yellow]{words}; would be finished first[/]")
         else:
-            settle(client, name, alias)
-            finished = last.decision.action == "promote"
-            console.print(f"[yellow]{words}; done now[/]")
+            settled = settle(client, name, alias)
+            is_void = settled is not None and settled.void
+            finished = last.decision.action == "promote" and not is_void
+            done = f"given up: version {last.decision.version} is gone" if is_void else "done now"
+            console.print(f"[yellow]{words}; {done}[/]")
     if hand := moved_by_hand(client, name, alias):
         console.print(
             f"[yellow]the history says that {alias} is version {hand[0]}, but someone made it "

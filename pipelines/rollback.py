@@ -37,9 +37,11 @@ def rollback_command(
     with registry() as client:
         there = {str(one.version): one for one in versions_of(client, name)}
         if not dry_run and (finished := settle(client, name, alias)):
-            console.print(f"finished what had broken off: {in_words(finished.decision, name)}")
             of_then = finished.decision
-            if of_then.action == "rollback" and version in (None, of_then.version):
+            done = "gave up, since its version is gone," if finished.void else "finished"
+            console.print(f"{done} what had broken off: {in_words(of_then, name)}")
+            is_this = of_then.action == "rollback" and version in (None, of_then.version)
+            if is_this and not finished.void:
                 return
         before = version_with_alias(client, name, alias)
         target = version or _previous(client, name, alias, before)

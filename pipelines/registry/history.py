@@ -13,7 +13,7 @@ they are the models that were promoted, in their order.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from components.shared.errors import UserError
@@ -22,6 +22,7 @@ from pipelines.registry.store import version_with_alias
 SUFFIX = ".promotions"
 _TAG = "decant.decision"
 _DONE = "decant.done"
+_VOID = "void"  # instead of "true"
 _ON_VERSION = "decant.promotion."  # with the decision's number, on the version that was promoted
 _MAX_TAG_CHARACTERS = 4900  # of MLflow's column
 
@@ -64,13 +65,15 @@ class Entry:
 
     Attributes:
         counts: no other decision came in between.
-        done: the alias was moved.
+        done: the alias was moved, or never can be.
+        void: it never can be: the version was deleted before.
     """
 
     number: int
     decision: Decision
     counts: bool
     done: bool
+    void: bool = False
 
 
 class LostRace(UserError):
@@ -96,7 +99,8 @@ def read_history(client: Any, name: str, alias: str) -> list[Entry]:
         number, decision = int(version.version), Decision(**content)
         counts = decision.after == last
         last = number if counts else last
-        entries.append(Entry(number, decision, counts, _DONE in version.tags))
+        done = version.tags.get(_DONE)
+        entries.append(Entry(number, decision, counts, done is not None, done == _VOID))
     return entries
 
 
@@ -104,7 +108,7 @@ def standing(entries: Sequence[Entry]) -> list[Entry]:
     """The promotions that hold, the present one last: a rollback takes the last one away."""
     held: list[Entry] = []
     for entry in entries:
-        if not entry.counts:
+        if not entry.counts or entry.void:
             continue
         if entry.decision.action == "promote":
             held.append(entry)
@@ -156,6 +160,8 @@ def decide(client: Any, name: str, decision: Decision) -> Entry:
 def settle(client: Any, name: str, alias: str) -> Entry | None:
     """Finish a decision whose alias was not moved, by whom ever; returns it, None without one.
 
+    One for a version that was deleted in the meantime is void: the alias stays where it is.
+
     Whoever moves the alias looks again afterwards, so that of two who do it at the same time the
     one with the older decision does not have the last word.
     """
@@ -165,16 +171,16 @@ def settle(client: Any, name: str, alias: str) -> Entry | None:
         last = last_that_counts(read_history(client, name, alias))
         if last is None or (last.done and moved in (0, last.number)):
             return finished
-        client.set_registered_model_alias(name, alias, last.decision.version)
-        tag = f"{_ON_VERSION}{last.number}"
-        client.set_model_version_tag(name, last.decision.version, tag, _as_tag(last.decision))
-        client.set_model_version_tag(f"{name}{SUFFIX}", str(last.number), _DONE, "true")
-        finished, moved = finished or last, last.number
+        is_moved = _move(client, name, last)
+        done = "true" if is_moved else _VOID
+        client.set_model_version_tag(f"{name}{SUFFIX}", str(last.number), _DONE, done)
+        finished, moved = finished or replace(last, done=True, void=not is_moved), last.number
 
 
 def moved_by_hand(client: Any, name: str, alias: str) -> tuple[str | None, str | None] | None:
     """(what the history says, what is) where someone moved the alias past the history."""
-    last = last_that_counts(read_history(client, name, alias))
+    entries = read_history(client, name, alias)
+    last = last_that_counts([entry for entry in entries if not entry.void])
     if last is None or not last.done:
         return None
     now = version_with_alias(client, name, alias)
@@ -191,6 +197,21 @@ def in_words(decision: Decision, name: str) -> str:
         f"{decision.when} {decision.who} {verb} version {decision.version} of {name} "
         f"{decision.alias}{instead}{forced}{why}"
     )
+
+
+def _move(client: Any, name: str, entry: Entry) -> bool:
+    """Move the alias and note the decision on the version; False when the version is gone."""
+    from mlflow.exceptions import MlflowException
+
+    version, tag = entry.decision.version, f"{_ON_VERSION}{entry.number}"
+    try:
+        client.set_registered_model_alias(name, entry.decision.alias, version)
+        client.set_model_version_tag(name, version, tag, _as_tag(entry.decision))
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return False
+    return True
 
 
 def _ensure_history(client: Any, name: str) -> None:

@@ -327,3 +327,31 @@ def test_an_alias_that_is_moved_late_goes_to_the_newest_decision(
     assert paused == ["2"]
     assert [version for _, _, version, counts in decisions() if counts] == ["1", "2", "3"]
     assert champion() == "3"
+
+
+def test_a_decision_that_broke_off_is_given_up_when_its_version_is_gone(
+    register: Register, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(4):
+        register()
+    cli("promote", "--model", "tiny", "--version", "1")
+
+    def crash(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    for gone in ("2", "3"):
+        with monkeypatch.context() as patch:
+            patch.setattr(history, "settle", crash)
+            assert cli("promote", "--model", "tiny", "--version", gone).exit_code != 0
+        open_client().delete_model_version("tiny", gone)
+        if gone == "2":
+            nothing = cli("rollback", "--model", "tiny", "--reason", "slow")
+            assert "gave up, since its version is gone, what had broken off" in nothing.output
+            assert "knows no champion before version 1" in nothing.output
+    promoted = cli("promote", "--model", "tiny")
+    assert promoted.exit_code == 0, promoted.output
+    assert "given up: version 3 is gone" in promoted.output
+    assert "someone made it" not in promoted.output
+    assert champion() == "4"
+    assert cli("rollback", "--model", "tiny", "--reason", "slow").exit_code == 0
+    assert champion() == "1"
