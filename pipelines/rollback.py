@@ -1,12 +1,13 @@
 """python -m pipelines rollback: give an alias back to the version that had it before."""
 
-from typing import Any
+from collections.abc import Sequence
 
 import click
 
 from components.shared.errors import UserError
 from pipelines.registry.history import (
     Decision,
+    Entry,
     decide,
     in_words,
     last_that_counts,
@@ -33,6 +34,8 @@ def rollback_command(
     A decision that broke off before the alias was moved is finished first. Where that was this
     rollback, nothing else is done: it can be run again without going back twice.
     """
+    if not reason.strip():
+        raise UserError("--reason is empty", remedy="say why: it is kept in the history")
     console = open_console()
     with registry() as client:
         there = {str(one.version): one for one in versions_of(client, name)}
@@ -43,8 +46,16 @@ def rollback_command(
             is_this = of_then.action == "rollback" and version in (None, of_then.version)
             if is_this and not finished.void:
                 return
+        entries = read_history(client, name, alias)  # before the alias: what follows loses the race
+        after = last_that_counts(entries)
         before = version_with_alias(client, name, alias)
-        target = version or _previous(client, name, alias, before)
+        if after and not after.done and not dry_run:
+            raise UserError(
+                f"nothing was moved: at this moment someone decides: "
+                f"{in_words(after.decision, name)}",
+                remedy="look at it with `python -m pipelines models`, then decide again",
+            )
+        target = version or _previous(entries, name, alias, before)
         if target not in there:
             raise UserError(
                 f"version {target} of {name} is gone",
@@ -53,7 +64,6 @@ def rollback_command(
         if target == before:
             console.print(f"version {before} of {name} is {alias} already")
             return
-        after = last_that_counts(read_history(client, name, alias))
         decision = Decision(
             action="rollback",
             alias=alias,
@@ -76,16 +86,16 @@ def rollback_command(
         console.print(in_words(decision, name))
 
 
-def _previous(client: Any, name: str, alias: str, present: str | None) -> str:
+def _previous(entries: Sequence[Entry], name: str, alias: str, present: str | None) -> str:
     """By the history. Where someone moved the alias by hand, what the history says of now."""
-    held = [entry.decision for entry in standing(read_history(client, name, alias))]
+    held = [entry.decision for entry in standing(entries)]
     if held and held[-1].version != present:
         return held[-1].version
+    # a promotion knows from which version it took the alias, be it one that got it by hand
+    if held and held[-1].action == "promote" and held[-1].before:
+        return held[-1].before
     if len(held) > 1:
         return held[-2].version
-    # the first promotion of all may have taken the alias from a version that was given it by hand
-    if held and held[0].before:
-        return held[0].before
     raise UserError(
         f"the history of {name} knows no {alias} before version {present or 'none'}",
         remedy="name one with --version",

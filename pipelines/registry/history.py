@@ -113,10 +113,11 @@ def standing(entries: Sequence[Entry]) -> list[Entry]:
         if entry.decision.action == "promote":
             held.append(entry)
         else:
-            while held and held[-1].decision.version != entry.decision.version:
-                held.pop()
-            if not held:  # to a version that this history never promoted
-                held.append(entry)
+            version, taken_from = entry.decision.version, None
+            while held and held[-1].decision.version != version and taken_from != version:
+                taken_from = held.pop().decision.before
+            if not held or held[-1].decision.version != version:
+                held.append(entry)  # to a version that this history never promoted
     return held
 
 

@@ -13,6 +13,7 @@ from mlflow.tracking import MlflowClient
 
 from components.shared.identity import PROJECT
 from components.shared.tracking_store import open_client
+from pipelines import rollback
 from pipelines.registry import history
 from pipelines.registry.comparison import mcnemar
 from pipelines.registry.history import read_history, standing
@@ -355,3 +356,48 @@ def test_a_decision_that_broke_off_is_given_up_when_its_version_is_gone(
     assert champion() == "4"
     assert cli("rollback", "--model", "tiny", "--reason", "slow").exit_code == 0
     assert champion() == "1"
+
+
+def test_rollback_never_goes_forward(register: Register, cli: Cli) -> None:
+    """To a version that got the alias by hand, and from there not back to the one it left."""
+    for _ in range(4):
+        register()
+    open_client().set_registered_model_alias("tiny", "champion", "1")
+    cli("promote", "--model", "tiny", "--version", "2")
+    assert cli("rollback", "--model", "tiny", "--reason", "slow").exit_code == 0
+    assert champion() == "1"
+    further = cli("rollback", "--model", "tiny", "--reason", "slow too")
+    assert (further.exit_code, champion()) == (2, "1")
+    assert "knows no champion before version 1" in further.output
+
+    open_client().set_registered_model_alias("tiny", "champion", "3")
+    cli("promote", "--model", "tiny", "--version", "4")
+    expected = ["3", "1"]  # it took the alias from 3, by hand; the history knows 1 before
+    for version in expected:
+        assert cli("rollback", "--model", "tiny", "--reason", "slow").exit_code == 0
+        assert champion() == version
+    assert "--reason is empty" in cli("rollback", "--model", "tiny", "--reason", " ").output
+
+
+def test_a_rollback_does_not_undo_a_promotion_that_it_has_not_seen(
+    register: Register, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for version in ("1", "2"):
+        register()
+        cli("promote", "--model", "tiny", "--version", version)
+    register()
+    seen = rollback.version_with_alias
+
+    def meanwhile(client: Any, name: str, alias: str) -> str | None:
+        found = seen(client, name, alias)
+        with monkeypatch.context() as inner:
+            inner.setattr(rollback, "version_with_alias", seen)
+            assert cli("promote", "--model", "tiny", "--version", "3").exit_code == 0
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(rollback, "version_with_alias", meanwhile)
+        lost = cli("rollback", "--model", "tiny", "--reason", "slow")
+    assert lost.exit_code == 2
+    assert "nothing was moved: meanwhile ada decided that champion is version 3" in lost.output
+    assert champion() == "3"
