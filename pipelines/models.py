@@ -50,7 +50,7 @@ def models_command(name: str | None, alias: str) -> None:
         if name:
             for entry in read_history(client, name, alias):
                 lost = "" if entry.counts else " (came too late: does not count)"
-                console.print(f"{in_words(entry.decision, name)}{lost}")
+                console.print(f"{in_words(entry.decision, name)}{lost}", markup=False)
 
 
 def age(milliseconds: int, *, now: datetime | None = None) -> str:

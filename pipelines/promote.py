@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
@@ -31,7 +32,7 @@ from pipelines.registry.history import (
     read_history,
     settle,
 )
-from pipelines.registry.store import registry, version_with_alias, versions_of
+from pipelines.registry.store import check_alias, registry, version_with_alias, versions_of
 from pipelines.registry.terminal import open_console
 from pipelines.registry.who import author, commit_here, now
 
@@ -70,6 +71,7 @@ def promote_command(
         raise UserError("--force needs a reason", remedy="add --reason 'why the gate is wrong'")
     content = read_params_file(params, overrides)
     gate = parse(PromotionGate, content.get(SECTION, {}), SECTION)
+    check_alias(alias)
     console = open_console()
     with registry() as client:
         if _settle(client, name, alias, console, dry_run) and version is None:
@@ -107,7 +109,7 @@ def promote_command(
             failed=failed,
         )
         decide(client, name, decision)
-        console.print(in_words(decision, name))
+        console.print(in_words(decision, name), markup=False)
 
 
 @dataclass(frozen=True)
@@ -169,7 +171,8 @@ def _settle(client: Any, name: str, alias: str, console: Console, dry_run: bool)
     last = last_that_counts(entries)
     finished = False
     if last and not last.done:
-        words = f"decision {last.number} had not moved the alias: {in_words(last.decision, name)}"
+        what = escape(in_words(last.decision, name))
+        words = f"decision {last.number} had not moved the alias: {what}"
         if dry_run:
             console.print(f"[yellow]{words}; would be finished first[/]")
         else:

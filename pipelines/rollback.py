@@ -15,7 +15,7 @@ from pipelines.registry.history import (
     settle,
     standing,
 )
-from pipelines.registry.store import registry, version_with_alias, versions_of
+from pipelines.registry.store import check_alias, registry, version_with_alias, versions_of
 from pipelines.registry.terminal import open_console
 from pipelines.registry.who import author, commit_here, now
 
@@ -36,13 +36,14 @@ def rollback_command(
     """
     if not reason.strip():
         raise UserError("--reason is empty", remedy="say why: it is kept in the history")
+    check_alias(alias)
     console = open_console()
     with registry() as client:
         there = {str(one.version): one for one in versions_of(client, name)}
         if not dry_run and (finished := settle(client, name, alias)):
             of_then = finished.decision
             done = "gave up, since its version is gone," if finished.void else "finished"
-            console.print(f"{done} what had broken off: {in_words(of_then, name)}")
+            console.print(f"{done} what had broken off: {in_words(of_then, name)}", markup=False)
             is_this = of_then.action == "rollback" and version in (None, of_then.version)
             if is_this and not finished.void:
                 return
@@ -83,7 +84,7 @@ def rollback_command(
             console.print(f"would give {alias} of {name} from version {before} to {target}")
             return
         decide(client, name, decision)
-        console.print(in_words(decision, name))
+        console.print(in_words(decision, name), markup=False)
 
 
 def _previous(entries: Sequence[Entry], name: str, alias: str, present: str | None) -> str:

@@ -19,6 +19,8 @@ from components.shared.tracking_store import (
 
 _REFERENCE = re.compile(r"(?:models:/)?(?P<name>[^/@]+)(?:/(?P<version>\d+)|@(?P<alias>[\w-]+))")
 
+_ALIAS = re.compile(r"[\w\-]{1,255}")
+
 
 @dataclass(frozen=True)
 class Reference:
@@ -40,6 +42,19 @@ def parse_reference(text: str) -> Reference:
             f"'{text}' names no version of a model", remedy="write NAME/VERSION or NAME@ALIAS"
         )
     return Reference(**match.groupdict())
+
+
+def check_alias(alias: str) -> None:
+    """Raises UserError for what MLflow takes for no alias; it would be refused too late."""
+    if not _ALIAS.fullmatch(alias):
+        raise UserError(
+            f"'{alias}' is no alias", remedy="write letters, digits, _ and -, up to 255 of them"
+        )
+    if alias.lower() == "latest" or re.fullmatch(r"[vV]\d+", alias):
+        raise UserError(
+            f"the alias '{alias}' is reserved by MLflow",
+            remedy="name another: `latest` and `v1`, `v2`, ... cannot be moved",
+        )
 
 
 @contextmanager

@@ -9,4 +9,4 @@ _LOG_COLUMNS = 200
 
 def open_console() -> Console:
     width = None if sys.stdout.isatty() else _LOG_COLUMNS
-    return Console(width=width, soft_wrap=True, highlight=False)
+    return Console(width=width, soft_wrap=True, highlight=False, emoji=False)

@@ -401,3 +401,37 @@ def test_a_rollback_does_not_undo_a_promotion_that_it_has_not_seen(
     assert lost.exit_code == 2
     assert "nothing was moved: meanwhile ada decided that champion is version 3" in lost.output
     assert champion() == "3"
+
+
+def test_a_reason_may_hold_what_the_terminal_takes_for_markup(
+    register: Register, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reason = "[slow] was [/x], see :bug: 7 [/]"
+    for _ in range(2):
+        register()
+    first = cli("promote", "--model", "tiny", "--version", "1", "--reason", reason)
+    assert (first.exit_code, reason in first.output) == (0, True)
+
+    def crash(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(history, "settle", crash)
+        cli("promote", "--model", "tiny", "--reason", reason)
+    assert reason in cli("promote", "--model", "tiny", "--reason", reason).output
+    back = cli("rollback", "--model", "tiny", "--reason", reason)
+    assert (back.exit_code, reason in back.output) == (0, True)
+    assert cli("models", "--model", "tiny").output.count(reason) == 3
+
+
+@pytest.mark.parametrize("alias", ["latest", "V1", "a b", ""])
+def test_an_alias_that_mlflow_refuses_leaves_no_trace(
+    register: Register, cli: Cli, alias: str
+) -> None:
+    register()
+    for command in ("promote", "rollback"):
+        refused = cli(command, "--model", "tiny", "--to", alias, "--version=1", "--reason=r")
+        assert refused.exit_code == 2
+        assert "MLFLOW_TRACKING_URI" not in refused.output
+        assert f"'{alias}' is" in refused.output
+    assert read_history(open_client(), "tiny", alias) == []
