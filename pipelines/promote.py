@@ -42,7 +42,7 @@ GATE_FAILED = 1
 
 @click.command("promote")
 @click.option("--model", "name", required=True, help="The registered model.")
-@click.option("--version", help="The candidate; else the newest version that is not champion.")
+@click.option("--version", help="The candidate; the newest version by default.")
 @click.option("--to", "alias", default="champion", show_default=True, help="The alias to move.")
 @click.option("--dry-run", is_flag=True, help="Judge, and say what would be done.")
 @click.option("--force", is_flag=True, help="Promote against the gate; needs --reason.")
@@ -78,7 +78,7 @@ def promote_command(
             return
         after = last_that_counts(read_history(client, name, alias))
         before = version_with_alias(client, name, alias)
-        candidate = _candidate(client, name, version, before)
+        candidate = _candidate(client, name, version)
         if str(candidate.version) == before:
             console.print(f"version {before} of {name} is {alias} already")
             return
@@ -145,15 +145,12 @@ def _judge(
     return _Judgement(check_against(gate, found), found, summary(found, alone, teacher))
 
 
-def _candidate(client: Any, name: str, version: str | None, champion: str | None) -> Any:
+def _candidate(client: Any, name: str, version: str | None) -> Any:
     versions = [one for one in versions_of(client, name) if one.status == "READY"]
     if version is None:
-        newest = [one for one in versions if str(one.version) != champion]
-        if newest:
-            return newest[0]
-        raise UserError(
-            f"{name} has no other version than {champion or 'none'}", remedy="register one first"
-        )
+        if versions:
+            return versions[0]
+        raise UserError(f"{name} has no version that is ready", remedy="register one first")
     for one in versions:
         if str(one.version) == version:
             return one

@@ -13,6 +13,10 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Ratio = Annotated[float, Field(gt=0)]
 
 
+# Of figures that are quotients: 0.95 - 1.0 is a little less than -0.05.
+_ROUNDING = 1e-9
+
+
 @settings
 class PromotionGate:
     """The section `promotion` of params.yaml; None (null) switches a threshold off."""
@@ -47,7 +51,7 @@ def check_alone(gate: PromotionGate, figures: Figures, teacher_accuracy: float) 
                 "of the teacher's accuracy",
                 f"{retention:.1%}",
                 f"at least {gate.min_retention:.1%}",
-                retention >= gate.min_retention,
+                _at_least(retention, gate.min_retention),
             )
         )
     if gate.max_ece is not None:
@@ -56,7 +60,7 @@ def check_alone(gate: PromotionGate, figures: Figures, teacher_accuracy: float) 
                 "calibration error (ECE)",
                 f"{figures.ece:.3f}",
                 f"at most {gate.max_ece:.3f}",
-                figures.ece <= gate.max_ece,
+                _at_least(gate.max_ece, figures.ece),
             )
         )
     return checks
@@ -84,10 +88,14 @@ def check_against(gate: PromotionGate, found: Comparison) -> list[Check]:
                 "size, of the champion's",
                 f"{ratio:.2f}",
                 f"at most {gate.max_size_ratio:.2f}",
-                ratio <= gate.max_size_ratio,
+                _at_least(gate.max_size_ratio, ratio),
             )
         )
     return checks
+
+
+def _at_least(value: float, demanded: float) -> bool:
+    return value >= demanded - _ROUNDING
 
 
 def _accuracy(gate: PromotionGate, found: Comparison) -> list[Check]:
@@ -106,7 +114,7 @@ def _accuracy(gate: PromotionGate, found: Comparison) -> list[Check]:
             "accuracy, minus the champion's",
             shown,
             f"at least {-gate.max_accuracy_loss:+.2%}",
-            found.difference >= -gate.max_accuracy_loss,
+            _at_least(found.difference, -gate.max_accuracy_loss),
         ),
         Check(
             "McNemar's test",
@@ -122,7 +130,7 @@ def _accuracy(gate: PromotionGate, found: Comparison) -> list[Check]:
                 "the interval's lower end",
                 f"{low:+.2%}",
                 f"at least {-gate.max_accuracy_loss:+.2%}",
-                low >= -gate.max_accuracy_loss,
+                _at_least(low, -gate.max_accuracy_loss),
             )
         )
     return checks

@@ -56,6 +56,8 @@ def test_the_first_champion_and_an_equal_one(register: Register, cli: Cli) -> No
     assert "against champion, version 1; 80 rows, the same test split" in second.output
     assert "+0.00% (+0.00% to +0.00%)" in second.output
     assert champion() == "2"
+    repeated = cli("promote", "--model", "tiny")  # does not turn to an older version
+    assert (repeated.exit_code, repeated.output) == (0, "version 2 of tiny is champion already\n")
     assert decisions() == [("promote", None, "1", True), ("promote", "1", "2", True)]
     entry = read_history(open_client(), "tiny", "champion")[0]
     assert (entry.decision.who, entry.decision.reason) == ("ada", "the first")
@@ -435,3 +437,15 @@ def test_an_alias_that_mlflow_refuses_leaves_no_trace(
         assert "MLFLOW_TRACKING_URI" not in refused.output
         assert f"'{alias}' is" in refused.output
     assert read_history(open_client(), "tiny", alias) == []
+
+
+def test_a_loss_of_just_the_tolerance_passes(register: Register, cli: Cli) -> None:
+    texts, labels = ["a good film", *TEXTS[8:16], *TEXTS[8:16], *TEXTS[8:11]], ["positive"]
+    labels += ["negative"] * 19
+    for forgets in ((), ("good",)):  # 1 of 20 rows: 0.95 - 1.0 is -0.05000000000000004
+        register(forgets=forgets, texts=texts, labels=labels)
+    cli("promote", "--model", "tiny", "--version", "1")
+    just = ("--set", "promotion.max_accuracy_loss=0.05", "--set", "promotion.min_retention=0.95")
+    passed = cli("promote", "--model", "tiny", *just, "--set", "promotion.max_ece=null")
+    assert "-5.00%" in passed.output
+    assert passed.exit_code == 0, passed.output
