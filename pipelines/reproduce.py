@@ -24,6 +24,7 @@ from pipelines.registry.reproduction import (
     Artifact,
     compare_artifacts,
     compare_files,
+    exported_in,
     other_machine,
     other_versions,
 )
@@ -93,6 +94,7 @@ def _registered_model(lineage: Lineage) -> Iterator[Path]:
             mlflow.artifacts.download_artifacts(
                 f"models:/{lineage.name}/{lineage.version}", dst_path=folder
             )
+        exported_in(Path(folder))
         yield Path(folder)
 
 

@@ -84,13 +84,15 @@ def _require_commit(lineage: Lineage) -> None:
 
 def _add_worktree(lineage: Lineage, folder: Path) -> Path:
     inside = git("rev-parse", "--show-prefix").stdout.decode().strip()
+    if folder.is_file():
+        raise UserError(f"{folder} is a file", remedy="name a folder that is new, or a worktree")
     if folder.exists() and any(folder.iterdir()):
         there = subprocess.run(
             ["git", "-C", str(folder), "rev-parse", "--show-toplevel", "HEAD"],
             capture_output=True,
             text=True,
             check=False,
-        ).stdout.split()
+        ).stdout.splitlines()
         if there != [str(folder.resolve()), lineage.commit]:
             raise UserError(
                 f"{folder} is no worktree of commit {lineage.commit}",

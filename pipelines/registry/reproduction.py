@@ -51,9 +51,7 @@ def compare_files(registered: Path, project: Path) -> list[Artifact]:
 
     Raises UserError when it holds no exported model.
     """
-    exported = next((file.parent for file in registered.rglob(MANIFEST)), None)
-    if exported is None:
-        raise UserError(f"the registered model is none of Decant: it holds no {MANIFEST}")
+    exported = exported_in(registered)
     now = project / artifact_folder("onnx") / "student"
     found = []
     for file in sorted(exported.iterdir()):
@@ -63,6 +61,16 @@ def compare_files(registered: Path, project: Path) -> list[Artifact]:
         digest = file_digest(ours) if ours.is_file() else ""
         found.append(_compared(f"student/{file.name}", file_digest(file), digest))
     return found
+
+
+def exported_in(registered: Path) -> Path:
+    """The exported folder in a downloaded model. Raises UserError when there is none."""
+    for file in registered.rglob(MANIFEST):
+        return file.parent
+    raise UserError(
+        f"what MLflow keeps of the registered model holds no {MANIFEST}",
+        remedy="it is none of Decant's, or its files are gone from the artifact store",
+    )
 
 
 def other_versions(lineage: Lineage, project: Path) -> dict[str, str]:

@@ -3,15 +3,18 @@
 import dataclasses
 import os
 import subprocess
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+import mlflow.artifacts
 import pytest
 
 from components.evaluate.machine import machine_facts
 from components.shared.artifacts import Card, write_json
 from components.shared.errors import UserError
 from components.shared.identity import content_digest
+from pipelines import reproduce
 from pipelines.registry import checkout, rebuild
 from pipelines.registry.lineage import Lineage, StepRun
 from pipelines.registry.reproduction import (
@@ -95,7 +98,7 @@ def test_the_registered_models_files_are_compared_one_by_one(tmp_path: Path) -> 
 
 
 def test_a_registered_model_of_another_kind_is_told(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"none of Decant: it holds no manifest\.json"):
+    with pytest.raises(UserError, match=r"holds no manifest\.json"):
         compare_files(tmp_path, tmp_path)
 
 
@@ -170,3 +173,25 @@ def test_a_dirty_version_whose_runs_are_gone_is_refused(commit: str, tmp_path: P
         rebuild.check_out(lineage(commit=commit, dirty=True), tmp_path / "worktree")
     assert "ingest, tokenize" in refused.value.problem
     assert not (tmp_path / "worktree").exists(), "nothing was checked out for it"
+
+
+def test_a_worktree_whose_path_holds_a_space_is_used_again(commit: str, tmp_path: Path) -> None:
+    folder = tmp_path / "of the version"
+    for _ in range(2):
+        assert rebuild._add_worktree(lineage(commit=commit), folder) == folder
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="is a file"):
+        rebuild._add_worktree(lineage(commit=commit), tmp_path / "file")
+
+
+def test_a_model_whose_files_are_gone_is_told_before_anything_runs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(reproduce, "registry", nullcontext)
+    monkeypatch.setattr(mlflow.artifacts, "download_artifacts", lambda *_, **__: "")
+    with (
+        pytest.raises(UserError, match=r"holds no manifest\.json") as told,
+        reproduce._registered_model(lineage()),
+    ):
+        pass
+    assert "gone from the artifact store" in told.value.remedy
