@@ -11,6 +11,7 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
+from components.shared.errors import UserError
 from components.shared.settings import parse, read_params_file
 from pipelines.promote import SECTION
 from pipelines.registry.comparison import Comparison, compare
@@ -54,7 +55,7 @@ def compare_command(
             names = [str(one) for one in judged]
     differing = surest_first(found.differing)
     if csv:
-        differing.to_csv(csv, index=False)
+        _write_csv(differing, csv)
     if as_json:
         click.echo(json.dumps(as_object(found, names), ensure_ascii=False))
         return
@@ -69,6 +70,14 @@ def surest_first(differing: pd.DataFrame) -> pd.DataFrame:
     surest = differing[["new_probability", "old_probability"]].max(axis=1)
     order = surest.sort_values(ascending=False, kind="stable").index
     return differing.loc[order].reset_index(drop=True)
+
+
+def _write_csv(differing: pd.DataFrame, file: Path) -> None:
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        differing.to_csv(file, index=False)
+    except OSError as error:
+        raise UserError(f"cannot write {file}: {error.strerror}") from None
 
 
 def as_object(found: Comparison, names: list[str]) -> dict[str, object]:

@@ -189,8 +189,12 @@ def _registered(uri: str) -> Predict:
         raise UserError(problem, remedy=remedy) from None
 
     def predict(texts: Sequence[str]) -> list[tuple[str, float]]:
-        answers = model.predict(pd.DataFrame({"text": list(texts)}))
-        return list(zip(answers["label"], map(float, answers["score"]), strict=True))
+        try:
+            answers = model.predict(pd.DataFrame({"text": list(texts)}))
+            return list(zip(answers["label"], map(float, answers["score"]), strict=True))
+        except Exception as error:  # whatever another model raises; ours has been asked for texts
+            problem = f"{uri} does not answer texts with label and score: {error}"
+            raise UserError(problem, remedy="name a model that Decant registered") from None
 
     return predict
 

@@ -4,11 +4,14 @@ import json
 from datetime import UTC, datetime
 from pathlib import Path
 
+import mlflow.pyfunc
 import pandas as pd
 import pytest
 
+from components.shared.errors import UserError
 from components.shared.tracking_store import open_client
 from pipelines.models import age
+from pipelines.predict import load_model
 from pipelines.registry.store import parse_reference
 from tests.pipelines.registry.conftest import Cli, Register
 
@@ -111,3 +114,24 @@ def test_no_store_and_no_server(cli: Cli, tmp_path: Path, monkeypatch: pytest.Mo
 def test_references() -> None:
     assert str(parse_reference("tiny/3")) == str(parse_reference("models:/tiny/3"))
     assert parse_reference("models:/my model@champion").alias == "champion"
+
+
+def test_a_csv_that_cannot_be_written_is_told(register: Register, cli: Cli, tmp_path: Path) -> None:
+    register()
+    (tmp_path / "file").touch()
+    for place, code in (("new folder/a.csv", 0), ("file/a.csv", 2), (".", 2)):
+        ended = cli("compare", "tiny/1", "tiny/1", "--csv", str(tmp_path / place))
+        assert ended.exit_code == code, ended.output
+        assert ("cannot write" in ended.output) == (code == 2)
+
+
+def test_predict_tells_that_a_model_is_none_of_ours(
+    store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Foreign:
+        def predict(self, frame: pd.DataFrame) -> list[str]:
+            return ["yes" for _ in frame]
+
+    monkeypatch.setattr(mlflow.pyfunc, "load_model", lambda uri: Foreign())
+    with pytest.raises(UserError, match="models:/foreign/1 does not answer texts with label"):
+        load_model("models:/foreign/1")(["a text"])
