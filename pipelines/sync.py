@@ -2,6 +2,7 @@
 
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import click
@@ -36,6 +37,8 @@ def sync_command(spool: str | None, any_store: bool) -> None:
     2: a mistake, or MLflow does not answer.
     """
     source, console = Spool(spool or spool_uri()), open_console()
+    if spool and source.is_local and not Path(source.root).is_dir():
+        raise UserError(f"there is no folder {source}", remedy="name one that runs were spooled to")
     rows: list[Row] = []
     with source.locked() as is_free:
         if not is_free:

@@ -361,6 +361,9 @@ def test_another_folder_can_be_named(mlflow_store: Store, tmp_path: Path) -> Non
         run_step("distill")
     Path(spool_uri()).rename(tmp_path / "artifacts of a cluster")
     assert sync()[1].startswith("nothing is spooled in")
+    code, output = sync(str(tmp_path / "artifact of a cluster"))
+    assert code == 2, "a slip of the pen must not look as if all had been sent"
+    assert "there is no folder" in output
     assert sync(str(tmp_path / "artifacts of a cluster"))[0] == 0
     assert len(mlflow_store.children()) == 1
 
