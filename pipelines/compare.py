@@ -12,11 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 from components.shared.errors import UserError
-from components.shared.settings import parse, read_params_file
-from pipelines.promote import SECTION
 from pipelines.registry.comparison import Comparison, compare
 from pipelines.registry.evidence import downloaded
-from pipelines.registry.gate import PromotionGate
+from pipelines.registry.gate import read_gate
 from pipelines.registry.store import find_version, parse_reference, registry
 from pipelines.registry.terminal import open_console
 
@@ -36,8 +34,7 @@ def compare_command(
     Shows at most --texts of the rows where their labels differ, those first that one of them is
     surest of.
     """
-    content = read_params_file(params)
-    gate = parse(PromotionGate, content.get(SECTION, {}), SECTION)
+    gate, seed = read_gate(params)
     with registry() as client:
         versions = [find_version(client, parse_reference(text)) for text in (new, old)]
         with (
@@ -49,7 +46,7 @@ def compare_command(
                 *judged,
                 samples=gate.bootstrap_samples,
                 latency_texts=gate.latency_texts,
-                seed=content["seed"],
+                seed=seed,
                 advance=lambda done: progress.advance(task, done),
             )
             names = [str(one) for one in judged]

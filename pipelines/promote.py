@@ -13,7 +13,6 @@ from rich.table import Table
 from rich.text import Text
 
 from components.shared.errors import UserError
-from components.shared.settings import parse, read_params_file
 from pipelines.registry.comparison import Comparison, compare, figures_alone
 from pipelines.registry.evidence import downloaded
 from pipelines.registry.gate import (
@@ -21,6 +20,7 @@ from pipelines.registry.gate import (
     PromotionGate,
     check_against,
     check_alone,
+    read_gate,
     summary,
 )
 from pipelines.registry.history import (
@@ -36,7 +36,6 @@ from pipelines.registry.store import check_alias, registry, version_with_alias, 
 from pipelines.registry.terminal import open_console
 from pipelines.registry.who import author, commit_here, now
 
-SECTION = "promotion"
 GATE_FAILED = 1
 
 
@@ -69,8 +68,7 @@ def promote_command(
     """
     if force and not reason.strip():
         raise UserError("--force needs a reason", remedy="add --reason 'why the gate is wrong'")
-    content = read_params_file(params, overrides)
-    gate = parse(PromotionGate, content.get(SECTION, {}), SECTION)
+    gate, seed = read_gate(params, overrides)
     check_alias(alias)
     console = open_console()
     with registry() as client:
@@ -83,7 +81,7 @@ def promote_command(
             console.print(f"version {before} of {name} is {alias} already")
             return
         versions = {str(one.version): one for one in versions_of(client, name)}
-        judgement = _judge(client, candidate, versions.get(before or ""), gate, content["seed"])
+        judgement = _judge(client, candidate, versions.get(before or ""), gate, seed)
         _show(judgement, name, str(candidate.version), before, alias, console)
         failed = [f"{check.name} is {check.measured}" for check in judgement.failed]
         if failed and not force:

@@ -1,17 +1,21 @@
 """The gate between a candidate and an alias: thresholds, and what they say of a comparison."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field
 
-from components.shared.settings import settings
+from components.shared.errors import UserError
+from components.shared.settings import parse, read_params_file, settings
 from pipelines.registry.comparison import Comparison, Figures
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Ratio = Annotated[float, Field(gt=0)]
 
+
+SECTION = "promotion"
 
 # Of figures that are quotients: 0.95 - 1.0 is a little less than -0.05.
 _ROUNDING = 1e-9
@@ -29,6 +33,18 @@ class PromotionGate:
     max_size_ratio: Ratio | None
     bootstrap_samples: Annotated[int, Field(ge=100, le=1_000_000)]
     latency_texts: Annotated[int, Field(ge=10, le=100_000)]
+
+
+def read_gate(file: Path, overrides: Iterable[str] = ()) -> tuple[PromotionGate, int]:
+    """The gate and the seed of a params file."""
+    content = read_params_file(file, overrides)
+    seed = content.get("seed")
+    if type(seed) is not int or seed < 0:
+        raise UserError(
+            f"the parameter 'seed' of {file} is {seed!r}, not a whole number from 0",
+            remedy="add `seed: 13` to the file",
+        )
+    return parse(PromotionGate, content.get(SECTION, {}), SECTION), seed
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,13 @@ from typing import Any
 import pytest
 from mlflow.tracking import MlflowClient
 
+from components.shared.errors import UserError
 from components.shared.identity import PROJECT
 from components.shared.tracking_store import open_client
 from pipelines import rollback
 from pipelines.registry import history
 from pipelines.registry.comparison import mcnemar
+from pipelines.registry.gate import read_gate
 from pipelines.registry.history import read_history, standing
 from pipelines.registry.store import version_with_alias
 from tests.pipelines.registry.conftest import LABELS, TEXTS, Cli, Register
@@ -449,3 +451,11 @@ def test_a_loss_of_just_the_tolerance_passes(register: Register, cli: Cli) -> No
     passed = cli("promote", "--model", "tiny", *just, "--set", "promotion.max_ece=null")
     assert "-5.00%" in passed.output
     assert passed.exit_code == 0, passed.output
+
+
+@pytest.mark.parametrize("seed", ["", "seed: many\n", "seed: -1\n"])
+def test_parameters_without_a_usable_seed_are_told(tmp_path: Path, seed: str) -> None:
+    file = tmp_path / "params.yaml"
+    file.write_text(f"{seed}promotion: {{}}\n")
+    with pytest.raises(UserError, match="the parameter 'seed'"):
+        read_gate(file)
