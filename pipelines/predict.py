@@ -192,6 +192,8 @@ def _registered(uri: str) -> Predict:
         try:
             answers = model.predict(pd.DataFrame({"text": list(texts)}))
             return list(zip(answers["label"], map(float, answers["score"]), strict=True))
+        except UserError:
+            raise
         except Exception as error:  # whatever another model raises; ours has been asked for texts
             problem = f"{uri} does not answer texts with label and score: {error}"
             raise UserError(problem, remedy="name a model that Decant registered") from None
