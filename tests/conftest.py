@@ -3,6 +3,8 @@
 import os
 import random
 import shutil
+import signal
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
 
 os.environ.setdefault("DECANT_TRACKING", "off")  # tests of the tracking switch it on themselves
 os.environ["TOKENIZERS_PARALLELISM"] = "true"
+# A shell starts a job in the background with SIGINT ignored, and so would be what tests interrupt.
+if threading.current_thread() is threading.main_thread():
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 POSITIVE = ["good", "great", "fine", "lovely", "superb", "moving", "funny", "clever"]
 NEGATIVE = ["bad", "awful", "dull", "poor", "boring", "clumsy", "sad", "stale"]
