@@ -12,7 +12,6 @@ COMMANDS = (
     "run",
     "study",
     "predict",
-    "load-test",
     "models",
     "compare",
     "promote",

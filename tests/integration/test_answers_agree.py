@@ -23,7 +23,7 @@ from mlflow.tracking import MlflowClient
 from components.register.registry import save_model
 from components.shared.identity import PROJECT
 from components.shared.onnx.classifier import MAX_CHARACTERS
-from pipelines.load_testing.server import serving
+from tests.serve_program import serving
 from tests.components.register.test_register_servers import serving as mlflow_serving
 
 pytestmark = pytest.mark.slow

@@ -47,32 +47,6 @@ class Server:
 
 
 @contextmanager
-def loadable(model: str) -> Iterator[str]:
-    """What MLflow can load: a registry's URI or MLflow's folder as it is, an exported folder saved.
-
-    Raises UserError when there is no such folder or no model in it.
-    """
-    folder = Path(model)
-    if model.startswith("models:/") or (folder / "MLmodel").is_file():
-        yield model if model.startswith("models:/") else str(folder.resolve())
-        return
-    if not (folder / "model.onnx").is_file():
-        raise UserError(
-            f"there is no model at {model}",
-            remedy="give models:/NAME@ALIAS, an exported folder, or one with a model of MLflow's",
-        )
-    from components.register.registry import save_model
-
-    for name, value in MLFLOW_QUIET.items():
-        os.environ.setdefault(name, value)
-    with tempfile.TemporaryDirectory() as parent:
-        saved = Path(parent) / "model"
-        with warnings.catch_warnings(action="ignore", category=UserWarning):  # no example is given
-            save_model(folder.resolve(), saved)
-        yield str(saved)
-
-
-@contextmanager
 def serving(model_uri: str) -> Iterator[Server]:
     """Raises UserError, with what the program said, when it does not answer."""
     if not PROGRAM.is_file():

@@ -1,1 +1,0 @@
-"""A load test: clients that ask a scoring server, what they saw, and a report of it."""
