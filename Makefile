@@ -33,7 +33,7 @@ repro: $(READY) ## Run the whole pipeline on the default data with DVC: text in,
 	@echo "== report: reports/report.html; figures: reports/metrics.json; runs and models: make ui"
 
 run: $(READY) ## The same pipeline with Kubeflow's local runner, into runs/
-	python -m pipelines run
+	decant run
 
 test: $(READY) ## All tests, the slow ones too
 	@echo "== pytest"
@@ -48,7 +48,7 @@ lint: $(READY) ## Style and types
 	mypy
 
 compile: $(READY) ## Write the package for a Kubeflow cluster: build/decant.yaml
-	python -m pipelines compile
+	decant compile
 
 image: ## Build the images: of the steps, to serve a model, and MLflow's server
 	@for target in $(IMAGES); do \

@@ -1,70 +1,8 @@
-"""python -m components STEP --PORT PATH ...: one step, as DVC calls it."""
+"""python -m components STEP: one step, as DVC calls it; the same as `decant step STEP`."""
 
-import sys
-from pathlib import Path
-from typing import Any
-
-import click
-
-from components.shared.command_line import mistakes_shown
-from components.shared.steps import STEPS, load_step
-
-
-class StepGroup(click.Group):
-    """One command per step, made from its ports; only the named step is imported."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(STEPS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in STEPS:
-            return None
-        step = load_step(cmd_name)
-        ports = [(port, "folder to read") for port in step.input_ports]
-        ports += [(port, "folder to write") for port in step.output_ports]
-        options: list[click.Parameter] = [
-            click.Option([f"--{port}"], type=click.Path(path_type=Path), required=True, help=text)
-            for port, text in ports
-        ]
-        options.append(
-            click.Option(
-                ["--params"],
-                type=click.Path(path_type=Path),
-                default=Path("params.yaml"),
-                show_default=True,
-                help="file with a section per step",
-            )
-        )
-        options.append(
-            click.Option(
-                ["--set", "overrides"], multiple=True, help="SECTION.KEY=VALUE, repeatable"
-            )
-        )
-        summary = (sys.modules[step.run.__module__].__doc__ or "").strip().partition("\n")[0]
-
-        def callback(params: Path, overrides: tuple[str, ...], **ports: Path) -> None:
-            _run(cmd_name, params, overrides, ports)
-
-        return click.Command(cmd_name, params=options, callback=callback, help=summary)
-
-
-def _run(name: str, file: Path, overrides: tuple[str, ...], ports: dict[str, Any]) -> None:
-    from components.shared.runner import run_step
-    from components.shared.settings import read_params_file, section_of
-
-    content = read_params_file(file, overrides)
-    run_step(name, section_of(content, name, load_step(name).params), ports)
-
-
-@click.command(cls=StepGroup, context_settings={"help_option_names": ["-h", "--help"]})
-def main() -> None:
-    """Run one step of the pipeline."""
-
-
-def entry() -> None:
-    with mistakes_shown():
-        main()
-
+from decant.runner.step_command import step_command
+from decant.runtime.command_line import mistakes_shown
 
 if __name__ == "__main__":
-    entry()
+    with mistakes_shown():
+        step_command()

@@ -218,7 +218,7 @@ def _load(uri: str) -> object:
     except Exception as error:  # MLflow's, the network's, the model's
         problem = re.sub(r"://[^/@\s]+@", "://", f"{type(error).__name__}: {error}")
         sys.exit(
-            f"error: the model {uri} cannot be loaded: {problem}\n  remedy: set MODEL_URI and "
+            f"error: the model {uri} cannot be loaded: {problem}\n  hint: set MODEL_URI and "
             "MLFLOW_TRACKING_URI, or mount a folder with a model of MLflow's at /model"
         )
 

@@ -4,7 +4,7 @@ import importlib
 
 import click
 
-from components.shared.command_line import mistakes_shown
+from decant.runtime.command_line import mistakes_shown
 
 # Each is a file of this package with a `<name>_command`, a dash written as an underscore.
 COMMANDS = (
@@ -28,6 +28,9 @@ COMMANDS = (
     "doctor",
 )
 
+# Those that lie elsewhere.
+_MODULES = {"study": "benchmarks.study.command"}
+
 
 class CommandGroup(click.Group):
     """A command's imports are paid only when it is named, or when help lists all of them."""
@@ -39,7 +42,7 @@ class CommandGroup(click.Group):
         if cmd_name not in COMMANDS:
             return None
         name = cmd_name.replace("-", "_")
-        module = importlib.import_module(f"pipelines.{name}")
+        module = importlib.import_module(_MODULES.get(cmd_name, f"pipelines.commands.{name}"))
         command: click.Command = getattr(module, f"{name}_command")
         return command
 

@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from components.shared.identity import code_digest, lock_digest, text_digest
-from components.shared.settings import canonical_json, parse, read_params_file, section_of
-from components.shared.steps import STEPS, load_step
+from decant.runtime.identity import code_digest, lock_digest, text_digest
+from decant.runtime.settings import canonical_json, parse, read_params_file, section_of
+from decant.runtime.steps import STEPS, load_step
 
 
 def pipeline_arguments(file: Path, overrides: Iterable[str] = ()) -> dict[str, str]:

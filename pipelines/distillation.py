@@ -65,7 +65,7 @@ def distillation(
         tokens=tokens,
         encoder=encoder,
         teacher=teacher,
-        student0=transferred.outputs["student0"],
+        initial_student=transferred.outputs["initial_student"],
         params=distill_params,
         key=distill_key,
     )

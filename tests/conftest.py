@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from components.shared.identity import PROJECT
-from components.shared.settings import read_params_file
+from decant.runtime.identity import PROJECT
+from decant.runtime.settings import read_params_file
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

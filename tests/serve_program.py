@@ -8,17 +8,15 @@ import sys
 import tempfile
 import time
 import urllib.request
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import psutil
 
-from components.shared.errors import UserError
-from components.shared.identity import PROJECT
-from components.shared.tracking_store import tracking_uri, without_secrets
+from decant.runtime.errors import UserError
+from decant.runtime.identity import PROJECT
+from decant.tracking.mlflow_store import tracking_uri, without_secrets
 
 PROGRAM = PROJECT / "docker" / "serve.py"
 MLFLOW_QUIET = {
@@ -52,7 +50,7 @@ def serving(model_uri: str) -> Iterator[Server]:
     if not PROGRAM.is_file():
         raise UserError(
             f"{PROGRAM} is missing: servers are started from a clone of the repository",
-            remedy="start one yourself and give --url",
+            hint="start one yourself and give --url",
         )
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -90,6 +88,6 @@ def _answers(url: str) -> bool:
 
 
 def _reason(log: str) -> str:
-    said = re.search(r"^error: (.*(?:\n(?!  remedy).*)*)", log, re.MULTILINE)
+    said = re.search(r"^error: (.*(?:\n(?!  hint).*)*)", log, re.MULTILINE)
     lines = log.strip().splitlines() or ["it said nothing"]
     return f"the server did not start: {without_secrets(said[1] if said else lines[-1])}"

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from components.shared.reporter import Reporter
-from components.shared.tracking import Origin, StepRun, tracked_step
-from components.shared.tracking_record import RunRecord
-from components.shared.tracking_spool import Spool, spool_uri
-from components.shared.tracking_store import open_client
+from decant.runtime.reporter import Reporter
+from decant.tracking.mlflow_store import open_client
+from decant.tracking.record import RunRecord
+from decant.tracking.spool import Spool, spool_uri
+from decant.tracking.tracked_step import Origin, StepRun, tracked_step
 
 
 @dataclass(frozen=True)

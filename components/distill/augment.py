@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 from tokenizers import Tokenizer
 
-from components.shared.settings import settings
-from components.shared.tokens import UNLABELLED, TokenRows, TokensInfo
+from decant.data.tokens import UNLABELLED, TokenRows, TokensInfo
+from decant.runtime.settings import settings
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 NO_NEIGHBOUR = -1

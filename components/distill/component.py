@@ -2,7 +2,7 @@
 
 from kfp import dsl
 
-from components.shared.image import STEPS_IMAGE
+from decant.runner.steps_image import STEPS_IMAGE
 
 
 @dsl.component(base_image=STEPS_IMAGE, install_kfp_package=False)
@@ -10,7 +10,7 @@ def distill(
     tokens: dsl.Input[dsl.Dataset],
     encoder: dsl.Input[dsl.Model],
     teacher: dsl.Input[dsl.Model],
-    student0: dsl.Input[dsl.Model],
+    initial_student: dsl.Input[dsl.Model],
     params: str,
     key: str,
     student: dsl.Output[dsl.Model],
@@ -18,7 +18,7 @@ def distill(
     metrics: dsl.Output[dsl.Metrics],
 ) -> None:
     """Train the student on the teacher's soft targets, and a control on the labels alone."""
-    from components.shared.kfp_adapter import run_component
+    from decant.runner.kfp_task import run_component
 
     run_component(
         "distill",
@@ -27,7 +27,7 @@ def distill(
             "tokens": tokens.path,
             "encoder": encoder.path,
             "teacher": teacher.path,
-            "student0": student0.path,
+            "initial_student": initial_student.path,
             "student": student.path,
             "undistilled": undistilled.path,
         },

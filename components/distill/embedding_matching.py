@@ -8,9 +8,9 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn import functional
 
-from components.shared.students import Student
-from components.shared.teacher import load_teacher
-from components.shared.training.losses import Loss, Schedule, value_at
+from decant.models.teacher import load_teacher
+from decant.students import Student
+from decant.training.losses import Loss, Schedule, value_at
 
 
 class EmbeddingMatching(nn.Module):

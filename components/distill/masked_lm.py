@@ -12,9 +12,9 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from components.shared.encoders import load_pretrained
-from components.shared.errors import UserError
-from components.shared.tokens import TokenRows, TokensInfo, pad
+from decant.data.tokens import TokenRows, TokensInfo, pad
+from decant.models.encoder import load_pretrained
+from decant.runtime.errors import UserError
 
 BATCH_ROWS = 64
 
@@ -27,7 +27,7 @@ def load_masked_lm(encoder: Path) -> nn.Module:
     if missing:
         raise UserError(
             f"the encoder has no masked-LM head: {missing[0]} is not among its weights",
-            remedy="set distill.augmentation.replace_with to neighbours, or take an encoder that "
+            hint="set distill.augmentation.replace_with to neighbours, or take an encoder that "
             "was saved with its head",
         )
     return model.eval()

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from components.shared import processes
-from components.shared.cache import cache_folder
-from components.shared.identity import lock_digest, module_digest, text_digest
-from components.shared.tokens import TokenRows
+from decant.data.tokens import TokenRows
+from decant.runtime.cache_folder import cache_folder
+from decant.runtime.identity import lock_digest, module_digest, text_digest
+from decant.training import processes
 
 SHARD_ROWS = 20_000
 

@@ -12,14 +12,14 @@ import torch
 from numpy.typing import NDArray
 
 from components.distill.shards import fill
-from components.shared.cache import cache_folder, write_once
-from components.shared.errors import UserError
-from components.shared.identity import file_digest, lock_digest, module_digest, text_digest
-from components.shared.reporter import Reporter
-from components.shared.retokenize import Retokenizer
-from components.shared.teacher import WEIGHTS, load_teacher, member_folders
-from components.shared.tokens import TokenRows
-from components.shared.training.inference import predict_logits
+from components.distill.teacher_logits import predict_logits
+from decant.data.retokenize import Retokenizer
+from decant.data.tokens import TokenRows
+from decant.models.teacher import WEIGHTS, load_teacher, member_folders
+from decant.runtime.cache_folder import cache_folder, write_once
+from decant.runtime.errors import UserError
+from decant.runtime.identity import file_digest, lock_digest, module_digest, text_digest
+from decant.runtime.reporter import Reporter
 
 TOKENS_PER_BATCH = 512
 TOKENIZER = "tokenizer.json"
@@ -131,7 +131,7 @@ class _Labeller:
                 if not np.isfinite(values).all():
                     raise UserError(
                         f"the teacher's {what} are not all numbers: its training diverged",
-                        remedy="lower finetune.training.learning_rate",
+                        hint="lower finetune.training.learning_rate",
                     )
                 _save(file, values.astype(np.float16) if what == "features" else values)
 

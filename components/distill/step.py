@@ -16,15 +16,15 @@ from components.distill.shards import cut
 from components.distill.soft_targets import SoftTargets, soft_targets
 from components.distill.student_ids import StudentIds
 from components.distill.transfer_set import transfer_set
-from components.shared.reporter import Reporter
-from components.shared.settings import Seed, settings
-from components.shared.students import Student, load_student, save_student
-from components.shared.tokens import TokenRows
-from components.shared.training.curves import write_curves
-from components.shared.training.device import Device, Precision, pick_device, use_bfloat16
-from components.shared.training.examples import Examples
-from components.shared.training.fit import FitResult, TrainingPlan, default_groups, fit
-from components.shared.training.losses import DistillationLoss, Loss, label_loss
+from decant.data.tokens import TokenRows
+from decant.runtime.reporter import Reporter
+from decant.runtime.settings import Seed, settings
+from decant.students import Student, load_student, save_student
+from decant.training.curves import write_curves
+from decant.training.device import Device, Precision, pick_device, use_bfloat16
+from decant.training.examples import Examples
+from decant.training.fit import FitResult, TrainingPlan, default_groups, fit
+from decant.training.losses import DistillationLoss, Loss, label_loss
 
 T = TypeVar("T")
 Pair = Annotated[list[T], Field(min_length=2, max_length=2)]
@@ -62,7 +62,7 @@ class Inputs:
     tokens: Path
     encoder: Path
     teacher: Path
-    student0: Path
+    initial_student: Path
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,9 +87,9 @@ def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) ->
     )
     targets = _ask(params, inputs, shards, reporter)
     held_out = _ask(params, inputs, validation, reporter)
-    own = StudentIds(inputs.tokens / "tokenizer.json", inputs.student0 / "tokenizer.json")
+    own = StudentIds(inputs.tokens / "tokenizer.json", inputs.initial_student / "tokenizer.json")
     validation_rows = own.of(validation)
-    student = load_student(inputs.student0)
+    student = load_student(inputs.initial_student)
     distilled = _train(
         "student",
         student,
@@ -100,7 +100,7 @@ def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) ->
         params,
         reporter,
     )
-    control = load_student(inputs.student0)
+    control = load_student(inputs.initial_student)
     undistilled = _train(
         "undistilled",
         control,
@@ -115,7 +115,7 @@ def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) ->
     said = np.concatenate([logits.argmax(1) for logits in held_out.logits])
     right = said == validation_rows.labels
     reporter.metric("soft_targets_validation_accuracy", float(np.mean(right)))
-    tokenizer = (inputs.student0 / "tokenizer.json").read_text("utf-8")
+    tokenizer = (inputs.initial_student / "tokenizer.json").read_text("utf-8")
     for name, model, result, folder in (
         ("student", student, distilled, outputs.student),
         ("undistilled", control, undistilled, outputs.undistilled),
@@ -152,7 +152,7 @@ def _loss(params: Params, student: Student, targets: SoftTargets, inputs: Inputs
     )
     if params.embedding_weight == 0:
         return loss
-    table = teacher_rows(inputs.teacher, inputs.student0)
+    table = teacher_rows(inputs.teacher, inputs.initial_student)
     return EmbeddingMatching(loss, student, table, params.embedding_weight)
 
 

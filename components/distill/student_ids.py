@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from components.distill.shards import fill, rows_file
-from components.shared.cache import write_once
-from components.shared.identity import file_digest
-from components.shared.retokenize import Retokenizer
-from components.shared.tokens import TokenRows
+from decant.data.retokenize import Retokenizer
+from decant.data.tokens import TokenRows
+from decant.runtime.cache_folder import write_once
+from decant.runtime.identity import file_digest
 
 
 class StudentIds:

@@ -12,12 +12,12 @@ from tokenizers import Tokenizer
 from components.distill.augment import Augmentation, WordPieces, augmented_copy, word_pieces
 from components.distill.masked_lm import load_masked_lm, replaced_words
 from components.distill.shards import cut, fill, rows_file
-from components.shared.cache import write_once
-from components.shared.identity import file_digest, text_digest
-from components.shared.reporter import Reporter
-from components.shared.settings import canonical_json
-from components.shared.teacher import WEIGHTS, load_teacher
-from components.shared.tokens import TokenRows, read_info
+from decant.data.tokens import TokenRows, read_info
+from decant.models.teacher import WEIGHTS, load_teacher
+from decant.runtime.cache_folder import write_once
+from decant.runtime.identity import file_digest, text_digest
+from decant.runtime.reporter import Reporter
+from decant.runtime.settings import canonical_json
 
 
 def transfer_set(

@@ -10,9 +10,9 @@ import onnxruntime
 from filelock import FileLock
 from numpy.typing import NDArray
 
-from components.shared.cache import cache_folder, write_once
-from components.shared.identity import text_digest
-from components.shared.onnx.classifier import TextClassifier, open_session
+from decant.inference.classifier import TextClassifier, open_session
+from decant.runtime.cache_folder import cache_folder, write_once
+from decant.runtime.identity import text_digest
 
 NAME = "BERT-base (random weights, speed only)"
 SHAPE = "bert, 12 layers, 768 wide"

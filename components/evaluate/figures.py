@@ -8,16 +8,16 @@ from numpy.typing import NDArray
 
 from components.evaluate import bert_base
 from components.evaluate.bootstrap import LEVEL, interval, ratio, resampled_accuracies
-from components.evaluate.models import (
+from components.evaluate.quality import RELIABILITY_BINS, Quality, majority_rate
+from components.evaluate.tested_models import (
     FLOAT32_OF,
     MODELS,
     STUDENT_FLOAT32,
     TEACHER_INT8,
     TFIDF,
 )
-from components.evaluate.quality import RELIABILITY_BINS, Quality, majority_rate
 from components.evaluate.tfidf import TfidfControl
-from components.shared.latency import SPREAD, Timings, percentile_us, speedup
+from decant.inference.latency import SPREAD, Timings, percentile_us, speedup
 
 MEASURES = ("model", "end_to_end")
 _OWN = ("teacher", "student", STUDENT_FLOAT32)  # the others are controls

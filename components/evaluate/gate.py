@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from components.shared.settings import settings
+from decant.runtime.settings import settings
 
 Share = Annotated[float, Field(ge=0, le=1)]
 

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from components.evaluate.figures import BERT_BASE, models_of
 from components.evaluate.findings import findings, points, points_range, share, share_range, threads
-from components.evaluate.models import STUDENT_FLOAT32, TEACHER_INT8
 from components.evaluate.pictures import TITLES
 from components.evaluate.quality import Quality
+from components.evaluate.tested_models import STUDENT_FLOAT32, TEACHER_INT8
 
 SHOWN_ROWS = 10
 _SHOWN_CHARACTERS = 160

@@ -21,24 +21,24 @@ from components.evaluate.bert_base import BertBase
 from components.evaluate.figures import BERT_BASE, models_of, quality_figures, timing_figures
 from components.evaluate.gate import Gate, judge
 from components.evaluate.machine import machine_facts
-from components.evaluate.models import TFIDF, class_indices, open_models, read_test_split
 from components.evaluate.pictures import draw_pictures
 from components.evaluate.quality import measure_quality
 from components.evaluate.report import write_report
 from components.evaluate.tables import write_plot_tables, write_predictions
+from components.evaluate.tested_models import TFIDF, class_indices, open_models, read_test_split
 from components.evaluate.tfidf import TfidfControl, fit_tfidf
-from components.shared.artifacts import write_json
-from components.shared.corpus import SPLITS, read_schema, read_split, split_rows
-from components.shared.latency import (
+from decant.data.corpus import SPLITS, read_schema, read_split, split_rows
+from decant.inference.classifier import TextClassifier, softmax
+from decant.inference.latency import (
     Candidate,
     Timings,
     measure_latency,
     measure_throughput,
     tokenizer_threads,
 )
-from components.shared.onnx.classifier import TextClassifier, softmax
-from components.shared.reporter import Reporter
-from components.shared.settings import Seed, settings
+from decant.runtime.artifacts import write_json
+from decant.runtime.reporter import Reporter
+from decant.runtime.settings import Seed, settings
 
 VARYING = frozenset({"report"})
 _ALL_CORES = 0

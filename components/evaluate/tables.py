@@ -17,7 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from components.evaluate.quality import Quality
-from components.shared.identity import text_digest
+from decant.runtime.identity import text_digest
 
 _FLOATS = "%.6f"
 

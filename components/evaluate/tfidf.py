@@ -11,9 +11,9 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 
-from components.evaluate.models import class_indices
-from components.shared.corpus import read_split
-from components.shared.errors import UserError
+from components.evaluate.tested_models import class_indices
+from decant.data.corpus import read_split
+from decant.runtime.errors import UserError
 
 # Words, and signs on their own, so that no text is without a feature.
 _TOKEN = r"(?u)\w+|[^\w\s]"
@@ -55,7 +55,7 @@ def fit_tfidf(
         raise UserError(
             f"{corpus / 'train.parquet'} has rows of {train['label'].nunique()} label(s); "
             "a classifier needs at least 2",
-            remedy="raise the label budget or take it per class",
+            hint="raise the label budget or take it per class",
         )
     vectorizer = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=_TOKEN)
     features = vectorizer.fit_transform(train["text"])
@@ -84,11 +84,11 @@ def _checked(corpus: Path, split: str, labels: tuple[str, ...]) -> pd.DataFrame:
     file = corpus / f"{split}.parquet"
     if rows.empty:
         raise UserError(
-            f"{file} has no rows", remedy=f"give ingest a {split} share above 0, or such a file"
+            f"{file} has no rows", hint=f"give ingest a {split} share above 0, or such a file"
         )
     if unknown := sorted(set(rows["label"]) - set(labels)):
         raise UserError(
             f"{file} has the label '{unknown[0]}', which no model knows",
-            remedy="run the steps from finetune on again: models and corpus are of different data",
+            hint="run the steps from finetune on again: models and corpus are of different data",
         )
     return rows

@@ -2,7 +2,7 @@
 
 from kfp import dsl
 
-from components.shared.image import STEPS_IMAGE
+from decant.runner.steps_image import STEPS_IMAGE
 
 
 @dsl.component(base_image=STEPS_IMAGE, install_kfp_package=False)
@@ -17,7 +17,7 @@ def export_onnx(
     metrics: dsl.Output[dsl.Metrics],
 ) -> None:
     """ONNX folders of teacher, student and control, parity checked."""
-    from components.shared.kfp_adapter import run_component
+    from decant.runner.kfp_task import run_component
 
     run_component(
         "export_onnx",

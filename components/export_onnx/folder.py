@@ -9,11 +9,11 @@ from tokenizers import Tokenizer
 from torch import nn
 
 from components.export_onnx.parity import Parity
-from components.shared.artifacts import read_card, write_json
-from components.shared.identity import file_digest
-from components.shared.onnx.classifier import GRAPH, MANIFEST, TOKENIZER
-from components.shared.students import Student
-from components.shared.teacher import Teacher, parameter_count
+from decant.inference.classifier import GRAPH, MANIFEST, TOKENIZER
+from decant.models.teacher import Teacher, parameter_count
+from decant.runtime.artifacts import read_card, write_json
+from decant.runtime.identity import file_digest
+from decant.students import Student
 
 FORMAT_VERSION = 1
 

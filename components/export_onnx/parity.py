@@ -8,8 +8,8 @@ import onnxruntime
 import torch
 from torch import nn
 
-from components.shared.errors import UserError
-from components.shared.tokens import TokenRows, pad
+from decant.data.tokens import TokenRows, pad
+from decant.runtime.errors import UserError
 
 BATCH = 16
 
@@ -61,6 +61,6 @@ def check_parity(
             f"logits differ by up to {difference:.2e} (allowed {limits.max_logit_difference:.0e}), "
             f"labels agree on {parity.label_agreement:.2%} "
             f"(demanded {limits.min_label_agreement:.2%})",
-            remedy="look for an operator without an exact ONNX form; do not serve this graph",
+            hint="look for an operator without an exact ONNX form; do not serve this graph",
         )
     return parity

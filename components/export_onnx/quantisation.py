@@ -21,9 +21,9 @@ from components.export_onnx.trials import (
     Trials,
     smallest,
 )
-from components.shared.onnx.classifier import GRAPH, TOKENIZER
-from components.shared.reporter import Reporter
-from components.shared.settings import settings
+from decant.inference.classifier import GRAPH, TOKENIZER
+from decant.runtime.reporter import Reporter
+from decant.runtime.settings import settings
 
 
 @settings

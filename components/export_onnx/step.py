@@ -24,13 +24,13 @@ from components.export_onnx.quantisation import (
     quantise_teacher,
 )
 from components.export_onnx.trials import Material, some_of
-from components.shared.onnx.classifier import GRAPH, TOKENIZER
-from components.shared.reporter import Reporter
-from components.shared.retokenize import Retokenizer
-from components.shared.settings import settings
-from components.shared.students import Student, load_student
-from components.shared.teacher import Teacher, describe_encoder, load_teacher
-from components.shared.tokens import TokenRows, pad
+from decant.data.retokenize import Retokenizer
+from decant.data.tokens import TokenRows, pad
+from decant.inference.classifier import GRAPH, TOKENIZER
+from decant.models.teacher import Teacher, describe_encoder, load_teacher
+from decant.runtime.reporter import Reporter
+from decant.runtime.settings import settings
+from decant.students import Student, load_student
 
 
 @settings

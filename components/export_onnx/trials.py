@@ -19,10 +19,10 @@ from pydantic import Field
 
 from components.export_onnx.forms import FLOAT32, quantised
 from components.export_onnx.refused import Refused
-from components.shared.latency import Candidate, measure_latency, speedup
-from components.shared.onnx.classifier import open_session
-from components.shared.settings import settings
-from components.shared.tokens import TokenRows, pad
+from decant.data.tokens import TokenRows, pad
+from decant.inference.classifier import open_session
+from decant.inference.latency import Candidate, measure_latency, speedup
+from decant.runtime.settings import settings
 
 Share = Annotated[float, Field(ge=0, le=1)]
 _BATCH = 16  # rows; a dynamic form answers a text a little differently in another batch

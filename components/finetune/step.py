@@ -12,18 +12,17 @@ import torch
 from pydantic import Field, model_validator
 from torch import nn
 
-from components.shared.corpus import read_schema
-from components.shared.encoders import (
+from decant.data.corpus import read_schema
+from decant.data.retokenize import Retokenizer
+from decant.data.tokens import TokenRows, read_info
+from decant.models.encoder import (
     load_encoder,
     load_tokenizer,
     more_encoders,
     special_ids,
 )
-from components.shared.heads import check_heads
-from components.shared.reporter import Reporter
-from components.shared.retokenize import Retokenizer
-from components.shared.settings import Seed, settings
-from components.shared.teacher import (
+from decant.models.heads import check_heads
+from decant.models.teacher import (
     MEMBERS,
     Teacher,
     TeacherConfig,
@@ -31,12 +30,13 @@ from components.shared.teacher import (
     parameter_count,
     save_teacher,
 )
-from components.shared.tokens import TokenRows, read_info
-from components.shared.training.curves import write_curves
-from components.shared.training.device import Device
-from components.shared.training.examples import Examples
-from components.shared.training.fit import TrainingPlan, fit
-from components.shared.training.losses import Loss, balanced_class_weights, label_loss
+from decant.runtime.reporter import Reporter
+from decant.runtime.settings import Seed, settings
+from decant.training.curves import write_curves
+from decant.training.device import Device
+from decant.training.examples import Examples
+from decant.training.fit import TrainingPlan, fit
+from decant.training.losses import Loss, balanced_class_weights, label_loss
 
 PARALLEL = True
 

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from components.shared.errors import UserError
-from components.shared.reporter import Reporter
+from decant.runtime.errors import UserError
+from decant.runtime.reporter import Reporter
 
 
 def take_budget(
@@ -48,7 +48,7 @@ def _per_class(sizes: np.ndarray, labels: Sequence[str], budget: int) -> list[in
         raise UserError(
             f"ingest.label_budget is {budget} per class, but class '{labels[smallest]}' has only "
             f"{sizes[smallest]} training rows",
-            remedy=f"set ingest.label_budget to at most {sizes[smallest]}, or to null for all",
+            hint=f"set ingest.label_budget to at most {sizes[smallest]}, or to null for all",
         )
     return [budget] * len(sizes)
 
@@ -59,12 +59,12 @@ def _shared(sizes: np.ndarray, budget: int) -> list[int]:
         raise UserError(
             f"ingest.label_budget is {budget}, but there are only {sizes.sum()} labelled training "
             "rows",
-            remedy="set ingest.label_budget to null to keep all",
+            hint="set ingest.label_budget to null to keep all",
         )
     if budget < len(sizes):
         raise UserError(
             f"ingest.label_budget is {budget}, less than one for each of {len(sizes)} classes",
-            remedy=f"set ingest.label_budget to at least {len(sizes)}",
+            hint=f"set ingest.label_budget to at least {len(sizes)}",
         )
     exact = sizes / sizes.sum() * budget
     shares = np.clip(np.floor(exact).astype(int), 1, None)

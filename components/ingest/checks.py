@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from components.shared.errors import UserError
+from decant.runtime.errors import UserError
 
 
 def check_rows(
@@ -75,7 +75,7 @@ def _check_names(labels: Sequence[str] | None, unlabelled_labels: Sequence[str])
     if both := sorted(set(labels or ()) & set(unlabelled_labels)):
         raise UserError(
             f"'{both[0]}' is both in ingest.labels and in ingest.unlabelled_labels",
-            remedy="take it out of one of them",
+            hint="take it out of one of them",
         )
 
 
@@ -93,7 +93,7 @@ def _refuse_unseen(unseen: pd.DataFrame) -> None:
         raise UserError(
             f"{first['row_id']}: label '{first['label']}' is never seen in training "
             f"({len(unseen)} rows of {first['role']} have such labels)",
-            remedy="add training rows of that class, or list the classes in ingest.labels, "
+            hint="add training rows of that class, or list the classes in ingest.labels, "
             "which rejects rows of any other",
         )
 
@@ -105,14 +105,14 @@ def _check_classes(rows: pd.DataFrame, classes: Sequence[str]) -> None:
         raise UserError(
             f"class '{lacking[0]}' of ingest.labels has no row in ingest.source; "
             f"labels found: {', '.join(sorted(_all_labels(rows))[:20]) or 'none'}",
-            remedy="correct ingest.labels or ingest.label_column",
+            hint="correct ingest.labels or ingest.label_column",
         )
     if len(classes) < 2:
         raise UserError(
             f"only one class in the data: {', '.join(classes)}"
             if classes
             else "no row of ingest.source has both text and label",
-            remedy="give data with two classes or more; check ingest.label_column",
+            hint="give data with two classes or more; check ingest.label_column",
         )
 
 

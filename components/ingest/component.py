@@ -2,7 +2,7 @@
 
 from kfp import dsl
 
-from components.shared.image import STEPS_IMAGE
+from decant.runner.steps_image import STEPS_IMAGE
 
 
 @dsl.component(base_image=STEPS_IMAGE, install_kfp_package=False)
@@ -14,7 +14,7 @@ def ingest(
     metrics: dsl.Output[dsl.Metrics],
 ) -> None:
     """Fetch encoder and source, check every row, split without leakage, take the label budget."""
-    from components.shared.kfp_adapter import run_component
+    from decant.runner.kfp_task import run_component
 
     run_component(
         "ingest",

@@ -6,7 +6,7 @@ Two texts are the same when they differ only in case and white space.
 import pandas as pd
 
 from components.ingest.checks import candidates, reject, usable
-from components.shared.reporter import Reporter
+from decant.runtime.reporter import Reporter
 
 
 def drop_groups_of_given_splits(rows: pd.DataFrame, reporter: Reporter) -> None:

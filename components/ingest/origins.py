@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.shared import sources
-from components.shared.errors import UserError
+from decant import sources
+from decant.runtime.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -45,5 +45,5 @@ def _check_watched(origin: Origin) -> None:
         raise UserError(
             f"'{origin.uri}' lies outside of '{origin.watched}', so that DVC would not see when it "
             "changes",
-            remedy=f"move it there, or set {origin.watched_by} to it or to its folder",
+            hint=f"move it there, or set {origin.watched_by} to it or to its folder",
         )

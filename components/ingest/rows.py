@@ -6,8 +6,8 @@ from pathlib import Path
 import pandas as pd
 
 from components.ingest.origins import Origin, fetch_watched
-from components.shared.errors import UserError
-from components.shared.readers import AUTO, formats, known_format, read_table
+from decant.runtime.errors import UserError
+from decant.tables import AUTO, formats, known_format, read_table
 
 
 def read_rows(
@@ -30,7 +30,7 @@ def read_rows(
     if format_name not in (AUTO, *formats()):
         raise UserError(
             f"unknown format '{format_name}'",
-            remedy=f"set ingest.format to {AUTO} or one of: {', '.join(formats())}",
+            hint=f"set ingest.format to {AUTO} or one of: {', '.join(formats())}",
         )
     files = [(origin.role, file) for origin in origins for file in _files(fetch_watched(origin))]
     names = _names(files)
@@ -80,7 +80,7 @@ def _files(path: Path) -> list[Path]:
     if not files:
         raise UserError(
             f"no data file in the folder '{path}'",
-            remedy=f"put a file there; formats: {', '.join(formats())}",
+            hint=f"put a file there; formats: {', '.join(formats())}",
         )
     return files
 
@@ -105,10 +105,10 @@ def _column(frame: pd.DataFrame, column: str, file: Path, parameter: str) -> "pd
         if column in (left_out := frame.attrs.get("left_out", {})):
             raise UserError(
                 f"column '{column}' of {file.name} cannot be read as text: {left_out[column]}",
-                remedy=f"save it as text, or set ingest.{parameter} to another column",
+                hint=f"save it as text, or set ingest.{parameter} to another column",
             )
         raise UserError(
             f"no column '{column}' in {file.name}; it has: {', '.join(map(str, frame.columns))}",
-            remedy=f"set ingest.{parameter} to one of them",
+            hint=f"set ingest.{parameter} to one of them",
         )
     return frame[column]

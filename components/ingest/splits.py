@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold, train_test_split
 
 from components.ingest.checks import candidates
-from components.shared.errors import UserError
+from decant.runtime.errors import UserError
 
 
 def assign_splits(
@@ -35,7 +35,7 @@ def assign_splits(
         if given.any():
             if not (given & usable).any():
                 raise UserError(
-                    f"no usable row in ingest.{split}", remedy="check its text and label columns"
+                    f"no usable row in ingest.{split}", hint="check its text and label columns"
                 )
             rows.loc[given & usable, "split"] = split
             continue
@@ -47,7 +47,7 @@ def assign_splits(
     if lacking := [label for label in labels if label not in counts.index]:
         raise UserError(
             f"class '{lacking[0]}' has no row left for training",
-            remedy="give more rows of that class, or another ingest.split_seed",
+            hint="give more rows of that class, or another ingest.split_seed",
         )
 
 
@@ -84,5 +84,5 @@ def _cannot_split(pool: pd.DataFrame, split: str, problem: str) -> UserError:
     smallest = f"; smallest class: '{counts.index[-1]}' with {counts.iloc[-1]}" if len(pool) else ""
     return UserError(
         f"the {split} split cannot be made from {len(pool)} rows{smallest}: {problem}",
-        remedy=f"give more rows, give ingest.{split} as a file, or change ingest.{split}_fraction",
+        hint=f"give more rows, give ingest.{split} as a file, or change ingest.{split}_fraction",
     )

@@ -17,11 +17,11 @@ from components.ingest.duplicates import (
 from components.ingest.origins import Origin, fetch_watched, pins_of
 from components.ingest.rows import read_rows
 from components.ingest.splits import assign_splits
-from components.shared.corpus import LABELLED_SPLITS, SPLITS, Schema, write_schema
-from components.shared.encoders import MORE_ENCODERS, copy_encoder
-from components.shared.reporter import Reporter
-from components.shared.settings import settings
-from components.shared.sources import is_local, pin, shown
+from decant.data.corpus import LABELLED_SPLITS, SPLITS, Schema, write_schema
+from decant.models.encoder import MORE_ENCODERS, copy_encoder
+from decant.runtime.reporter import Reporter
+from decant.runtime.settings import settings
+from decant.sources import is_local, pin, shown
 
 Fraction = Annotated[float, Field(gt=0, le=0.5)]
 

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
-from components.register.lineage import Evidence
 from components.register.registry import PIN_TAG, SOURCE_TAG
+from components.register.version_tags import Evidence
 
 _METRICS = {  # the report's name: the Hub's, and how it is shown
     "accuracy": ("accuracy", "Accuracy"),

@@ -10,7 +10,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from components.register.lineage import Evidence
+from components.register.version_tags import Evidence
 
 _CONTROL_NAMES = {
     "tfidf": "control: TF-IDF and logistic regression on the same labels",

@@ -10,19 +10,20 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from components.register.lineage import Evidence, figures
-from components.shared.artifacts import CARD, read_json
-from components.shared.identity import (
+from components.register.version_tags import Evidence, figures
+from decant.runtime.artifacts import CARD, read_json
+from decant.runtime.identity import (
+    LIBRARY,
     PROJECT,
     canonical_json,
     content_digest,
     file_digest,
-    shared_closure,
+    library_closure,
     text_digest,
 )
-from components.shared.tracking_delivery import IDENTITY_TAG, tell_points
-from components.shared.tracking_record import points_of
-from components.shared.tracking_store import tracking_uri
+from decant.tracking.delivery import IDENTITY_TAG, tell_points
+from decant.tracking.mlflow_store import tracking_uri
+from decant.tracking.record import points_of
 
 SCRIPT = Path(__file__).with_name("served_model.py")
 PIN_TAG = "decant.pin."
@@ -59,7 +60,7 @@ def requirements() -> list[str]:
 
 def copy_served_code(folder: Path) -> Path:
     """Copy the modules that the script imports, and only these; returns the package's folder."""
-    modules = shared_closure(f"components.register.{SCRIPT.stem}")
+    modules = library_closure(f"components.register.{SCRIPT.stem}")
     files: set[Path] = set()
     for module in modules:
         source = PROJECT.joinpath(*module.split("."))
@@ -71,7 +72,7 @@ def copy_served_code(folder: Path) -> Path:
         target = folder / file.relative_to(PROJECT)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file, target)
-    return folder / "components"
+    return folder / LIBRARY
 
 
 def served_digest(code: Path) -> str:

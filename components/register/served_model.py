@@ -12,7 +12,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import set_model
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
-from components.shared.onnx.classifier import TextClassifier, problem_of
+from decant.inference.classifier import TextClassifier, problem_of
 
 TEXT, LABEL, SCORE = "text", "label", "score"
 EXPORTED = "exported"  # the model's artifact that holds the exported folder

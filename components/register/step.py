@@ -10,14 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
-from components.register.evidence import log_evidence
 from components.register.hub_metadata import front_matter
-from components.register.lineage import (
-    Evidence,
-    lineage_tags,
-    read_evidence,
-    registration_identity,
-)
 from components.register.model_card import model_card
 from components.register.registry import (
     CARD_FILE,
@@ -31,12 +24,19 @@ from components.register.registry import (
     served_digest,
     source_tags,
 )
-from components.shared.artifacts import write_json
-from components.shared.errors import UserError
-from components.shared.reporter import Reporter
-from components.shared.settings import settings
-from components.shared.steps import STEPS
-from components.shared.tracking_store import (
+from components.register.run_evidence import log_evidence
+from components.register.version_tags import (
+    Evidence,
+    lineage_tags,
+    read_evidence,
+    registration_identity,
+)
+from decant.runtime.artifacts import write_json
+from decant.runtime.errors import UserError
+from decant.runtime.reporter import Reporter
+from decant.runtime.settings import settings
+from decant.runtime.steps import STEPS
+from decant.tracking.mlflow_store import (
     open_client,
     shown_uri,
     tracking_is_on,
@@ -109,7 +109,7 @@ def _reasons_against(params: Params, evidence: Evidence) -> list[str]:
     if params.strict:
         raise UserError(
             f"nothing was registered: {'; '.join(reasons)}",
-            remedy="improve the student, relax the gate's thresholds in params.yaml, "
+            hint="improve the student, relax the gate's thresholds in params.yaml, "
             "or set register.strict to false",
         )
     return reasons
@@ -127,14 +127,14 @@ def _register(
     if not tracking_is_on():
         raise UserError(
             "register needs MLflow, and DECANT_TRACKING is off",
-            remedy=f"unset DECANT_TRACKING, or set register.enabled to false; {_AGAIN}",
+            hint=f"unset DECANT_TRACKING, or set register.enabled to false; {_AGAIN}",
         )
     where = shown_uri(tracking_uri())
     run_id = reporter.run_id
     if not run_id:
         raise UserError(
             f"nothing was registered: MLflow at {where} could not be reached",
-            remedy=f"check MLFLOW_TRACKING_URI and the server, {_AGAIN}",
+            hint=f"check MLFLOW_TRACKING_URI and the server, {_AGAIN}",
         )
     from mlflow.exceptions import MlflowException
 
@@ -167,7 +167,7 @@ def _register(
     except (MlflowException, OSError) as error:
         raise UserError(
             f"MLflow at {where} did not register the model: {without_secrets(str(error))}",
-            remedy=f"mend that, {_AGAIN}",
+            hint=f"mend that, {_AGAIN}",
         ) from None
 
 
@@ -182,7 +182,7 @@ def _tags(
     if unknown := [step for step in STEPS if f"{RUN_TAG}{step}" not in tags]:
         reporter.warning(
             f"the lineage lacks the runs of {', '.join(unknown)}, which MLflow does not know; "
-            "if they are spooled: `python -m pipelines sync`, then register again adds them"
+            "if they are spooled: `decant sync`, then register again adds them"
         )
     return tags
 

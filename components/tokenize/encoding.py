@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from components.shared.reporter import Advance
-from components.shared.tokens import ARROW_SCHEMA, UNLABELLED
+from decant.data.tokens import ARROW_SCHEMA, UNLABELLED
+from decant.runtime.reporter import Advance
 
 
 @dataclass(kw_only=True)

@@ -8,20 +8,20 @@ from typing import Annotated
 from pydantic import Field
 from tokenizers import Tokenizer
 
-from components.shared.corpus import SPLITS, read_schema, split_rows
-from components.shared.encoders import (
+from components.tokenize.encoding import SplitCounts, encode_split
+from components.tokenize.vocabulary_statistics import vocabulary_table, write_vocabulary
+from decant.data.corpus import SPLITS, read_schema, split_rows
+from decant.data.tokens import TokensInfo, write_info
+from decant.models.encoder import (
     CONFIG,
     load_tokenizer,
     position_limit,
     read_config,
     special_ids,
 )
-from components.shared.errors import UserError
-from components.shared.reporter import Reporter
-from components.shared.settings import settings
-from components.shared.tokens import TokensInfo, write_info
-from components.tokenize.encoding import SplitCounts, encode_split
-from components.tokenize.vocabulary import vocabulary_table, write_vocabulary
+from decant.runtime.errors import UserError
+from decant.runtime.reporter import Reporter
+from decant.runtime.settings import settings
 
 
 @settings
@@ -55,7 +55,7 @@ def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) ->
         raise UserError(
             f"tokenize.max_length_tokens is {params.max_length_tokens}, but the encoder knows only "
             f"{limit} positions",
-            remedy=f"set it to at most {limit}",
+            hint=f"set it to at most {limit}",
         )
     tokenizer = load_tokenizer(inputs.encoder)
     vocabulary_size = _vocabulary_size(tokenizer, inputs.encoder)
@@ -102,7 +102,7 @@ def _vocabulary_size(tokenizer: Tokenizer, encoder: Path) -> int:
         raise UserError(
             f"the encoder's tokenizer has token ids up to {size - 1}, but {CONFIG} says that it "
             f"has embeddings for {rows}",
-            remedy="give an encoder together with the tokenizer that it was trained with",
+            hint="give an encoder together with the tokenizer that it was trained with",
         )
     return size
 

@@ -2,7 +2,7 @@
 
 from kfp import dsl
 
-from components.shared.image import STEPS_IMAGE
+from decant.runner.steps_image import STEPS_IMAGE
 
 
 @dsl.component(base_image=STEPS_IMAGE, install_kfp_package=False)
@@ -12,11 +12,11 @@ def transfer_weights(
     teacher: dsl.Input[dsl.Model],
     params: str,
     key: str,
-    student0: dsl.Output[dsl.Model],
+    initial_student: dsl.Output[dsl.Model],
     metrics: dsl.Output[dsl.Metrics],
 ) -> None:
     """Build the student and initialise it from BERT's weights."""
-    from components.shared.kfp_adapter import run_component
+    from decant.runner.kfp_task import run_component
 
     run_component(
         "transfer_weights",
@@ -25,7 +25,7 @@ def transfer_weights(
             "tokens": tokens.path,
             "encoder": encoder.path,
             "teacher": teacher.path,
-            "student0": student0.path,
+            "initial_student": initial_student.path,
         },
         metrics,
     )

@@ -12,22 +12,6 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 from torch import nn
 
-from components.shared.corpus import read_schema
-from components.shared.encoders import load_encoder
-from components.shared.errors import UserError
-from components.shared.reporter import Reporter
-from components.shared.settings import Seed, settings
-from components.shared.students import (
-    Student,
-    StudentConfig,
-    architecture,
-    save_student,
-    typed_options,
-)
-from components.shared.students._bert import Bert, LayerMatrix
-from components.shared.teacher import load_teacher, parameter_count
-from components.shared.tokens import read_info
-from components.shared.training.device import Device, Precision, pick_device, use_bfloat16
 from components.transfer_weights.embeddings import (
     Projection,
     contextual_embeddings,
@@ -37,7 +21,7 @@ from components.transfer_weights.embeddings import (
     side_by_side,
     token_weights,
 )
-from components.transfer_weights.vocabulary import (
+from components.transfer_weights.student_vocabulary import (
     Pruning,
     added_ids,
     continuing_prefix,
@@ -45,6 +29,22 @@ from components.transfer_weights.vocabulary import (
     occurrences,
     pruned_tokenizer,
 )
+from decant.data.corpus import read_schema
+from decant.data.tokens import read_info
+from decant.models.encoder import load_encoder
+from decant.models.teacher import load_teacher, parameter_count
+from decant.runtime.errors import UserError
+from decant.runtime.reporter import Reporter
+from decant.runtime.settings import Seed, settings
+from decant.students import (
+    Student,
+    StudentConfig,
+    architecture,
+    save_student,
+    typed_options,
+)
+from decant.students._bert import Bert, LayerMatrix
+from decant.training.device import Device, Precision, pick_device, use_bfloat16
 
 RANDOM_STD = 1.0  # of random embeddings where none is given
 
@@ -87,7 +87,7 @@ class Inputs:
 
 @dataclass(frozen=True, kw_only=True)
 class Outputs:
-    student0: Path
+    initial_student: Path
 
 
 def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) -> None:
@@ -127,7 +127,9 @@ def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) ->
     reporter.message(f"layers filled: {', '.join(filled) or 'none'}")
     if params.freeze_layers:
         student.freeze(f"body.{name}" for name in _whole_tensors(filled))
-    save_student(student, outputs.student0, tokenizer=own_tokenizer or tokenizer.read_text("utf-8"))
+    save_student(
+        student, outputs.initial_student, tokenizer=own_tokenizer or tokenizer.read_text("utf-8")
+    )
     reporter.metric("parameters", parameter_count(student))
     reporter.metric("vocabulary", len(kept))
 
@@ -175,14 +177,14 @@ def _whole_tensors(filled: Mapping[str, bool]) -> list[str]:
     if not filled:
         raise UserError(
             "transfer_weights.freeze_layers is true, but nothing of BERT's layers was transferred",
-            remedy="set transfer_weights.layer_matrix or students.transformer.copied_layers, or "
+            hint="set transfer_weights.layer_matrix or students.transformer.copied_layers, or "
             "freeze_layers to false",
         )
     if partial := [name for name, whole in filled.items() if not whole]:
         raise UserError(
             "transfer_weights.freeze_layers freezes whole tensors, but BERT fills only a part of "
             f"{', '.join(partial)}",
-            remedy="take fewer filters, units or heads, or set freeze_layers to false",
+            hint="take fewer filters, units or heads, or set freeze_layers to false",
         )
     return list(filled)
 

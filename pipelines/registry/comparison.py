@@ -15,18 +15,18 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest
 
 from components.evaluate.bootstrap import Interval, interval, resampled_accuracies
-from components.evaluate.models import class_indices
 from components.evaluate.quality import measure_quality
-from components.shared.errors import UserError
-from components.shared.latency import (
+from components.evaluate.tested_models import class_indices
+from decant.inference.classifier import TextClassifier
+from decant.inference.latency import (
     Candidate,
     Speedup,
     measure_latency,
     speedup,
     tokenizer_threads,
 )
-from components.shared.onnx.classifier import TextClassifier
-from pipelines.registry.evidence import Judged, answers
+from decant.runtime.errors import UserError
+from pipelines.registry.version_evidence import Judged, answers
 
 _WARMUP_CALLS = 20
 

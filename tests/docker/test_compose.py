@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from components.shared.identity import PROJECT
-from components.shared.image import SERVE_IMAGE
+from decant.runner.steps_image import SERVE_IMAGE
+from decant.runtime.identity import PROJECT
 
 FOLDER = PROJECT / "docker"
 SECRET = re.compile(r"PASSWORD|SECRET|ACCESS_KEY|TOKEN")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import pytest
 from ruamel.yaml import YAML
 
-from components.shared.identity import PROJECT
+from decant.runtime.identity import PROJECT
 
 FINAL = ("steps", "serve", "mlflow")
 RIGHTLESS = re.compile(r"[1-9]\d{3,}")

@@ -20,7 +20,7 @@ import pytest
 from click.testing import CliRunner
 
 from components.register.registry import save_model
-from components.shared.identity import PROJECT
+from decant.runtime.identity import PROJECT
 from pipelines.__main__ import main
 
 SERVE = PROJECT / "docker" / "serve.py"
@@ -206,5 +206,5 @@ def test_a_model_that_is_not_there_is_said_without_a_traceback(tmp_path: Path) -
     )
     assert done.returncode == 1
     assert done.stderr.count("error: the model") == 1
-    assert "remedy: set MODEL_URI" in done.stderr
+    assert "hint: set MODEL_URI" in done.stderr
     assert "Traceback" not in done.stderr

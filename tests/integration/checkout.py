@@ -10,7 +10,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from components.shared.identity import PROJECT
+from decant.runtime.identity import PROJECT
 
 
 def fresh_environment(home: Path) -> dict[str, str]:
@@ -47,7 +47,7 @@ def make_checkout(parent: Path, tiny_params: dict[str, Any], environment: dict[s
     for name in (".dvc/config", ".dvc/.gitignore", ".dvcignore", ".gitignore", "dvc.yaml"):
         (folder / name).parent.mkdir(exist_ok=True)
         shutil.copy(PROJECT / name, folder / name)
-    for name in ("components", "pipelines"):
+    for name in ("decant", "components", "pipelines"):
         shutil.copytree(PROJECT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("requirements.lock", "pyproject.toml"):
         shutil.copy(PROJECT / name, folder / name)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from components.shared.artifacts import read_json, write_json
+from decant.runtime.artifacts import read_json, write_json
 
 
 @pytest.fixture(scope="session")

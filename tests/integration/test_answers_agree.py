@@ -21,10 +21,10 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from components.register.registry import save_model
-from components.shared.identity import PROJECT
-from components.shared.onnx.classifier import MAX_CHARACTERS
-from tests.serve_program import serving
+from decant.inference.classifier import MAX_CHARACTERS
+from decant.runtime.identity import PROJECT
 from tests.components.register.test_register_servers import serving as mlflow_serving
+from tests.serve_program import serving
 
 pytestmark = pytest.mark.slow
 

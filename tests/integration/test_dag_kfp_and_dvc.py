@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from components.shared.artifacts import read_card, read_sidecar
-from components.shared.identity import content_digest
-from components.shared.steps import STEPS, load_step
-from pipelines.run import artifact_folder
+from decant.runtime.artifacts import read_card, read_sidecar
+from decant.runtime.identity import content_digest
+from decant.runtime.steps import STEPS, load_step
+from pipelines.local_run.pipeline_run import artifact_folder
 from tests.integration.checkout import fresh_environment, make_checkout, run, write_params
 
 pytestmark = pytest.mark.slow
@@ -97,7 +97,7 @@ def test_a_changed_parameter_reruns_its_step_and_what_follows(
 def test_a_changed_students_file_reruns_only_what_builds_students(
     repository: Path, environment: dict[str, str]
 ) -> None:
-    file = repository / "components" / "shared" / "students" / "cnn.py"
+    file = repository / "decant" / "students" / "cnn.py"
     before = file.read_text()
     file.write_text(before + "\n# a remark\n")
     try:

@@ -12,13 +12,13 @@ from docker.errors import DockerException
 from ruamel.yaml import YAML
 
 import docker
-from components.shared.artifacts import read_json, read_sidecar
-from components.shared.errors import UserError
-from components.shared.identity import PROJECT, content_digest
-from components.shared.image import STEPS_IMAGE
-from components.shared.steps import STEPS, load_step
-from pipelines.docker_runner import PATIENCE_SECONDS, RUN_LABEL, check_image
-from pipelines.run import artifact_folder
+from decant.runner.steps_image import STEPS_IMAGE
+from decant.runtime.artifacts import read_json, read_sidecar
+from decant.runtime.errors import UserError
+from decant.runtime.identity import PROJECT, content_digest
+from decant.runtime.steps import STEPS, load_step
+from pipelines.local_run.docker_runner import PATIENCE_SECONDS, RUN_LABEL, check_image
+from pipelines.local_run.pipeline_run import artifact_folder
 
 pytestmark = pytest.mark.slow
 CONTENT_PORTS = [

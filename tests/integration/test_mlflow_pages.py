@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from components.shared.identity import PROJECT
+from decant.runtime.identity import PROJECT
 
 pytestmark = pytest.mark.slow
 PATIENCE_MS = 120_000  # the pages load megabytes of JavaScript; a busy machine takes its time

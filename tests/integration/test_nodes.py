@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from components.shared import processes
-from components.shared.artifacts import read_card
-from components.shared.errors import UserError
-from components.shared.runner import run_step
-from components.shared.settings import section_of
-from components.shared.steps import load_step
+from decant.runner.run_step import run_step
+from decant.runtime.artifacts import read_card
+from decant.runtime.errors import UserError
+from decant.runtime.settings import section_of
+from decant.runtime.steps import load_step
+from decant.training import processes
 
 
 def run(root: Path, params: dict[str, Any], *names: str) -> None:
@@ -82,7 +82,7 @@ def test_two_nodes_make_what_one_process_makes(
     one, two = tmp_path / "one", tmp_path / "two"
     run(one, calm_params, "ingest", "tokenize", "finetune", "transfer_weights", "distill")
     two.mkdir()
-    for port in ("corpus", "encoder", "tokens", "student0"):
+    for port in ("corpus", "encoder", "tokens", "initial_student"):
         (two / port).symlink_to(one / port)
     shared = {"DECANT_CACHE": str(tmp_path / "cache-of-two")}
     for name in ("finetune", "distill"):
@@ -126,7 +126,7 @@ SHARE = """
 import sys
 from pathlib import Path
 from components.distill.shards import fill
-from components.shared import processes
+from decant.training import processes
 
 files = [Path(sys.argv[1]) / str(number) for number in range(10)]
 

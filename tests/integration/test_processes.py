@@ -12,12 +12,12 @@ import pandas as pd
 import pytest
 from safetensors.numpy import load_file
 
-from components.shared import processes
-from components.shared.artifacts import read_card, read_sidecar
-from components.shared.errors import UserError
-from components.shared.runner import run_step
-from components.shared.settings import section_of
-from components.shared.steps import load_step
+from decant.runner.run_step import run_step
+from decant.runtime.artifacts import read_card, read_sidecar
+from decant.runtime.errors import UserError
+from decant.runtime.settings import section_of
+from decant.runtime.steps import load_step
+from decant.training import processes
 
 BEFORE = ("ingest", "tokenize")
 PARALLEL = ("finetune", "transfer_weights", "distill")

@@ -83,7 +83,7 @@ def test_lineage_leads_to_commit_parameters_data_and_runs(
         card = json.loads((checkout / _card(step["step"])).read_text())
         assert step["identity"] == card["identity"]
         assert step["params"] == card["params"]
-    ports = {"corpus", "encoder", "tokens", "teacher", "student0", "student", "undistilled"}
+    ports = {"corpus", "encoder", "tokens", "teacher", "initial_student", "student", "undistilled"}
     assert set(lineage["digests"]) == ports | {"onnx", "evaluation", "report"}
 
 
@@ -92,7 +92,7 @@ def test_what_dvc_holds_is_restored_and_equal(
 ) -> None:
     output = pipelines(["reproduce", *MODEL], checkout, environment)
     found = verdicts(output)
-    for port in ("corpus", "encoder", "tokens", "teacher", "student0", "student", "onnx"):
+    for port in ("corpus", "encoder", "tokens", "teacher", "initial_student", "student", "onnx"):
         assert found[port].endswith("equal restored"), output
     assert "measured times" in found["report"]
     assert found["student/model.onnx"].endswith("equal")
@@ -192,7 +192,7 @@ def test_a_commit_of_another_repository_is_told(
 
 
 def _card(step: str) -> str:
-    from components.shared.steps import load_step
-    from pipelines.run import artifact_folder
+    from decant.runtime.steps import load_step
+    from pipelines.local_run.pipeline_run import artifact_folder
 
     return f"{artifact_folder(load_step(step).output_ports[0])}/card.json"

@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from components.shared.artifacts import read_card, read_sidecar
-from components.shared.kfp_adapter import run_component
-from components.shared.runner import run_step
-from components.shared.settings import canonical_json, section_of
-from components.shared.steps import load_step
-from components.shared.train_job import follow
+from decant.runner.kfp_task import run_component
+from decant.runner.run_step import run_step
+from decant.runner.train_job import watch as follow
+from decant.runtime.artifacts import read_card, read_sidecar
+from decant.runtime.settings import canonical_json, section_of
+from decant.runtime.steps import load_step
 from pipelines.arguments import pipeline_arguments
-from pipelines.compile import compile_pipeline, read_package
-from pipelines.profile import load_profile
-from tests.components.shared.train_job.kubernetes_api import serving
+from pipelines.kubeflow.compiling import compile_pipeline, read_package
+from pipelines.profiles.profile import load_profile
+from tests.decant.runner.train_job.kubernetes_api import serving
 
 
 class Metrics(dict[str, float]):

@@ -14,15 +14,15 @@ from safetensors.numpy import load_file
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
-from components.shared.artifacts import read_card
-from components.shared.errors import UserError
-from components.shared.identity import content_digest, file_digest
-from components.shared.onnx.classifier import TextClassifier
-from components.shared.runner import run_step
-from components.shared.settings import section_of
-from components.shared.steps import load_step
-from components.shared.students import Student, load_student
-from components.shared.teacher import Teacher, load_teacher
+from decant.inference.classifier import TextClassifier
+from decant.models.teacher import Teacher, load_teacher
+from decant.runner.run_step import run_step
+from decant.runtime.artifacts import read_card
+from decant.runtime.errors import UserError
+from decant.runtime.identity import content_digest, file_digest
+from decant.runtime.settings import section_of
+from decant.runtime.steps import load_step
+from decant.students import Student, load_student
 
 # Parts of params.yaml that a variant gives whole.
 BFLOAT16 = {
@@ -96,14 +96,14 @@ def test_the_teacher_learns_and_its_curves_are_kept(artifacts: Path) -> None:
 
 
 def test_student_and_control_start_from_the_same_weights(artifacts: Path) -> None:
-    start = load_file(artifacts / "student0" / "model.safetensors")
+    start = load_file(artifacts / "initial_student" / "model.safetensors")
     for port in ("student", "undistilled"):
         trained = load_file(artifacts / port / "model.safetensors")
         assert trained.keys() == start.keys()
         assert not np.array_equal(trained["embedding.weight"], start["embedding.weight"])
     rows, columns = start["embedding.weight"].shape
     assert columns == 16
-    assert rows == read_card(artifacts / "student0").metrics["vocabulary"]
+    assert rows == read_card(artifacts / "initial_student").metrics["vocabulary"]
 
 
 def test_exported_folders_classify_text(artifacts: Path) -> None:
@@ -252,7 +252,7 @@ def test_a_student_keeps_its_frozen_embeddings_and_layers_and_nothing_else(
     )
     run_chain(tmp_path, params, link(artifacts, tmp_path, before="transfer_weights"))
     for port in ("student", "undistilled"):
-        assert same_bits(tmp_path / "student0", tmp_path / port) == {
+        assert same_bits(tmp_path / "initial_student", tmp_path / port) == {
             "embedding.weight",
             *(
                 f"body.convolutions.convolutions.{i}.{w}"
@@ -321,11 +321,11 @@ def test_an_architecture_starts_from_its_teacher_and_goes_through_all_steps(
     run_chain(tmp_path, params, link(artifacts, tmp_path, before="transfer_weights"))
     with torch.inference_mode():
         of_student, of_teacher = parts(
-            load_student(tmp_path / "student0"), load_teacher(tmp_path / "teacher")
+            load_student(tmp_path / "initial_student"), load_teacher(tmp_path / "teacher")
         )
     torch.testing.assert_close(of_student, of_teacher, atol=1e-5, rtol=1e-4)
     for port in ("student", "undistilled"):
-        assert "output.weight" not in same_bits(tmp_path / "student0", tmp_path / port)
+        assert "output.weight" not in same_bits(tmp_path / "initial_student", tmp_path / port)
     assert_graphs_answer_as_their_models(tmp_path)
 
 

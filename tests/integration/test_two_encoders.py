@@ -14,14 +14,14 @@ from rich.console import Console
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from components.distill.soft_targets import soft_targets
-from components.shared.artifacts import read_card, write_json
-from components.shared.corpus import read_split
-from components.shared.reporter import Reporter
-from components.shared.runner import run_step
-from components.shared.settings import section_of
-from components.shared.steps import load_step
-from components.shared.teacher import load_teacher, member_folders
-from components.shared.tokens import TokenRows
+from decant.data.corpus import read_split
+from decant.data.tokens import TokenRows
+from decant.models.teacher import load_teacher, member_folders
+from decant.runner.run_step import run_step
+from decant.runtime.artifacts import read_card, write_json
+from decant.runtime.reporter import Reporter
+from decant.runtime.settings import section_of
+from decant.runtime.steps import load_step
 
 
 @pytest.mark.slow

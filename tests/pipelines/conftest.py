@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import urllib3
 
-from components.shared.identity import PROJECT
+from decant.runtime.identity import PROJECT
 from pipelines.__main__ import entry
 from tests.pipelines.kfp_server import KfpServer, serving
 
@@ -26,7 +26,7 @@ class Ended:
 
     @property
     def message(self) -> str:
-        """The error in one line: problem and remedy."""
+        """The error in one line: problem and hint."""
         return " ".join(self.err.split())
 
 
@@ -59,12 +59,12 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
         allowed_methods={"GET"},
         raise_on_status=False,
     )
-    monkeypatch.setattr("pipelines.cluster.connection.RETRY", retry)
-    monkeypatch.setattr("pipelines.cluster.connection.TIMEOUTS_SECONDS", (20, 20))
-    monkeypatch.setattr("pipelines.cluster.upload.RETRY_SECONDS", (0.0, 0.0))
-    monkeypatch.setattr("pipelines.cluster.follow.POLL_SECONDS", 0.01)
-    monkeypatch.setattr("pipelines.cluster.follow.BACKOFF_SECONDS", (0.01, 0.02))
-    monkeypatch.setattr("pipelines.cluster.follow.OUTAGE_SECONDS", 0.5)
+    monkeypatch.setattr("pipelines.kubeflow.connection.RETRY", retry)
+    monkeypatch.setattr("pipelines.kubeflow.connection.TIMEOUTS_SECONDS", (20, 20))
+    monkeypatch.setattr("pipelines.kubeflow.upload.RETRY_SECONDS", (0.0, 0.0))
+    monkeypatch.setattr("pipelines.kubeflow.run_progress.POLL_SECONDS", 0.01)
+    monkeypatch.setattr("pipelines.kubeflow.run_progress.BACKOFF_SECONDS", (0.01, 0.02))
+    monkeypatch.setattr("pipelines.kubeflow.run_progress.OUTAGE_SECONDS", 0.5)
 
 
 @pytest.fixture

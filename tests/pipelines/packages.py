@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from pipelines.compile import compile_pipeline, read_package
-from pipelines.profile import Profile, load_profile
+from pipelines.kubeflow.compiling import compile_pipeline, read_package
+from pipelines.profiles.profile import Profile, load_profile
 
 
 def written(tmp_path: Path, text: str) -> Profile:

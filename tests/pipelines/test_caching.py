@@ -14,39 +14,51 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from components.shared.identity import PROJECT, code_files
-from components.shared.steps import STEPS
+from decant.runtime.identity import PROJECT, code_files
+from decant.runtime.steps import STEPS
 
 STUDENT_STEPS = {"transfer_weights", "distill", "export_onnx"}
-TEACHER_STEPS = {"finetune", *STUDENT_STEPS}
 
-# File → the steps that import it, directly or not, read off the code.
+# The steps that use a room of the library, read off the code.
+ROOMS: dict[str, set[str]] = {
+    "runtime": set(STEPS),
+    "tables": {"ingest"},
+    "sources": {"ingest"},
+    "data": set(STEPS) - {"register"},
+    "models": set(STEPS) - {"evaluate", "register"},
+    "students": STUDENT_STEPS,
+    "training": {"finetune", "transfer_weights", "distill"},
+    "inference": {"export_onnx", "evaluate", "register"},
+    "tracking": {"register"},  # it registers under the step's run
+    "runner": set(),  # around the steps: none imports it
+}
+
+# File → the steps that an edit of it reruns.
 EDITS: dict[str, set[str]] = {
-    "components/shared/errors.py": set(STEPS),
-    "components/shared/tokens.py": {"tokenize", *TEACHER_STEPS},
-    "components/shared/latency.py": {"export_onnx", "evaluate"},
-    "components/shared/training/fit.py": {"finetune", "distill"},
-    "components/shared/tracking_delivery.py": {"register"},  # it registers under the step's run
-    "components/shared/tracking.py": set(),  # around the steps: the runner's, none imports it
-    "components/shared/sources/pypi.py": {"ingest"},
+    "decant/runtime/errors.py": ROOMS["runtime"],
+    "decant/tables/csv.py": ROOMS["tables"],
+    "decant/sources/pypi.py": ROOMS["sources"],
+    "decant/data/tokens.py": ROOMS["data"],
+    "decant/models/heads/linear.py": ROOMS["models"],
+    "decant/students/cnn.py": ROOMS["students"],
+    "decant/students/_new.py": ROOMS["students"],  # a file that was not there
+    "decant/students/__pycache__/cnn.pyc": set(),
+    "decant/training/fit.py": ROOMS["training"],
+    "decant/inference/latency.py": ROOMS["inference"],
+    "decant/tracking/delivery.py": ROOMS["tracking"],
+    "decant/runner/kfp_task.py": ROOMS["runner"],
     "components/distill/step.py": {"distill"},
     "components/distill/shards.py": {"distill"},
     "components/evaluate/report.html.j2": {"evaluate"},  # no module, but in the step's folder
-    "components/shared/students/cnn.py": STUDENT_STEPS,
-    "components/shared/students/_new.py": STUDENT_STEPS,  # a file that was not there
-    "components/shared/heads/linear.py": TEACHER_STEPS,
-    "components/shared/convolution.py": TEACHER_STEPS,  # imported by students and heads alone
     "requirements.lock": set(STEPS),
-    "components/shared/kfp_adapter.py": set(),  # moves data, computes nothing
-    "components/shared/students/__pycache__/cnn.pyc": set(),
-    "pipelines/compile.py": set(),
+    "pipelines/kubeflow/compiling.py": set(),
 }
 
 # Prints, per file, the names of the pipeline's arguments that an edit of it changes.
 SCRIPT = """
 import json, sys
 from pathlib import Path
-from components.shared import identity
+from decant.runtime import identity
 from pipelines.arguments import pipeline_arguments
 
 def arguments():
@@ -74,7 +86,7 @@ print(json.dumps(changed))
 def changed_arguments(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
     """All edits in one process on a copy of the project: most of its time is the imports."""
     copy = tmp_path_factory.mktemp("checkout").resolve()
-    for name in ("components", "pipelines"):
+    for name in ("decant", "components", "pipelines"):
         shutil.copytree(PROJECT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("requirements.lock", "params.yaml", "pyproject.toml"):
         shutil.copy(PROJECT / name, copy)
@@ -109,15 +121,24 @@ def stages_that_watch(file: str, stages: dict[str, Any]) -> set[str]:
 
 @pytest.mark.slow  # the copy's own process imports every step, some 7 s
 @pytest.mark.parametrize("file", EDITS)
-def test_an_edit_reruns_exactly_the_steps_that_import_the_file(
+def test_an_edit_reruns_exactly_the_steps_that_use_its_room(
     file: str, changed_arguments: dict[str, list[str]], stages: dict[str, Any]
 ) -> None:
     assert changed_arguments[file] == sorted(f"{step}_key" for step in EDITS[file])
     assert stages_that_watch(file, stages) == EDITS[file]
 
 
+def test_every_room_is_watched_by_the_steps_that_use_it(stages: dict[str, Any]) -> None:
+    folders = {
+        path.name for path in (PROJECT / "decant").iterdir() if (path / "__init__.py").exists()
+    }
+    assert set(ROOMS) == folders
+    for room, steps in ROOMS.items():
+        assert {name for name in stages if f"decant/{room}" in stages[name]["deps"]} == steps, room
+
+
 def test_the_edited_files_are_real() -> None:
-    made = {"components/shared/students/_new.py", "components/shared/students/__pycache__/cnn.pyc"}
+    made = {"decant/students/_new.py", "decant/students/__pycache__/cnn.pyc"}
     assert {file for file in EDITS if not (PROJECT / file).exists()} - made == set()
     assert "__pycache__" in (PROJECT / ".dvcignore").read_text()
 
@@ -126,7 +147,11 @@ def test_dvc_and_kfp_watch_the_same_files_of_the_whole_project(stages: dict[str,
     watched = {
         step: {f.relative_to(PROJECT).as_posix() for f in code_files(step)} for step in STEPS
     }
-    files = [file.relative_to(PROJECT).as_posix() for file in PROJECT.glob("components/**/*")]
+    files = [
+        file.relative_to(PROJECT).as_posix()
+        for floor in ("decant", "components")
+        for file in (PROJECT / floor).glob("**/*")
+    ]
     sources = [file for file in files if (PROJECT / file).is_file() and "__pycache__" not in file]
     assert len(sources) > 100
     for file in sources:

@@ -4,17 +4,19 @@ import json
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from ruamel.yaml import YAML
 
-from components.shared.errors import UserError
-from components.shared.identity import PROJECT, code_dependencies
-from components.shared.image import STEPS_IMAGE
-from components.shared.settings import parse, read_params_file, section_of
-from components.shared.steps import STEPS, load_step
+from decant.runner.step_command import step_command
+from decant.runner.steps_image import STEPS_IMAGE
+from decant.runtime.errors import UserError
+from decant.runtime.identity import PROJECT, code_dependencies
+from decant.runtime.settings import parse, read_params_file, section_of
+from decant.runtime.steps import STEPS, artifact_folder, load_step
 from pipelines.arguments import pipeline_arguments
-from pipelines.compile import compile_pipeline, read_package
-from pipelines.run import artifact_folder, run_pipeline
+from pipelines.kubeflow.compiling import compile_pipeline, read_package
+from pipelines.local_run.pipeline_run import run_pipeline
 
 UI_PORTS = {"metrics", "page"}  # for KFP's UI only
 PARAMS = PROJECT / "params.yaml"
@@ -95,12 +97,16 @@ def test_same_parameters(package: list[dict[str, Any]], stages: dict[str, Any]) 
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_a_stage_depends_on_the_code_that_it_imports_no_more_no_less(
+def test_a_stage_depends_on_its_folder_and_on_the_rooms_that_it_uses_no_more_no_less(
     step: str, stages: dict[str, Any]
 ) -> None:
-    listed = {dep for dep in stages[step]["deps"] if dep.startswith("components/")}
+    listed = {dep for dep in stages[step]["deps"] if dep.startswith(("components/", "decant/"))}
     assert listed == {path.relative_to(PROJECT).as_posix() for path in code_dependencies(step)}
     assert "requirements.lock" in stages[step]["deps"]
+
+
+def test_dvc_yaml_is_read_at_a_glance() -> None:
+    assert len((PROJECT / "dvc.yaml").read_text().splitlines()) < 170
 
 
 def test_local_sources_are_dependencies(stages: dict[str, Any]) -> None:
@@ -108,12 +114,20 @@ def test_local_sources_are_dependencies(stages: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_the_command_names_every_port(step: str, stages: dict[str, Any]) -> None:
-    words = stages[step]["cmd"].split()
-    assert words[:4] == ["python", "-m", "components", step]
+def test_the_ports_of_a_command_are_the_stages_deps_and_outs(
+    step: str, stages: dict[str, Any]
+) -> None:
+    assert stages[step]["cmd"] == f"python -m components {step}"
     declared = load_step(step)
-    ports = (*declared.input_ports, *declared.output_ports)
-    assert words[4:] == [word for port in ports for word in (f"--{port}", artifact_folder(port))]
+    read = {
+        dep for dep in stages[step]["deps"] if dep in ("reports",) or dep.startswith("artifacts/")
+    }
+    assert read == {artifact_folder(port) for port in declared.input_ports}
+    context = click.Context(step_command)
+    options = step_command.get_command(context, step).params
+    defaults = {option.name: str(option.default) for option in options}
+    for port in (*declared.input_ports, *declared.output_ports):
+        assert defaults[port] == artifact_folder(port)
 
 
 def test_nothing_is_installed_at_run_time_and_the_image_is_fixed(

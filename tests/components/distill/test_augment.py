@@ -14,7 +14,7 @@ from components.distill.augment import (
     augmented_copy,
     word_pieces,
 )
-from components.shared.tokens import UNLABELLED, TokenRows, TokensInfo
+from decant.data.tokens import UNLABELLED, TokenRows, TokensInfo
 
 INFO = TokensInfo(
     max_length_tokens=16, vocabulary_size=20, pad_id=0, unk_id=1, cls_id=2, sep_id=3, mask_id=4

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from components.distill.step import Params
-from components.shared.errors import UserError
-from components.shared.identity import PROJECT
-from components.shared.settings import parse, read_params_file, section_of
+from decant.runtime.errors import UserError
+from decant.runtime.identity import PROJECT
+from decant.runtime.settings import parse, read_params_file, section_of
 
 
 def params_with(*overrides: str) -> Params:

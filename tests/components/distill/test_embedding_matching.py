@@ -12,10 +12,10 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from components.distill.embedding_matching import EmbeddingMatching, teacher_rows
-from components.shared.encoders import build_encoder
-from components.shared.students import Student, StudentConfig
-from components.shared.teacher import Teacher, TeacherConfig, save_teacher
-from components.transfer_weights.vocabulary import pruned_tokenizer
+from components.transfer_weights.student_vocabulary import pruned_tokenizer
+from decant.models.encoder import build_encoder
+from decant.models.teacher import Teacher, TeacherConfig, save_teacher
+from decant.students import Student, StudentConfig
 
 PAD = 0
 IDS = torch.tensor([[1, 2, 2], [3, PAD, PAD]])
@@ -79,7 +79,7 @@ def test_rows_are_found_by_piece_not_by_id(tiny_encoder: Path, tmp_path: Path) -
         pad_id=0,
         max_length_tokens=16,
     )
-    teacher, own = tmp_path / "teacher", tmp_path / "student0"
+    teacher, own = tmp_path / "teacher", tmp_path / "initial_student"
     teacher.mkdir()
     own.mkdir()
     model = Teacher(build_encoder(tiny_encoder), config)

@@ -21,11 +21,11 @@ from components.distill.augment import Augmentation
 from components.distill.soft_targets import soft_targets
 from components.distill.student_ids import StudentIds
 from components.distill.transfer_set import transfer_set
-from components.shared.encoders import build_encoder
-from components.shared.reporter import Reporter
-from components.shared.teacher import MEMBERS, Teacher, TeacherConfig, save_teacher
-from components.shared.tokens import TokenRows, TokensInfo, write_info
-from components.shared.training.examples import Examples
+from decant.data.tokens import TokenRows, TokensInfo, write_info
+from decant.models.encoder import build_encoder
+from decant.models.teacher import MEMBERS, Teacher, TeacherConfig, save_teacher
+from decant.runtime.reporter import Reporter
+from decant.training.examples import Examples
 
 SHARD, ROWS, TOKENS = 128, 128, 250  # rows of a shard, real rows of the small corpus, their length
 GROWTH = 8

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from components.distill.masked_lm import load_masked_lm, replaced_words
-from components.shared.errors import UserError
-from components.shared.tokens import TokenRows, TokensInfo
+from decant.data.tokens import TokenRows, TokensInfo
+from decant.runtime.errors import UserError
 
 INFO = TokensInfo(
     max_length_tokens=16, vocabulary_size=20, pad_id=0, unk_id=1, cls_id=2, sep_id=3, mask_id=4

@@ -7,7 +7,7 @@ import pytest
 
 from components.distill import shards
 from components.distill.shards import cut, fill, rows_file
-from components.shared.tokens import TokenRows
+from decant.data.tokens import TokenRows
 
 
 @pytest.mark.parametrize(
@@ -65,9 +65,9 @@ def test_processes_share_what_is_missing(tmp_path: Path, monkeypatch: pytest.Mon
             for index in (1, 3, 4):
                 files[index].touch()
 
-    monkeypatch.setattr("components.shared.processes.index", lambda: 1)
-    monkeypatch.setattr("components.shared.processes.count", lambda: 3)
-    monkeypatch.setattr("components.shared.processes.wait_for_all", wait_for_all)
+    monkeypatch.setattr("decant.training.processes.index", lambda: 1)
+    monkeypatch.setattr("decant.training.processes.count", lambda: 3)
+    monkeypatch.setattr("decant.training.processes.wait_for_all", wait_for_all)
     assert fill(files, compute) == 6
     assert asked == [[2, 5], [6]]
     assert waited == [0, 1]

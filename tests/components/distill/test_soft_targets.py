@@ -13,11 +13,11 @@ from rich.console import Console
 
 from components.distill import soft_targets as module
 from components.distill.soft_targets import SoftTargets, soft_targets
-from components.shared.encoders import load_encoder
-from components.shared.errors import UserError
-from components.shared.reporter import Reporter
-from components.shared.teacher import MEMBERS, Teacher, TeacherConfig, load_teacher, save_teacher
-from components.shared.tokens import TokenRows, pad
+from decant.data.tokens import TokenRows, pad
+from decant.models.encoder import load_encoder
+from decant.models.teacher import MEMBERS, Teacher, TeacherConfig, load_teacher, save_teacher
+from decant.runtime.errors import UserError
+from decant.runtime.reporter import Reporter
 
 
 def write_teacher(folder: Path, encoder: Path, seed: int) -> None:

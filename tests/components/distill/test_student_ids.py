@@ -10,9 +10,9 @@ from tokenizers import Tokenizer
 from components.distill import shards
 from components.distill.shards import cut
 from components.distill.student_ids import StudentIds
-from components.shared.retokenize import Retokenizer
-from components.shared.tokens import TokenRows
-from components.transfer_weights.vocabulary import pruned_tokenizer
+from components.transfer_weights.student_vocabulary import pruned_tokenizer
+from decant.data.retokenize import Retokenizer
+from decant.data.tokens import TokenRows
 
 TEXTS = ["a good film", "the plots are dull", "a sad story", "boring", "an actor is acting", "it"]
 LABELS = [1, 0, 0, -1, -1, -1]

@@ -15,10 +15,10 @@ from components.distill import shards as shards_module
 from components.distill import transfer_set as transfer_set_module
 from components.distill.augment import Augmentation, augmented_copy
 from components.distill.transfer_set import transfer_set
-from components.shared.encoders import load_encoder, load_tokenizer
-from components.shared.reporter import Reporter
-from components.shared.teacher import Teacher, TeacherConfig, save_teacher
-from components.shared.tokens import TokenRows, TokensInfo, write_info
+from decant.data.tokens import TokenRows, TokensInfo, write_info
+from decant.models.encoder import load_encoder, load_tokenizer
+from decant.models.teacher import Teacher, TeacherConfig, save_teacher
+from decant.runtime.reporter import Reporter
 
 TRAIN = ["a good film", "the plot is dull", "a sad story"]
 UNLABELLED = ["the actor is great and funny", "it is a boring scene"]

@@ -13,8 +13,8 @@ import pytest
 from onnx import numpy_helper
 from tokenizers import Tokenizer
 
-from components.shared.artifacts import Card, write_json
-from components.shared.corpus import Schema, write_schema
+from decant.data.corpus import Schema, write_schema
+from decant.runtime.artifacts import Card, write_json
 
 LABELS = ("negative", "positive")
 # The telling words that each model has not learned.

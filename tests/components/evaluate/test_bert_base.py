@@ -7,7 +7,7 @@ import pytest
 
 from components.evaluate import bert_base
 from components.evaluate.bert_base import BertBase, cached_graph
-from components.shared.onnx.classifier import TextClassifier
+from decant.inference.classifier import TextClassifier
 
 
 @pytest.mark.slow

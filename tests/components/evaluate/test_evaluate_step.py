@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from components.shared.artifacts import read_json
-from components.shared.errors import UserError
-from components.shared.identity import content_digest, text_digest
-from components.shared.runner import run_step
+from decant.runner.run_step import run_step
+from decant.runtime.artifacts import read_json
+from decant.runtime.errors import UserError
+from decant.runtime.identity import content_digest, text_digest
 
 HOSTILE = "<script>alert('x')</script> | good *film* [link](http://example.org) "
 

@@ -7,8 +7,8 @@ import pytest
 
 from components.evaluate.findings import findings
 from components.evaluate.gate import Gate, judge
-from components.shared.errors import UserError
-from components.shared.settings import parse
+from decant.runtime.errors import UserError
+from decant.runtime.settings import parse
 
 OFF: dict[str, Any] = {
     "min_student_accuracy": None,

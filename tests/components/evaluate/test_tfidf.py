@@ -10,7 +10,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
 from components.evaluate.tfidf import fit_tfidf
-from components.shared.errors import UserError
+from decant.runtime.errors import UserError
 
 LABELS = ("negative", "positive")
 

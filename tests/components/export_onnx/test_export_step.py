@@ -12,14 +12,14 @@ import pytest
 import torch
 from tokenizers import Tokenizer
 
-from components.shared.artifacts import Card, read_card, read_json, write_json
-from components.shared.encoders import copy_encoder, load_encoder
-from components.shared.identity import content_digest
-from components.shared.onnx.classifier import TextClassifier
-from components.shared.runner import run_step
-from components.shared.students import Student, StudentConfig, load_student, save_student
-from components.shared.teacher import Teacher, TeacherConfig, save_teacher
-from components.shared.tokens import to_batch
+from decant.data.tokens import to_batch
+from decant.inference.classifier import TextClassifier
+from decant.models.encoder import copy_encoder, load_encoder
+from decant.models.teacher import Teacher, TeacherConfig, save_teacher
+from decant.runner.run_step import run_step
+from decant.runtime.artifacts import Card, read_card, read_json, write_json
+from decant.runtime.identity import content_digest
+from decant.students import Student, StudentConfig, load_student, save_student
 
 LENGTH = 12
 LABELS = ("negative", "positive")

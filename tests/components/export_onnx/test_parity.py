@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from components.export_onnx.graph import export_graph
 from components.export_onnx.parity import ParityLimits, check_parity
-from components.shared.errors import UserError
-from components.shared.tokens import TokenRows
+from decant.data.tokens import TokenRows
+from decant.runtime.errors import UserError
 
 LIMITS = ParityLimits(rows=40, max_logit_difference=1e-3, min_label_agreement=1.0)
 

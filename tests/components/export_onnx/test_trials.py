@@ -18,7 +18,7 @@ from components.export_onnx.trials import (
     smallest,
     some_of,
 )
-from components.shared.tokens import TokenRows
+from decant.data.tokens import TokenRows
 
 STRICT = Limits(max_accuracy_loss=0.0, min_label_agreement=1.0)
 LAX = Limits(max_accuracy_loss=1.0, min_label_agreement=0.0)

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from components.finetune.step import learning_rate_groups
-from components.shared.encoders import load_encoder
-from components.shared.teacher import Teacher, TeacherConfig
+from decant.models.encoder import load_encoder
+from decant.models.teacher import Teacher, TeacherConfig
 
 
 def teacher_of(encoder: Path, head: str, options: dict[str, object]) -> Teacher:

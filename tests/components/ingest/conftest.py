@@ -8,10 +8,10 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from components.shared.corpus import read_schema, read_split
-from components.shared.identity import PROJECT
-from components.shared.runner import run_step
-from components.shared.settings import read_params_file
+from decant.data.corpus import read_schema, read_split
+from decant.runner.run_step import run_step
+from decant.runtime.identity import PROJECT
+from decant.runtime.settings import read_params_file
 
 
 @dataclass(frozen=True)

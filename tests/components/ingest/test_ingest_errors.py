@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from components.shared.errors import UserError
+from decant.runtime.errors import UserError
 
 
 def rows(count: int) -> list[tuple[str, ...]]:

@@ -5,8 +5,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from components.shared.encoders import load_encoder
-from components.shared.identity import content_digest
+from decant.models.encoder import load_encoder
+from decant.runtime.identity import content_digest
 
 
 def rows(count: int, start: int = 0) -> list[tuple[str, ...]]:

@@ -7,8 +7,8 @@ import pytest
 from huggingface_hub import ModelCard
 
 from components.register.hub_metadata import front_matter
-from components.register.lineage import Evidence
 from components.register.model_card import model_card
+from components.register.version_tags import Evidence
 
 METRICS: dict[str, Any] = {
     "student.accuracy": 0.78125,

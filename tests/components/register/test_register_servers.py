@@ -14,13 +14,13 @@ import pandas as pd
 import pytest
 
 from components.register.step import Params
-from components.shared.artifacts import Card, read_json, write_json
-from components.shared.identity import PROJECT
-from components.shared.onnx.classifier import TextClassifier
-from components.shared.reporter import Reporter
-from components.shared.runner import run_step
-from components.shared.tracking import tracked_step
-from components.shared.tracking_store import open_client
+from decant.inference.classifier import TextClassifier
+from decant.runner.run_step import run_step
+from decant.runtime.artifacts import Card, read_json, write_json
+from decant.runtime.identity import PROJECT
+from decant.runtime.reporter import Reporter
+from decant.tracking.mlflow_store import open_client
+from decant.tracking.tracked_step import tracked_step
 from tests.mlflow_server import serving
 
 SECTION = {

@@ -13,15 +13,15 @@ import pandas as pd
 import pytest
 from mlflow.tracking import MlflowClient
 
-from components.register.lineage import figures
 from components.register.registry import copy_served_code, find_version, requirements
 from components.register.step import Params
-from components.shared.artifacts import Card, read_json, write_json
-from components.shared.errors import UserError
-from components.shared.identity import PROJECT
-from components.shared.runner import run_step
-from components.shared.settings import parse
-from components.shared.tracking_store import open_client
+from components.register.version_tags import figures
+from decant.runner.run_step import run_step
+from decant.runtime.artifacts import Card, read_json, write_json
+from decant.runtime.errors import UserError
+from decant.runtime.identity import PROJECT
+from decant.runtime.settings import parse
+from decant.tracking.mlflow_store import open_client
 from tests.spooling import Killed, dying_at
 
 SECTION = {
@@ -292,9 +292,8 @@ def test_only_what_the_served_model_imports_is_shipped(tmp_path: Path) -> None:
     shipped = {file.relative_to(package).as_posix() for file in package.rglob("*.py")}
     assert shipped == {
         "__init__.py",
-        "shared/__init__.py",
-        "shared/onnx/__init__.py",
-        "shared/onnx/classifier.py",
+        "inference/__init__.py",
+        "inference/classifier.py",
     }
     names = [line.partition("==")[0] for line in requirements()]
     assert names == ["onnxruntime", "tokenizers", "numpy", "pandas"]
@@ -421,8 +420,8 @@ for predict, wrong, reason in (
         raise AssertionError(f"took {wrong}")
 for module in ("torch", "transformers", "kfp", "dvc"):
     assert module not in sys.modules, module
-import components
-print("code:", components.__path__[0])
+import decant
+print("code:", decant.__path__[0])
 """
 
 

@@ -11,12 +11,12 @@ import pandas as pd
 import pytest
 from tokenizers import Tokenizer
 
-from components.shared.corpus import SPLITS, read_split
-from components.shared.errors import UserError
-from components.shared.identity import PROJECT, content_digest
-from components.shared.runner import run_step
-from components.shared.settings import read_params_file
-from components.shared.tokens import TokenRows, read_info
+from decant.data.corpus import SPLITS, read_split
+from decant.data.tokens import TokenRows, read_info
+from decant.runner.run_step import run_step
+from decant.runtime.errors import UserError
+from decant.runtime.identity import PROJECT, content_digest
+from decant.runtime.settings import read_params_file
 
 MAX_LENGTH = 8
 

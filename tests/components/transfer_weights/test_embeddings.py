@@ -8,7 +8,6 @@ import pytest
 import torch
 from sklearn.decomposition import PCA
 
-from components.shared.encoders import load_encoder
 from components.transfer_weights.embeddings import (
     contextual_embeddings,
     input_embeddings,
@@ -16,7 +15,8 @@ from components.transfer_weights.embeddings import (
     side_by_side,
     token_weights,
 )
-from components.transfer_weights.vocabulary import Pruning, kept_ids, occurrences
+from components.transfer_weights.student_vocabulary import Pruning, kept_ids, occurrences
+from decant.models.encoder import load_encoder
 
 NONE = np.zeros(6, dtype=np.int64)
 

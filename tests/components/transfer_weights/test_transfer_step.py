@@ -12,19 +12,19 @@ from rich.console import Console
 from tokenizers import Tokenizer
 from torch import nn
 
-from components.shared.corpus import Schema, write_schema
-from components.shared.encoders import load_encoder
-from components.shared.errors import UserError
-from components.shared.identity import PROJECT
-from components.shared.reporter import Reporter
-from components.shared.settings import parse, read_params_file, section_of
-from components.shared.students import Student, load_student
-from components.shared.tokens import TokenRows, TokensInfo, write_info
-from components.shared.training.examples import Examples
-from components.shared.training.fit import TrainingPlan, default_groups, fit
-from components.shared.training.losses import label_loss
-from components.tokenize.vocabulary import vocabulary_table, write_vocabulary
+from components.tokenize.vocabulary_statistics import vocabulary_table, write_vocabulary
 from components.transfer_weights.step import Inputs, Outputs, Params, run
+from decant.data.corpus import Schema, write_schema
+from decant.data.tokens import TokenRows, TokensInfo, write_info
+from decant.models.encoder import load_encoder
+from decant.runtime.errors import UserError
+from decant.runtime.identity import PROJECT
+from decant.runtime.reporter import Reporter
+from decant.runtime.settings import parse, read_params_file, section_of
+from decant.students import Student, load_student
+from decant.training.examples import Examples
+from decant.training.fit import TrainingPlan, default_groups, fit
+from decant.training.losses import label_loss
 
 Transfer = Callable[..., Student]
 
@@ -58,13 +58,13 @@ def transfer(tmp_path: Path, tiny_encoder: Path) -> Transfer:
         section |= {"encoder": "pretrained", "precision": "float32", "vocabulary_size": None}
         section |= changes
         section["students"][section["architecture"]] |= options or {}
-        target = tmp_path / "student0"
+        target = tmp_path / "initial_student"
         target.mkdir(exist_ok=True)
         torch.manual_seed(0)
         run(
             parse(Params, section, "transfer_weights"),
             Inputs(tokens=tokens, encoder=encoder, teacher=tmp_path / "no teacher"),
-            Outputs(student0=target),
+            Outputs(initial_student=target),
             Reporter(step="transfer_weights", console=Console(file=io.StringIO())),
         )
         return load_student(target)

@@ -15,11 +15,11 @@ from click.testing import CliRunner
 from onnx import numpy_helper
 
 from components.evaluate.tables import write_predictions
-from components.shared.artifacts import Card, read_json, write_json
-from components.shared.errors import UserError
-from components.shared.identity import text_digest
-from components.shared.onnx.classifier import TextClassifier, softmax
-from components.shared.runner import run_step
+from decant.inference.classifier import TextClassifier, softmax
+from decant.runner.run_step import run_step
+from decant.runtime.artifacts import Card, read_json, write_json
+from decant.runtime.errors import UserError
+from decant.runtime.identity import text_digest
 from pipelines.__main__ import main
 from tests.conftest import NEGATIVE, POSITIVE, tiny_tokenizer
 

@@ -8,11 +8,11 @@ import mlflow.pyfunc
 import pandas as pd
 import pytest
 
-from components.shared.errors import UserError
-from components.shared.tracking_store import open_client
-from pipelines.models import age
-from pipelines.predict import load_model
-from pipelines.registry.store import parse_reference
+from decant.runtime.errors import UserError
+from decant.tracking.mlflow_store import open_client
+from pipelines.commands.models import age
+from pipelines.commands.predict import load_model
+from pipelines.registry.versions import parse_reference
 from tests.pipelines.registry.conftest import Cli, Register
 
 

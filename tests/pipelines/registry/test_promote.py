@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 from mlflow.tracking import MlflowClient
 
-from components.shared.errors import UserError
-from components.shared.identity import PROJECT
-from components.shared.tracking_store import open_client
-from pipelines import rollback
-from pipelines.registry import history
+from decant.runtime.errors import UserError
+from decant.runtime.identity import PROJECT
+from decant.tracking.mlflow_store import open_client
+from pipelines.commands import rollback
+from pipelines.registry import promotion_history as history
 from pipelines.registry.comparison import mcnemar
-from pipelines.registry.gate import read_gate
-from pipelines.registry.history import read_history, standing
-from pipelines.registry.store import version_with_alias
+from pipelines.registry.promotion_gate import read_gate
+from pipelines.registry.promotion_history import read_history, standing
+from pipelines.registry.versions import version_with_alias
 from tests.pipelines.registry.conftest import LABELS, TEXTS, Cli, Register
 from tests.spooling import Killed, dying_at
 

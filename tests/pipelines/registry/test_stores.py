@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from components.shared.errors import UserError
-from components.shared.identity import PROJECT
-from components.shared.tracking import Origin, tracked_step
-from components.shared.tracking_spool import Spool, spool_uri
-from components.shared.tracking_store import open_client
+from decant.runtime.errors import UserError
+from decant.runtime.identity import PROJECT
+from decant.tracking.mlflow_store import open_client
+from decant.tracking.spool import Spool, spool_uri
+from decant.tracking.tracked_step import Origin, tracked_step
 from tests.mlflow_server import asking_for, free_port, postgres, serving
 from tests.pipelines.registry.conftest import Cli, Register
 from tests.spooling import Params, quiet_reporter, run_step, said

@@ -1,0 +1,1 @@
+"""Measured studies, their results, and what makes them."""

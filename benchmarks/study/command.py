@@ -1,0 +1,223 @@
+"""decant study: one factor at a time around the default, with every control."""
+
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+
+import click
+from filelock import FileLock, Timeout
+
+from benchmarks.study.study_plan import STUDY_FILE, Plan, make_plan, read_study
+from benchmarks.study.tasks import Work, plan_work
+from decant.runtime.errors import UserError
+from decant.runtime.reporter import Reporter
+from decant.runtime.settings import read_params_file
+
+PAGE = "study.md"
+
+
+@click.command("study")
+@click.option(
+    "--study",
+    "file",
+    type=click.Path(path_type=Path),
+    default=STUDY_FILE,
+    help="Seeds, data sets and variants; benchmarks/study/default.yaml by default.",
+)
+@click.option(
+    "--params",
+    type=click.Path(path_type=Path),
+    default=Path("params.yaml"),
+    show_default=True,
+    help="The default that the variants change.",
+)
+@click.option("--data", multiple=True, help="A data set of the study; repeatable. Else all.")
+@click.option("--variant", "variants", multiple=True, help="Beside the default; repeatable.")
+@click.option("--seeds", help="Such as 13,14,15; else those of the study.")
+@click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Steps side by side; each gets an equal share of the cores.",
+)
+@click.option(
+    "--max-share-of-teacher-latency",
+    "bounds",
+    multiple=True,
+    help="Such as 1/50; repeatable. Else the study's latency_bounds.",
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    default=Path("studies"),
+    show_default=True,
+    help="Folder for artifacts, table and picture.",
+)
+@click.option("--dry-run", is_flag=True, help="Show what is done and what remains.")
+@click.option("--report-only", is_flag=True, help="Train nothing: a table of what is there.")
+def study_command(
+    file: Path,
+    params: Path,
+    data: tuple[str, ...],
+    variants: tuple[str, ...],
+    seeds: str | None,
+    jobs: int,
+    bounds: tuple[str, ...],
+    output: Path,
+    dry_run: bool,
+    report_only: bool,
+) -> None:
+    """Train each variant of a study file, then measure all and compare.
+
+    Interrupt it at any time: the next call goes on where this one stopped. Writes study.md,
+    study.csv and accuracy_latency.png into the output folder.
+    """
+    study = read_study(file)
+    plan = make_plan(
+        study,
+        read_params_file(params),
+        data=data,
+        variants=variants,
+        seeds=_seeds(seeds) if seeds else (),
+    )
+    shares = [_share(bound) for bound in bounds] or study.latency_bounds
+    reporter = Reporter(step="study")
+    if plan.same_as_default:
+        reporter.message(f"the default itself, left out: {', '.join(plan.same_as_default)}")
+    with _ended_cleanly():
+        if dry_run:
+            _show(plan, output, reporter)
+        else:
+            failures = run_study(
+                plan, output, jobs=0 if report_only else jobs, bounds=shares, reporter=reporter
+            )
+            if failures:
+                raise UserError(_failed(failures), hint="mend the cause and run the study again")
+
+
+def run_study(
+    plan: Plan, output: Path, *, jobs: int, bounds: Sequence[float], reporter: Reporter
+) -> dict[str, str]:
+    """Train what is missing, measure all, write table and picture.
+
+    Args:
+        jobs: processes side by side; 0 trains nothing.
+        bounds: shares of the teacher's latency below which the best is named.
+
+    Returns the message of each run that failed, by the run's name.
+    Raises UserError when another study is writing into the folder, or nothing can be compared.
+    """
+    from benchmarks.study.accuracy_latency import draw_picture
+    from benchmarks.study.finished_runs import Store
+    from benchmarks.study.measure import evaluate_params, measure_study
+    from benchmarks.study.model2vec_control import require_model2vec
+    from benchmarks.study.results import write_results
+    from benchmarks.study.statistics import study_figures
+    from benchmarks.study.summary import summarise
+    from benchmarks.study.table import study_page
+    from benchmarks.study.trainings import run_tasks
+
+    if plan.study.model2vec is not None:
+        require_model2vec()
+    work, store = plan_work(plan.runs), Store(output)
+    with _alone_in(output):
+        failed = run_tasks(work.tasks, store, jobs=jobs, reporter=reporter) if jobs else {}
+        failures = {
+            str(run): failed[task]
+            for run, chain in work.chains.items()
+            if (task := chain["export_onnx"]) in failed
+        }
+        measured = measure_study(plan, work, store, output, reporter)
+        failures |= {str(run): message for run, message in measured.problems.items()}
+        how = evaluate_params(plan, plan.data[0])
+        figures = study_figures(measured.results, samples=how.bootstrap_samples, seed=how.seed)
+        entries = summarise(plan, measured.results, figures)
+        factors = {variant.name: variant.factor for variant in plan.variants.values()}
+        write_results(output, measured.results, factors)
+        draw_picture(output, entries, bounds=bounds)
+        page = study_page(
+            plan,
+            entries,
+            measured.results,
+            bounds=bounds,
+            failures=failures,
+            samples=how.bootstrap_samples,
+            texts=how.latency_texts,
+            threads=how.threads,
+        )
+        (output / PAGE).write_text(page, "utf-8")
+    reporter.message(f"table and picture: {output / PAGE}")
+    return failures
+
+
+def _show(plan: Plan, output: Path, reporter: Reporter) -> None:
+    from benchmarks.study.finished_runs import Store
+    from benchmarks.study.work_queue import show_queue
+
+    work: Work = plan_work(plan.runs)
+    show_queue(plan, work, Store(output), reporter)
+
+
+@contextmanager
+def _alone_in(output: Path) -> Iterator[None]:
+    output.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(output / ".lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise UserError(
+            f"another study is writing into {output}", hint="wait for it, or give --output"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def _ended_cleanly() -> Iterator[None]:
+    """SIGTERM ends as Ctrl-C does: the processes are ended, and one line says how to go on."""
+    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    except KeyboardInterrupt:
+        click.echo("interrupted; the same command goes on from here", err=True)
+        sys.exit(130)
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+def _seeds(text: str) -> list[int]:
+    try:
+        seeds = [int(part) for part in text.split(",")]
+    except ValueError:
+        raise UserError(f"--seeds {text} are no whole numbers", hint="--seeds 13,14") from None
+    if len(set(seeds)) < len(seeds) or min(seeds) < 0:
+        raise UserError(f"--seeds {text}: each 0 or more, and none twice")
+    return seeds
+
+
+def _share(text: str) -> float:
+    try:
+        share = float(Fraction(text))
+    except (ValueError, ZeroDivisionError):
+        share = 0.0
+    if not 0 < share <= 1:
+        raise UserError(
+            f"--max-share-of-teacher-latency {text} is no share above 0 and up to 1",
+            hint="write it as 1/50 or 0.02",
+        )
+    return share
+
+
+def _failed(failures: dict[str, str]) -> str:
+    """Every cause once, with the runs that it stopped."""
+    runs: dict[str, list[str]] = {}
+    for run, message in failures.items():
+        runs.setdefault(message, []).append(run)
+    lines = [f"{'; '.join(names)}:\n  {message}" for message, names in runs.items()]
+    return "\n".join([f"{len(failures)} runs failed", *lines])

@@ -1,0 +1,54 @@
+"""What a model says of many rows, fast: sorted by length, small batches, bfloat16."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from decant.data.tokens import TokenRows, pad
+
+
+@torch.inference_mode()
+def predict_logits(
+    model: nn.Module,
+    rows: TokenRows,
+    *,
+    pad_id: int,
+    device: torch.device,
+    bfloat16: bool,
+    tokens_per_batch: int,
+    advance: Callable[[int], None] = lambda rows: None,
+    say: Callable[[Tensor], Tensor] | None = None,
+) -> NDArray[np.float32]:
+    """Logits (rows, classes), in the order of the rows.
+
+    `say` takes a method of the model in the place of its forward, such as `features`.
+
+    Rows go in sorted by length, so that little is padded. `tokens_per_batch` bounds a batch: on a
+    processor a batch that stays in its cache is faster than a large one.
+    """
+    order = np.argsort(rows.lengths, kind="stable")
+    model = model.to(device).eval()
+    result: NDArray[np.float32] | None = None
+    start = 0
+    while start < len(order):
+        # the longest row of the batch is its last, so look as far ahead as the bound allows
+        size = max(1, tokens_per_batch // max(1, int(rows.lengths[order[start]])))
+        while size > 1 and (
+            size * int(rows.lengths[order[min(start + size, len(order)) - 1]]) > tokens_per_batch
+        ):
+            size -= 1
+        chosen = order[start : start + size]
+        ids = torch.from_numpy(pad((rows[index] for index in chosen), pad_id)).to(device)
+        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=bfloat16):
+            logits = (say or model)(ids).float().cpu().numpy()
+        if result is None:
+            result = np.zeros((len(order), logits.shape[1]), dtype=np.float32)
+        result[chosen] = logits
+        start += size
+        advance(len(chosen))
+    if result is None:
+        raise ValueError("no rows to predict")
+    return result

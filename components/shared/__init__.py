@@ -1,1 +1,0 @@
-"""What two or more steps use. Nothing here imports a step."""

@@ -1,0 +1,1 @@
+"""Decant: what a BERT knows, in a small and fast model."""

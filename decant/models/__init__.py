@@ -1,0 +1,1 @@
+"""BERT: the encoder, the teacher built on it, and its heads."""

@@ -1,0 +1,33 @@
+"""Nothing but pooling: the teacher's output layer follows at once."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+from torch import Tensor, nn
+
+from decant.models.pooling import pool
+from decant.runtime.settings import settings
+
+
+@settings
+class Config:
+    pooling: Literal["mean", "cls"]
+    dropout: Annotated[float, Field(ge=0, lt=1)]
+
+
+class Pooled(nn.Module):
+    """Mean over the real tokens, or the first token's state, then dropout."""
+
+    def __init__(self, config: Config, hidden_size: int) -> None:
+        super().__init__()
+        self.pooling: Literal["mean", "cls"] = config.pooling
+        self.dropout = nn.Dropout(config.dropout)
+        self.output_size = hidden_size
+
+    def forward(self, states: Tensor, mask: Tensor) -> Tensor:
+        features: Tensor = self.dropout(pool(states, mask, self.pooling))
+        return features
+
+
+def build(config: Config, hidden_size: int) -> Pooled:
+    return Pooled(config, hidden_size)

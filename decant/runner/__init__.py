@@ -1,0 +1,1 @@
+"""Runs a step: what DVC's command and the KFP component both call."""

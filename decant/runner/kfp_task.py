@@ -1,0 +1,48 @@
+"""What a KFP component calls: the runner, with KFP's ports and parameters turned into ours."""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from decant.runner.run_step import run_step
+from decant.runner.train_job.node_plan import plan_from_environment
+from decant.runtime.command_line import mistakes_shown
+from decant.tracking.spool import SPOOL
+
+
+def run_component(
+    name: str, params: str, ports: Mapping[str, str], metrics: Any, *, page: Any = None
+) -> None:
+    """Run a step inside a KFP task, or on the nodes of a TrainJob where the package says so.
+
+    Args:
+        params: the step's section as canonical JSON. (A KFP dict would turn 3 into 3.0 and refuse
+            null.)
+        ports: port to local path.
+        metrics: the `dsl.Metrics` output, which gets the step's figures for KFP's UI, and the runs
+            that MLflow could not be told of where nothing else outlives the pod.
+        page: a `dsl.HTML` output, which gets the report.
+    """
+    paths = {port: Path(path) for port, path in ports.items()}
+    goes_with_the_pod = "KUBERNETES_SERVICE_HOST" in os.environ and not os.environ.get(SPOOL)
+    if goes_with_the_pod:
+        os.environ[SPOOL] = metrics.path
+    with mistakes_shown():
+        if plan := plan_from_environment():
+            from decant.runner.train_job.launch import run_as_train_job
+
+            reporter = run_as_train_job(name, json.loads(params), paths, plan)
+        else:
+            reporter = run_step(name, json.loads(params), paths)
+    if goes_with_the_pod and Path(metrics.path).exists():
+        reporter.warning(
+            f"that spool is this task's artifact {metrics.uri} (minio:// is s3://); name it to "
+            "`sync`. With DECANT_SPOOL in the profile it lies where you say"
+        )
+    for figure, value in {**reporter.metrics, **reporter.measures}.items():
+        metrics.log_metric(figure, value)
+    if page is not None:
+        html = Path(ports["report"]) / "report.html"
+        Path(page.path).write_bytes(html.read_bytes())

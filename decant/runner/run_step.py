@@ -1,0 +1,186 @@
+"""Runs one step: the way that DVC's command and the KFP component both go.
+
+Validates the parameters, checks the inputs, seeds, tracks, times, and writes the outputs whole.
+"""
+
+import dataclasses
+import json
+import os
+import platform
+import random
+import signal
+import socket
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+
+from decant.runtime import identity
+from decant.runtime.artifacts import (
+    CARD,
+    Card,
+    Sidecar,
+    check_targets,
+    read_card,
+    read_sidecar,
+    write_json,
+    written_whole,
+)
+from decant.runtime.errors import UserError
+from decant.runtime.reporter import Reporter
+from decant.runtime.settings import parse
+from decant.runtime.steps import Step, load_step
+from decant.tracking.tracked_step import Origin, tracked_step
+from decant.training import processes
+
+# The libraries whose versions decide an artifact's bytes.
+_VERSIONED = ("torch", "transformers", "tokenizers", "onnx", "numpy", "pandas", "scikit-learn")
+
+
+def run_step(name: str, section: Mapping[str, Any], ports: Mapping[str, Path]) -> Reporter:
+    """Run a step on its section of parameters and its port-to-folder mapping.
+
+    A parallel step runs in as many processes as the environment asks for.
+
+    Returns the reporter with the step's metrics and measures.
+    Raises UserError for whatever the user can mend; the outputs are then as they were before.
+    """
+    end_on_termination()
+    step = load_step(name)
+    params = parse(step.params, section, name)
+    input_paths, output_paths = step.bind(ports)
+    check_targets(output_paths, input_paths)
+    cards = {port: read_card(path) for port, path in input_paths.items()}
+    if not processes.is_started() and (group := processes.wanted()).size > 1:
+        if step.parallel:
+            processes.start(group, name, section, ports)
+            return reporter_of(step, output_paths) if group.node == 0 else Reporter(step=name)
+        _refuse_nodes(name, group)
+    digests = {
+        port: identity.content_digest(path)
+        for port, path in input_paths.items()
+        if not cards[port].varying
+    }
+    if step.pins:
+        digests |= step.pins(params)
+    key = identity.step_identity(name, params, digests)
+    with processes.joined():
+        seed_everything(getattr(params, "seed", 0))
+        if processes.index() > 0:
+            return _assist(step, params, key, input_paths)
+        return _run(step, params, key, digests, cards, input_paths, output_paths)
+
+
+def _run(
+    step: Step,
+    params: Any,
+    key: str,
+    digests: Mapping[str, str],
+    cards: Mapping[str, Card],
+    inputs: Mapping[str, Path],
+    outputs: Mapping[str, Path],
+) -> Reporter:
+    reporter = Reporter(step=step.name, identity=key)
+    origins = [_origin(cards[port], path) for port, path in inputs.items()]
+    with (
+        tracked_step(step.name, key, params, origins, reporter) as run,
+        written_whole(outputs) as folders,
+    ):
+        started, clock = datetime.now(UTC), time.perf_counter()
+        step.run(params, step.inputs(**inputs), step.outputs(**folders), reporter)
+        seconds = time.perf_counter() - clock
+        for port, folder in folders.items():
+            card = Card(
+                step=step.name,
+                port=port,
+                identity=key,
+                varying=port in step.varying,
+                params=json.loads(identity.canonical_json(params)),
+                inputs=digests,
+                metrics=reporter.metrics,
+                versions={package: version(package) for package in _VERSIONED},
+            )
+            write_json(folder / CARD, dataclasses.asdict(card))
+            sidecar = Sidecar(
+                run_id=run.run_id,
+                step_runs=run.step_runs,
+                started=started.isoformat(timespec="seconds"),
+                seconds=round(seconds, 3),
+                host=f"{socket.gethostname()} ({platform.machine()}, {os.cpu_count()} cores)",
+                measures=reporter.measures,
+            )
+            write_json(folder / identity.SIDECAR, dataclasses.asdict(sidecar))
+        run.finish(reporter, seconds, folders)
+    _summary(step, reporter, seconds, outputs)
+    return reporter
+
+
+def _assist(step: Step, params: Any, key: str, inputs: Mapping[str, Path]) -> Reporter:
+    """A further process's share of the step. What it writes and says counts for nothing."""
+    reporter = Reporter(step=step.name, identity=key, console=Console(quiet=True))
+    with tempfile.TemporaryDirectory(prefix="decant-process-") as scratch:
+        folders = {port: Path(scratch) / port for port in step.output_ports}
+        for folder in folders.values():
+            folder.mkdir()
+        try:
+            step.run(params, step.inputs(**inputs), step.outputs(**folders), reporter)
+        except UserError as error:
+            problem = f"process {processes.index()}: {error.problem}"
+            raise UserError(problem, hint=error.hint) from None
+    return reporter
+
+
+def reporter_of(step: Step, outputs: Mapping[str, Path]) -> Reporter:
+    """What other processes reported of the step, as its artifacts tell."""
+    artifact = next(iter(outputs.values()))
+    sidecar = read_sidecar(artifact)
+    return Reporter(
+        step=step.name,
+        run_id=sidecar.run_id if sidecar else "",
+        metrics=dict(read_card(artifact).metrics),
+        measures=dict(sidecar.measures) if sidecar else {},
+    )
+
+
+def seed_everything(seed: int) -> None:
+    """Seed Python, NumPy and, where a step has imported it, torch."""
+    random.seed(seed)
+    np.random.seed(seed)
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(seed)
+
+
+def end_on_termination() -> None:
+    """Let SIGTERM (a pod that is taken away) unwind as Ctrl-C does: outputs whole, run closed."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+
+
+def _refuse_nodes(name: str, group: processes.Group) -> None:
+    """Every node would run the whole step, and all would write the same outputs."""
+    if group.nodes > 1:
+        raise UserError(
+            f"step {name} runs on one node (PET_NNODES is {group.nodes})",
+            hint="give one node; several share finetune and distill",
+        )
+
+
+def _origin(card: Card, folder: Path) -> Origin:
+    sidecar = read_sidecar(folder)
+    return Origin(card.step, card.identity, dict(sidecar.step_runs) if sidecar else {})
+
+
+def _summary(step: Step, reporter: Reporter, seconds: float, outputs: Mapping[str, Path]) -> None:
+    rows: list[tuple[str, object]] = [(name, value) for name, value in reporter.metrics.items()]
+    rows += [(name, value) for name, value in reporter.measures.items()]
+    rows.append(("seconds", round(seconds, 1)))
+    rows += [(f"→ {port}", path) for port, path in outputs.items()]
+    reporter.table(step.name, ("", "value"), rows)

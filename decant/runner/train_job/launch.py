@@ -1,0 +1,135 @@
+"""Run a step on several nodes: inputs to the shared volume, a TrainJob, outputs back.
+
+The job is named after the run and the step, so that an attempt whose task was lost (its node went)
+is taken up by the next one, and no second job starts beside it.
+"""
+
+import copy
+import os
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from decant.runner.run_step import end_on_termination, reporter_of
+from decant.runner.train_job.exchange import Exchange
+from decant.runner.train_job.kubernetes_client import TrainJobs, Unreachable
+from decant.runner.train_job.node_plan import Plan
+from decant.runner.train_job.watch import follow
+from decant.runtime.artifacts import check_targets, read_card, written_whole
+from decant.runtime.errors import UserError
+from decant.runtime.identity import text_digest
+from decant.runtime.reporter import Reporter
+from decant.runtime.settings import canonical_json, parse
+from decant.runtime.steps import load_step
+from decant.tracking.spool import SPOOL
+
+A = TypeVar("A")
+B = TypeVar("B")
+
+# Kubernetes gives a pod 30 seconds to end, the task's own as well as the nodes'.
+TIDY_SECONDS = 20.0
+START_SECONDS = 300.0
+ASK_AGAIN_SECONDS = 5.0
+RUN_VARIABLE = "KFP_RUN_ID"
+
+
+def run_as_train_job(
+    name: str, section: Mapping[str, Any], ports: Mapping[str, Path], plan: Plan
+) -> Reporter:
+    """Run the step in the plan's TrainJob, as `run_step` would run it here.
+
+    Whatever ends this, SIGTERM too, deletes the job and what was copied for it.
+
+    Returns the reporter with the step's metrics and measures.
+    Raises UserError for whatever the user can mend; the outputs are then as they were before.
+    """
+    end_on_termination()
+    step = load_step(name)
+    parse(step.params, section, name)
+    inputs, outputs = step.bind(ports)
+    check_targets(outputs, inputs)
+    for path in inputs.values():
+        read_card(path)
+    run = os.environ.get(RUN_VARIABLE) or str(uuid.uuid4())
+    job = _job_name(run, name, section, plan)
+    exchange = Exchange(Path(plan.shared), job)
+    reporter, jobs = Reporter(step=name), TrainJobs()
+    with written_whole(outputs) as folders:
+        try:
+            if _is_under_way(jobs, job):
+                reporter.message(f"takes up the TrainJob {job} in namespace {jobs.namespace}")
+            else:
+                exchange.bring(name, section, inputs)
+                command = exchange.command(name, ports)
+                reporter.message(f"starts the TrainJob {job} in namespace {jobs.namespace}")
+                manifest = manifest_of(plan, job, name, run, command, exchange.cache)
+                _insisting(jobs.create, manifest)
+            follow(jobs, job, plan.timeout_seconds, reporter)
+            exchange.take(folders)
+        finally:
+            _tidy(jobs, job, exchange, reporter)
+    return reporter_of(step, outputs)
+
+
+def manifest_of(
+    plan: Plan, job: str, step: str, run: str, command: list[str], cache: Path
+) -> dict[str, Any]:
+    """The TrainJob as it is posted: the plan's, with what only a run knows.
+
+    Args:
+        cache: where the nodes keep what they share, unless the profile has said where.
+    """
+    manifest: dict[str, Any] = copy.deepcopy(dict(plan.manifest))
+    manifest["metadata"] = {"name": job, "labels": {"decant/step": step, "pipeline/runid": run}}
+    trainer = manifest["spec"]["trainer"]
+    trainer["command"] = command
+    trainer.setdefault("env", []).append({"name": RUN_VARIABLE, "value": run})
+    kept = {"DECANT_CACHE": str(cache), SPOOL: f"{plan.shared}/mlflow-spool"}  # not in the pods
+    named = {one["name"] for one in trainer["env"]}
+    trainer["env"] += [{"name": key, "value": kept[key]} for key in kept if key not in named]
+    return manifest
+
+
+def _job_name(run: str, step: str, section: Mapping[str, Any], plan: Plan) -> str:
+    """The same in every attempt; short, since its pods' names begin with it."""
+    digest = text_digest(" ".join([run, step, canonical_json(dict(section)), plan.to_json()]))
+    return f"decant-{step}-{digest[:12]}"
+
+
+def _is_under_way(jobs: TrainJobs, name: str) -> bool:
+    """Whether an earlier attempt's job goes on, or is complete; one that is neither is removed."""
+    found = _insisting(jobs.find, name)
+    if found is None:
+        return False
+    if found.ended != "Failed" and not found.going:
+        return True
+    if not jobs.delete(name, seconds=START_SECONDS):
+        raise UserError(
+            f"the TrainJob {name} of an earlier attempt does not go away",
+            hint=f"see what holds it: kubectl describe trainjob {name}",
+        )
+    return False
+
+
+def _insisting(ask: Callable[[A], B], what: A) -> B:
+    """Ask again where the API does not answer: the job has a name, so a second one cannot start."""
+    end = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            return ask(what)
+        except Unreachable as error:
+            if time.monotonic() > end:
+                raise UserError(str(error)) from None
+            time.sleep(ASK_AGAIN_SECONDS)
+
+
+def _tidy(jobs: TrainJobs, job: str, exchange: Exchange, reporter: Reporter) -> None:
+    """Never hides how the job ended."""
+    try:
+        if not jobs.delete(job, seconds=TIDY_SECONDS):
+            reporter.warning(f"the pods of the TrainJob {job} are still ending")
+    except (Unreachable, UserError) as error:
+        reporter.warning(f"the TrainJob {job} may still be there: {error}")
+    exchange.remove()

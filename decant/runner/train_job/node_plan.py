@@ -1,0 +1,43 @@
+"""What a task that starts a TrainJob is told by the compiled pipeline."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from decant.runtime.errors import UserError
+
+# Holds a Plan as JSON. A task that has it trains not by itself.
+VARIABLE = "DECANT_TRAIN_JOB"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A TrainJob to start.
+
+    Attributes:
+        manifest: all of it but its name, its command and the run that it belongs to.
+        shared: folder of a volume that all nodes and the task itself may write.
+        timeout_seconds: of the job, from its start; None where it may take as long as it likes.
+    """
+
+    manifest: Mapping[str, Any]
+    shared: str
+    timeout_seconds: int | None
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+
+
+def plan_from_environment() -> Plan | None:
+    """None where the task is to run its step itself."""
+    text = os.environ.get(VARIABLE)
+    if text is None:
+        return None
+    try:
+        return Plan(**json.loads(text))
+    except (ValueError, TypeError):
+        raise UserError(
+            f"{VARIABLE} holds no plan of a TrainJob", hint="compile the pipeline anew"
+        ) from None

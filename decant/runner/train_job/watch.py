@@ -1,0 +1,103 @@
+"""Watch a TrainJob until it ends: its first node's log is relayed, a failure is told."""
+
+import math
+import time
+from collections.abc import Sequence
+
+from decant.runner.train_job.kubernetes_client import Node, TrainJobs, Unreachable
+from decant.runtime.errors import UserError
+from decant.runtime.reporter import Reporter
+
+LOOK_SECONDS = 5.0
+# For how long the API may not answer, as when the control plane is renewed.
+PATIENCE_SECONDS = 600.0
+TAIL_LINES = 40
+
+
+def follow(jobs: TrainJobs, name: str, timeout_seconds: int | None, reporter: Reporter) -> None:
+    """Return when the job is complete.
+
+    One pod that fails ends the job for all, whatever Kubernetes would try again: how often a step
+    is tried is the pipeline's to say.
+
+    Raises UserError when it failed, was deleted, or takes longer than `timeout_seconds`.
+    """
+    log, shown = _FirstLog(jobs), ""
+    started = answered = time.monotonic()
+    while True:
+        try:
+            # In this order: pods that end because the job is deleted have not failed.
+            nodes, job = jobs.nodes(name), jobs.find(name)
+            log.relay(nodes)
+            answered = time.monotonic()
+        except Unreachable as error:
+            if time.monotonic() - answered > PATIENCE_SECONDS:
+                raise UserError(f"lost sight of the TrainJob {name}: {error}") from None
+            time.sleep(LOOK_SECONDS)
+            continue
+        if (state := _state(nodes)) != shown:
+            reporter.message(f"TrainJob {name}: {state}")
+            shown = state
+        if job is None or job.going:
+            raise UserError(f"the TrainJob {name} was deleted while it was under way")
+        if job.ended == "Complete":
+            return
+        failed = [node for node in nodes if node.phase == "Failed"]
+        if failed or job.ended:
+            raise _failure(jobs, name, failed, job.message)
+        if timeout_seconds and time.monotonic() - started > timeout_seconds:
+            raise UserError(
+                f"the TrainJob {name} has not ended after {timeout_seconds} s ({state})",
+                hint="raise timeout_seconds in the profile, or see why its nodes wait",
+            )
+        time.sleep(LOOK_SECONDS)
+
+
+class _FirstLog:
+    """Prints the first node's log, every line once."""
+
+    def __init__(self, jobs: TrainJobs) -> None:
+        self._jobs = jobs
+        self._last = ""
+        self._read = 0.0
+
+    def relay(self, nodes: Sequence[Node]) -> None:
+        first = next((node for node in nodes if node.number == 0), None)
+        if first is None or first.phase == "Pending":
+            return
+        now = time.monotonic()
+        # Somewhat more than since the last time; stamps are of one length, so their texts compare.
+        seconds = math.ceil(now - self._read) + 10 if self._last else None
+        for stamp, line in self._jobs.log(first.pod, seconds=seconds):
+            if stamp > self._last:
+                print(line, flush=True)
+                self._last = stamp
+        self._read = now
+
+
+def _state(nodes: Sequence[Node]) -> str:
+    return ", ".join(f"node {node.number} {_phase(node)}" for node in nodes) or "no nodes yet"
+
+
+def _phase(node: Node) -> str:
+    return f"{node.phase} ({node.reason})" if node.reason else node.phase
+
+
+def _failure(jobs: TrainJobs, name: str, failed: Sequence[Node], message: str) -> UserError:
+    """What the node said that failed first: the others then only miss it."""
+    if not failed:
+        return UserError(f"the TrainJob {name} has failed: {message}")
+    first = min(failed, key=lambda node: (node.finished or "~", node.number))
+    if first.number > 0:
+        try:
+            tail = jobs.log(first.pod, lines=TAIL_LINES)
+        except Unreachable:
+            tail = []
+        for _, line in tail:
+            print(f"node {first.number}: {line}", flush=True)
+    why = f" ({first.reason})" if first.reason else ""
+    ended = "has failed" if first.code is None else f"ended with code {first.code}"
+    return UserError(
+        f"node {first.number} of the TrainJob {name} {ended}{why}",
+        hint="its own message stands above; OOMKilled: raise memory.limit in the profile",
+    )

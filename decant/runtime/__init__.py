@@ -1,0 +1,1 @@
+"""What a step sees of its surroundings: settings, identity, artifacts, reporter, errors."""

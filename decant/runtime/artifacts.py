@@ -1,0 +1,143 @@
+"""Artifact folders: written whole or not at all, and describing themselves.
+
+<port>/
+  ...            the step's own files
+  card.json      content: step, port, parameters, input digests, metrics, identity, versions
+  sidecar.json   not content: run ids, start, duration, host, measured times
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from decant.runtime.errors import UserError
+from decant.runtime.identity import SIDECAR
+
+CARD = "card.json"
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Card:
+    """The deterministic description of an artifact. Its own digest is not in it.
+
+    `varying` says that the port holds measured times, so that no identity rests on its content.
+    """
+
+    step: str
+    port: str
+    identity: str
+    varying: bool
+    params: Mapping[str, Any]
+    inputs: Mapping[str, str]
+    metrics: Mapping[str, float]
+    versions: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sidecar:
+    """What one run says of itself. `step_runs` maps each step behind this artifact to its run."""
+
+    run_id: str = ""
+    step_runs: Mapping[str, str]
+    started: str
+    seconds: float
+    host: str
+    measures: Mapping[str, float]
+
+
+def read_card(folder: Path) -> Card:
+    """Raises UserError when the folder is no artifact."""
+    file = folder / CARD
+    if not file.is_file():
+        raise UserError(
+            f"{folder} is no artifact: it has no {CARD}",
+            hint="run the step that writes it first (`dvc repro` runs them in order)",
+        )
+    return _read(Card, file)
+
+
+def read_sidecar(folder: Path) -> Sidecar | None:
+    """None where the artifact came back from DVC's cache, which keeps content only."""
+    file = folder / SIDECAR
+    return _read(Sidecar, file) if file.is_file() else None
+
+
+def check_targets(targets: Mapping[str, Path], sources: Mapping[str, Path]) -> None:
+    """Refuse to write where something else would be lost.
+
+    Raises UserError for a target that is a file or a folder that is no artifact, and for one that
+    is, holds or lies in an input or another output.
+    """
+    for port, target in targets.items():
+        if target.is_file() or (
+            target.is_dir() and any(target.iterdir()) and not (target / CARD).is_file()
+        ):
+            raise UserError(
+                f"--{port} {target} exists and is no artifact of Decant; it would be lost",
+                hint="name a new folder",
+            )
+        others = {**sources, **{name: path for name, path in targets.items() if name != port}}
+        for name, other in others.items():
+            one, two = target.resolve(), other.resolve()
+            if one == two or one in two.parents or two in one.parents:
+                raise UserError(
+                    f"--{port} {target} and --{name} {other} overlap",
+                    hint="give every port a folder of its own",
+                )
+
+
+def read_json(file: Path) -> Any:
+    return json.loads(file.read_text("utf-8"))
+
+
+def write_json(file: Path, value: Any) -> None:
+    """Readable, deterministic JSON: sorted keys, two spaces, a last newline."""
+    text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    file.write_text(text + "\n", "utf-8")
+
+
+@contextmanager
+def written_whole(targets: Mapping[str, Path]) -> Iterator[dict[str, Path]]:
+    """Temporary folders beside the targets, renamed onto them when the block ends without error.
+
+    An error leaves the targets as they were and no temporary folder behind.
+
+    Raises UserError when a target cannot be made.
+    """
+    partial = {
+        port: target.parent / f".{target.name}.partial-{os.getpid()}"
+        for port, target in targets.items()
+    }
+    try:
+        for folder in partial.values():
+            shutil.rmtree(folder, ignore_errors=True)
+            try:
+                folder.mkdir(parents=True)
+            except OSError as error:
+                raise UserError(f"cannot write in {folder.parent}: {error.strerror}") from None
+        yield partial
+        for port, target in targets.items():
+            old = target.with_name(f".{target.name}.old-{os.getpid()}")
+            if target.exists():
+                target.rename(old)
+            partial[port].rename(target)
+            shutil.rmtree(old, ignore_errors=True)
+    finally:
+        for folder in partial.values():
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _read(kind: type[T], file: Path) -> T:
+    try:
+        return kind(**read_json(file))
+    except (TypeError, ValueError):
+        raise UserError(
+            f"{file} was written by another version of Decant, or is damaged",
+            hint="run the step that made it again",
+        ) from None

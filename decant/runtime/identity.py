@@ -1,0 +1,164 @@
+"""What makes two things the same: of an artifact its content, of a step all that it depends on.
+
+DVC, KFP's cache, MLflow's tags, resume and promotion all rest on the digests of this module.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import grimp
+
+from decant.runtime.settings import canonical_json
+
+PROJECT = Path(__file__).resolve().parents[2]
+LOCK_FILE = PROJECT / "requirements.lock"
+LIBRARY = "decant"
+
+# What one run writes about itself (run id, times, host). No digest covers it, DVC ignores it.
+SIDECAR = "sidecar.json"
+
+# A package that imports this module loads its siblings by name: it counts whole.
+_PLUGIN_MARK = f"{LIBRARY}.runtime.plugins"
+
+
+def content_digest(path: Path) -> str:
+    """sha256 over the names and bytes of a file or of all files in a folder, sidecars left out."""
+    if path.is_file():
+        return file_digest(path)
+    digest = hashlib.sha256()
+    for file in sorted(path.rglob("*"), key=lambda file: file.relative_to(path).as_posix()):
+        if file.is_file() and file.name != SIDECAR:
+            digest.update(f"{file.relative_to(path).as_posix()}\0{file_digest(file)}\n".encode())
+    return digest.hexdigest()
+
+
+def file_digest(file: Path) -> str:
+    """sha256 of a file's bytes, in hexadecimal."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def text_digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def step_identity(
+    step: str, params: Any, inputs: Mapping[str, str], *, code: str | None = None
+) -> str:
+    """sha256 that two runs of a step share when they must give the same outputs.
+
+    Args:
+        params: the step's Params, seed included.
+        inputs: content digest per input port (for ingest: the pin per source).
+        code: the step's code digest, when it is already known.
+    """
+    return text_digest(
+        canonical_json(
+            {
+                "step": step,
+                "params": canonical_json(params),
+                "inputs": dict(inputs),
+                "code": code or code_digest(step),
+                "lock": lock_digest(),
+            }
+        )
+    )
+
+
+@cache
+def code_digest(step: str) -> str:
+    """sha256 over the files of the step's folder and of the rooms of the library that it uses."""
+    digest = hashlib.sha256()
+    for path in code_files(step):
+        digest.update(f"{_relative(path)}\0{file_digest(path)}\n".encode())
+    return digest.hexdigest()
+
+
+@cache
+def module_digest(module: str) -> str:
+    """sha256 over a module's file, what it imports of its folder, and of the library, file by file.
+
+    For what a step keeps between runs: it outlives changes of the step that do not concern it.
+    """
+    folder = f"{module.rpartition('.')[0]}."
+    imported = _graph().find_upstream_modules(module)
+    own = {name for name in {module, *imported} if name.startswith(folder)}
+    files = sorted(_module_file(name) for name in own | library_closure(module))
+    return text_digest("\n".join(f"{_relative(path)}\0{file_digest(path)}" for path in files))
+
+
+@cache
+def lock_digest() -> str:
+    """sha256 of the lock file: the versions of every library."""
+    return file_digest(LOCK_FILE)
+
+
+def code_files(step: str) -> list[Path]:
+    """The source files behind `code_digest`, sorted."""
+    return sorted({file for path in code_dependencies(step) for file in _source_files(path)})
+
+
+def code_dependencies(step: str) -> list[Path]:
+    """What DVC lists as the step's code: its folder, and the rooms of the library that it uses.
+
+    A room is a folder of `decant/`. It counts whole, so that the list can be read at a glance.
+    """
+    modules = library_closure(f"components.{step}.step")
+    rooms = {PROJECT / LIBRARY / name.split(".")[1] for name in modules}
+    return sorted({PROJECT / "components" / step} | rooms)
+
+
+def library_closure(*modules: str) -> set[str]:
+    """All modules of the library that the modules import, directly or not.
+
+    Package markers without code (`__init__.py` files that only hold a docstring) are left out.
+    """
+    graph = _graph()
+    upstream: set[str] = set()
+    pending = list(modules)
+    while pending:
+        module = pending.pop()
+        found = graph.find_upstream_modules(module)
+        if _is_plugin_folder(module):  # its modules are loaded by name, which no import shows
+            plugins = graph.find_descendants(module)
+            found = found.union(plugins, *map(graph.find_upstream_modules, plugins))
+        pending += [name for name in found - upstream if _is_plugin_folder(name)]
+        upstream |= found
+    return {
+        name for name in upstream if name.startswith(f"{LIBRARY}.") and not _is_empty_package(name)
+    }
+
+
+def _relative(path: Path) -> str:
+    return path.relative_to(PROJECT).as_posix()
+
+
+@cache
+def _graph() -> grimp.ImportGraph:
+    return grimp.build_graph(LIBRARY, "components", cache_dir=None)
+
+
+def _module_file(module: str) -> Path:
+    base = PROJECT.joinpath(*module.split("."))
+    return base / "__init__.py" if base.is_dir() else base.with_suffix(".py")
+
+
+def _is_plugin_folder(module: str) -> bool:
+    is_package = _module_file(module).name == "__init__.py"
+    return is_package and _PLUGIN_MARK in _graph().find_modules_directly_imported_by(module)
+
+
+def _is_empty_package(module: str) -> bool:
+    is_package = _module_file(module).name == "__init__.py"
+    return is_package and not _graph().find_modules_directly_imported_by(module)
+
+
+def _source_files(folder: Path) -> Iterator[Path]:
+    return (
+        file
+        for file in folder.rglob("*")
+        if file.is_file() and "__pycache__" not in file.parts and file.suffix != ".pyc"
+    )

@@ -1,0 +1,96 @@
+"""The contract that every step's `step.py` keeps, and how the runner finds it."""
+
+import dataclasses
+import importlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from decant.runtime.errors import UserError
+from decant.runtime.identity import PROJECT
+from decant.runtime.reporter import Reporter
+
+# The order of the flow. A step that is not here is not in the pipeline.
+STEPS = (
+    "ingest",
+    "tokenize",
+    "finetune",
+    "transfer_weights",
+    "distill",
+    "export_onnx",
+    "evaluate",
+    "register",
+)
+
+# Where a port's artifact lies in a project, when no path is given.
+ARTIFACTS = "artifacts"
+_ELSEWHERE = {"report": "reports"}
+
+
+def artifact_folder(port: str) -> str:
+    """Where DVC and `decant run` put a port's folder: artifacts/<port>, and the report in reports.
+
+    Relative to the project's or the run's folder.
+    """
+    return _ELSEWHERE.get(port, f"{ARTIFACTS}/{port}")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Step:
+    """A step as its module declares it.
+
+    Attributes:
+        params: typed parameters, the step's section of params.yaml.
+        inputs, outputs: dataclasses whose fields, all `Path`, are the ports.
+        run: the one implementation.
+        pins: for a step that reads the outside world, the digest or revision of each source.
+        varying: output ports that hold measured times, so that no digest covers them.
+        parallel: whether it can run in several processes (see `processes`).
+    """
+
+    name: str
+    params: type[Any]
+    inputs: type[Any]
+    outputs: type[Any]
+    run: Callable[[Any, Any, Any, Reporter], None]
+    pins: Callable[[Any], Mapping[str, str]] | None
+    varying: frozenset[str]
+    parallel: bool
+
+    @property
+    def input_ports(self) -> tuple[str, ...]:
+        return tuple(field.name for field in dataclasses.fields(self.inputs))
+
+    @property
+    def output_ports(self) -> tuple[str, ...]:
+        return tuple(field.name for field in dataclasses.fields(self.outputs))
+
+    def bind(self, ports: Mapping[str, Path]) -> tuple[dict[str, Path], dict[str, Path]]:
+        """Split a port-to-path mapping into inputs and outputs; all must be there, and no other."""
+        expected = {*self.input_ports, *self.output_ports}
+        if wrong := sorted(expected ^ set(ports)):
+            raise UserError(
+                f"step {self.name}: ports missing or unknown: {', '.join(wrong)}",
+                hint=f"ports: {', '.join((*self.input_ports, *self.output_ports))}",
+            )
+        return (
+            {port: Path(ports[port]) for port in self.input_ports},
+            {port: Path(ports[port]) for port in self.output_ports},
+        )
+
+
+def load_step(name: str) -> Step:
+    """Raises UserError for a name that is no step."""
+    if not (PROJECT / "components" / name / "step.py").is_file():
+        raise UserError(f"no step '{name}'", hint=f"steps: {', '.join(STEPS)}")
+    module = importlib.import_module(f"components.{name}.step")
+    return Step(
+        name=name,
+        params=module.Params,
+        inputs=module.Inputs,
+        outputs=module.Outputs,
+        run=module.run,
+        pins=getattr(module, "pins", None),
+        varying=getattr(module, "VARYING", frozenset()),
+        parallel=getattr(module, "PARALLEL", False),
+    )

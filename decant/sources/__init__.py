@@ -1,0 +1,79 @@
+"""Where data and encoders come from: a URI in, a local file or folder and its pin out.
+
+Every file here is one kind of source. A module declares `SCHEMES` and two functions:
+
+    fetch(uri) -> Path    a local file or folder; raises UserError
+    pin(uri) -> str       what identity rests on: the same pin means the same content
+
+A source that is not pinned by its URI is resolved once, and what it resolved to is remembered in
+the cache (see _cache.py); to resolve it anew, remove it there or write the pin into the URI.
+"""
+
+from functools import cache
+from pathlib import Path
+from typing import Protocol, cast
+
+from decant.runtime.errors import UserError
+from decant.runtime.plugins import plugins
+from decant.sources._uri import refuse_password, scheme_of, shown
+
+__all__ = ["fetch", "is_local", "pin", "shown"]
+
+# The plugin that declares this takes every scheme that no other one names.
+ANY_SCHEME = "*"
+
+
+class Source(Protocol):
+    """What a module of this folder offers."""
+
+    SCHEMES: tuple[str, ...]
+
+    def fetch(self, uri: str) -> Path: ...
+
+    def pin(self, uri: str) -> str: ...
+
+
+def fetch(uri: str) -> Path:
+    """The file or folder behind a URI, downloaded at most once.
+
+    Raises:
+        UserError: not there, not reachable, or not what its pin says.
+    """
+    return _source(uri).fetch(uri)
+
+
+def pin(uri: str) -> str:
+    """A digest or revision that names the content.
+
+    Downloads only what is neither pinned by its URI nor cached.
+
+    Raises:
+        UserError: as `fetch`.
+    """
+    return _source(uri).pin(uri)
+
+
+def is_local(uri: str) -> bool:
+    """Whether the URI names a file or folder of this machine, whose changes DVC must see."""
+    return scheme_of(uri) == "file"
+
+
+def _source(uri: str) -> Source:
+    refuse_password(uri)
+    scheme = scheme_of(uri)
+    sources = _sources()
+    if source := sources.get(scheme, sources.get(ANY_SCHEME)):
+        return source
+    raise UserError(
+        f"no source for '{scheme}://' (in '{shown(uri)}')",
+        hint=f"schemes: {', '.join(sorted(sources))}",
+    )
+
+
+@cache
+def _sources() -> dict[str, Source]:
+    return {
+        scheme: cast(Source, module)
+        for module in plugins("decant.sources")
+        for scheme in module.SCHEMES
+    }

@@ -1,0 +1,104 @@
+"""hf://ORG/NAME@REVISION: an encoder of the Hugging Face Hub; hf://datasets/...: a data file.
+
+Of a model only its configuration, tokenizer and safetensors weights are downloaded. Access tokens
+are the client's own matter (HF_TOKEN or `hf auth login`).
+"""
+
+import os
+import re
+import shutil
+from pathlib import Path
+
+from decant.runtime.errors import UserError
+from decant.runtime.identity import text_digest
+from decant.sources import remote
+from decant.sources._cache import cached, content_of
+from decant.sources._uri import path_part, shown
+
+SCHEMES = ("hf",)
+
+_MODEL = re.compile(r"(?P<repo>[\w.-]+(?:/[\w.-]+)?)(?:@(?P<revision>[^@]+))?")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+_FILES = [
+    "config.json",
+    "model*.safetensors",
+    "model.safetensors.index.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "vocab.txt",
+    "vocab.json",
+    "merges.txt",
+]
+
+
+def fetch(uri: str) -> Path:
+    """A model's folder, or a data file."""
+    if _is_dataset(uri):
+        return remote.fetch(uri)
+    repo, _ = _parse(uri)
+    commit = pin(uri).removeprefix("commit:")
+
+    def fill(folder: Path) -> str:
+        from huggingface_hub import snapshot_download
+
+        try:
+            snapshot = snapshot_download(
+                repo, revision=commit, allow_patterns=_FILES, ignore_patterns=["*/*"]
+            )
+        except Exception as error:
+            raise _failed(uri, error) from None
+        shutil.copytree(snapshot, folder / repo.rpartition("/")[2], copy_function=_link)
+        return commit
+
+    return content_of(cached("hf", f"{repo.replace('/', '--')}-{commit}", fill))
+
+
+def pin(uri: str) -> str:
+    """A model's commit (asked once, then remembered); the digest of a data file."""
+    if _is_dataset(uri):
+        return remote.pin(uri)
+    repo, revision = _parse(uri)
+    if _COMMIT.fullmatch(revision):
+        return f"commit:{revision}"
+
+    def fill(folder: Path) -> str:
+        from huggingface_hub import HfApi
+
+        try:
+            return f"commit:{HfApi().model_info(repo, revision=revision or None).sha}"
+        except Exception as error:
+            raise _failed(uri, error) from None
+
+    return cached("hf-pins", text_digest(f"{repo}@{revision}")[:16], fill).pin
+
+
+def _is_dataset(uri: str) -> bool:
+    return path_part(uri).startswith("datasets/")
+
+
+def _parse(uri: str) -> tuple[str, str]:
+    match = _MODEL.fullmatch(path_part(uri).rstrip("/"))
+    if not match:
+        raise UserError(
+            f"'{shown(uri)}' does not name a model",
+            hint="write hf://ORG/NAME or hf://ORG/NAME@REVISION; hf://datasets/... for data",
+        )
+    return match["repo"], match["revision"] or ""
+
+
+def _link(source: str, target: str) -> None:
+    """Share the bytes with the client's own cache where the file system can."""
+    real = os.path.realpath(source)
+    try:
+        os.link(real, target)
+    except OSError:
+        shutil.copyfile(real, target)
+
+
+def _failed(uri: str, error: Exception) -> UserError:
+    first = shown(str(error)).strip().partition("\n")[0]
+    return UserError(
+        f"{shown(uri)} cannot be fetched: {type(error).__name__}: {first}",
+        hint="check the name, the revision, the network, and HF_TOKEN for a gated model",
+    )

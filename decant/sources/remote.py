@@ -1,0 +1,66 @@
+"""Everything else, through fsspec: s3://, gs://, https://, ...; `#sha256=` pins a file or folder.
+
+What is not pinned is downloaded once, and its digest is remembered as its pin. Credentials are the
+client's own matter (environment, settings files), never part of the URI.
+"""
+
+import shutil
+from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit
+
+from decant.runtime.errors import UserError
+from decant.runtime.identity import content_digest, text_digest
+from decant.sources._cache import Entry, cached, content_of
+from decant.sources._uri import check_sha256, scheme_of, shown, split_sha256
+
+SCHEMES = ("*",)
+
+
+def fetch(uri: str) -> Path:
+    """The downloaded file, or folder where the store has folders."""
+    return content_of(_entry(uri))
+
+
+def pin(uri: str) -> str:
+    """The digest, read from the URI where it is there."""
+    _, expected = split_sha256(uri)
+    return f"sha256:{expected}" if expected else _entry(uri).pin
+
+
+def _entry(uri: str) -> Entry:
+    address, expected = split_sha256(uri)
+
+    def fill(folder: Path) -> str:
+        target = folder / (PurePosixPath(urlsplit(address).path).name or "content")
+        _download(address, target)
+        digest = content_digest(target)
+        check_sha256(uri, expected, digest)
+        return f"sha256:{digest}"
+
+    return cached("remote", text_digest(uri)[:32], fill)
+
+
+def _download(address: str, target: Path) -> None:
+    import fsspec
+
+    if (scheme := scheme_of(address)) not in fsspec.available_protocols():
+        raise UserError(
+            f"no source for '{scheme}://' (in '{shown(address)}')",
+            hint="use a path, pypi://, hf://, dvc://, or what fsspec knows: s3://, gs://, https://",
+        )
+    try:
+        filesystem, path = fsspec.url_to_fs(address)
+        if scheme not in ("http", "https") and filesystem.isdir(path):
+            filesystem.get(path.rstrip("/") + "/", f"{target}/", recursive=True)
+        else:
+            with filesystem.open(path, "rb") as source, target.open("wb") as sink:
+                shutil.copyfileobj(source, sink, 1 << 20)
+    except FileNotFoundError:
+        raise UserError(
+            f"nothing found at {shown(address)}", hint="check the address and the network"
+        ) from None
+    except Exception as error:  # each store has its own exceptions
+        raise UserError(
+            f"{shown(address)} cannot be read: {type(error).__name__}: {shown(str(error))}",
+            hint="check the address, the network and the credentials in the environment",
+        ) from None

@@ -1,0 +1,68 @@
+"""The fastest student: the mean of the tokens' embeddings, with a small hidden layer if wanted.
+
+Without the layer it is a Model2Vec model (Tulkens and van Dongen 2024) with a trained output.
+"""
+
+from typing import Annotated
+
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional
+
+from decant.models.pooling import pool
+from decant.runtime.errors import UserError
+from decant.runtime.settings import settings
+from decant.students._bert import Bert
+from decant.students._layers import layer_matrix
+
+
+@settings
+class Config:
+    hidden: Annotated[int, Field(ge=0, le=8192)]
+    dropout: Annotated[float, Field(ge=0, lt=1)]
+
+
+class Static(nn.Module):
+    """states (B, L, W), mask (B, L) → (B, hidden), or (B, W) where there is no hidden layer."""
+
+    def __init__(self, config: Config, width: int) -> None:
+        super().__init__()
+        self.hidden = nn.Linear(width, config.hidden) if config.hidden else None
+        self.dropout = nn.Dropout(config.dropout)
+        self.output_size = config.hidden or width
+
+    def forward(self, states: Tensor, mask: Tensor) -> Tensor:
+        features = pool(states, mask, "mean")
+        if self.hidden is not None:
+            features = functional.relu(self.hidden(features))
+        dropped: Tensor = self.dropout(features)
+        return dropped
+
+
+def build(config: Config, *, width: int, max_length_tokens: int) -> Static:
+    return Static(config, width)
+
+
+def transfer(body: Static, bert: Bert) -> dict[str, bool]:
+    """BERT's matrix, read from the student's space (see `reading`), into the hidden layer.
+
+    Row i of matrix and bias goes into unit i. Units for which there is no row keep their random
+    weights, rows for which there is no unit are left out. A linear map of a mean is the mean of the
+    maps: before its ReLU the layer gives the mean of M t + b over the tokens.
+
+    Raises UserError where there is a matrix but no hidden layer.
+    """
+    filled = layer_matrix(bert)
+    if filled is None:
+        return {}
+    if body.hidden is None:
+        raise UserError(
+            f"a static student without a hidden layer has no place for BERT's {bert.matrix} matrix",
+            hint="set transfer_weights.layer_matrix to none, or students.static.hidden above 0",
+        )
+    weight, bias = filled
+    units = min(len(body.hidden.weight), len(weight))
+    body.hidden.weight[:units] = weight[:units]
+    body.hidden.bias[:units] = bias[:units]
+    whole = units == len(body.hidden.weight)
+    return {"hidden.weight": whole, "hidden.bias": whole}

@@ -1,0 +1,1 @@
+"""MLflow: runs tracked live, spooled where the server is away, and delivered later."""

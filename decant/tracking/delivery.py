@@ -1,0 +1,208 @@
+"""How MLflow is told of a run: live as the step goes on, or all of it later, by the same functions.
+
+Each of them may be repeated without effect: a run is found by its record's tag, a point is the same
+by name, value, epoch and time, and parameters, tags, links, files and the end are the same again.
+
+Tags: decant.record     of a child: its record
+      decant.identity   of a child: the step's identity
+      decant.behind.X   of a child: the run of step X, on whose artifact this one rests
+      decant.reused.X   of a parent: the run of step X, made by an earlier execution
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from decant.tracking.parent_run import PARENT_TAG, close_parent, open_parent
+from decant.tracking.record import Origin, Point, RunRecord
+from decant.tracking.spool import Spool, Spooled
+
+RECORD_TAG = "decant.record"
+IDENTITY_TAG = "decant.identity"
+BEHIND_TAG = "decant.behind."
+REUSED_TAG = "decant.reused."
+
+HEADLINE_STEPS = ("finetune", "distill", "evaluate")  # their figures also stand on the parent
+_MAX_METRICS = 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where a run is in MLflow; `parent_is_ours` says who closes the parent."""
+
+    run_id: str
+    parent_id: str
+    experiment: str
+    parent_is_ours: bool
+
+
+def deliver(client: Any, record: RunRecord, files: Path) -> Place:
+    """Tell all of a run, also where a part of it is known already.
+
+    Args:
+        files: folder with the run's artifacts, as they are to lie in MLflow.
+    """
+    place = begin(client, record, is_new=False)
+    tell_beginning(client, place, record)
+    tell_points(client, place.run_id, record.points)
+    tell_figures(client, place, record)
+    for file in sorted(file for file in files.rglob("*") if file.is_file()):
+        tell_file(client, place, file, file.parent.relative_to(files).as_posix())
+    tell_end(client, place, record)
+    return place
+
+
+def send(client: Any, spool: Spool, run: Spooled) -> Place:
+    """Deliver a run of the spool and take it out of there.
+
+    A run without an end whose process is gone was killed, when it was last written.
+
+    Raises what MLflow and the spool's file system raise; the run is then still in the spool.
+    """
+    record = run.record
+    if record is None or record.is_running:
+        raise ValueError(f"{run.folder} cannot be sent")
+    if record.ended_ms is None:
+        record = replace(record, status="KILLED", ended_ms=record.written_ms)
+    with spool.files_of(run) as files:
+        place = deliver(client, record, files)
+    spool.remove(run)
+    return place
+
+
+def begin(client: Any, record: RunRecord, *, is_new: bool) -> Place:
+    """The run of the record below its parent, made when missing.
+
+    Args:
+        is_new: nobody has begun it before, so that it need not be looked for.
+    """
+    parent_id, experiment, is_ours = open_parent(client, record.parent, record.started_ms)
+    found = None if is_new else _run_with_tag(client, experiment, RECORD_TAG, record.id)
+    run = found or client.create_run(
+        experiment,
+        start_time=record.started_ms,
+        tags={**record.tags, RECORD_TAG: record.id, PARENT_TAG: parent_id},
+        run_name=record.step,
+    )
+    return Place(
+        run_id=str(run.info.run_id),
+        parent_id=parent_id,
+        experiment=experiment,
+        parent_is_ours=is_ours,
+    )
+
+
+def tell_beginning(client: Any, place: Place, record: RunRecord) -> dict[str, str]:
+    """Parameters, and ties to the runs that made the inputs.
+
+    Returns these runs by step; of a run that MLflow does not know, what the sidecars call it.
+    """
+    for run_id in (place.run_id, place.parent_id):
+        _tell_params(client, run_id, record)
+    step_runs: dict[str, str] = {}
+    for step, (name, run) in _upstream(client, place.experiment, record.origins).items():
+        step_runs[step] = run.info.run_id if run else name
+        if run:
+            client.set_tag(place.run_id, f"{BEHIND_TAG}{step}", run.info.run_id)
+        if run and run.data.tags.get(PARENT_TAG) != place.parent_id:
+            client.set_tag(place.parent_id, f"{REUSED_TAG}{step}", run.info.run_id)
+    return step_runs
+
+
+def tell_points(client: Any, run_id: str, points: Sequence[Point]) -> None:
+    from mlflow.entities import Metric
+
+    metrics = [Metric(point.name, point.value, point.milliseconds, point.at) for point in points]
+    for start in range(0, len(metrics), _MAX_METRICS):
+        client.log_batch(run_id, metrics=metrics[start : start + _MAX_METRICS])
+
+
+def tell_figures(client: Any, place: Place, record: RunRecord) -> None:
+    """The step's figures; the headline figures also on the parent."""
+    tell_points(client, place.run_id, record.figures)
+    if record.step in HEADLINE_STEPS:
+        headline = [replace(point, name=f"{record.step}/{point.name}") for point in record.figures]
+        tell_points(client, place.parent_id, headline)
+
+
+def tell_file(client: Any, place: Place, file: Path, folder: str) -> None:
+    client.log_artifact(place.run_id, str(file), folder)
+
+
+def tell_end(client: Any, place: Place, record: RunRecord) -> None:
+    """Close the child as it ended; the parent follows its children."""
+    if record.error:
+        client.set_tag(place.run_id, "decant.error", record.error)
+    client.set_terminated(place.run_id, record.status, record.ended_ms)
+    close_parent(client, place.experiment, place.parent_id, place.parent_is_ours)
+
+
+def _tell_params(client: Any, run_id: str, record: RunRecord) -> None:
+    from mlflow.entities import Param
+    from mlflow.exceptions import MlflowException
+
+    entries = [Param(key, value) for key, value in record.params.items()]
+    try:
+        client.log_batch(run_id, params=entries)
+    except MlflowException as error:
+        if error.error_code != "INVALID_PARAMETER_VALUE":
+            raise
+        client.set_tag(run_id, f"decant.params.{record.step}", "changed within one execution")
+
+
+def _upstream(
+    client: Any, experiment: str, origins: Iterable[Origin]
+) -> dict[str, tuple[str, Any]]:
+    """Every step behind the inputs: what its run is called, and the run, None where unknown.
+
+    DVC restores an artifact without its sidecar and may leave a stale one in its place: the run
+    that it names has another identity than the artifact then, and nothing of it counts. Instead of
+    a run that the sidecar cannot name, the newest with the artifact's identity does.
+    """
+    behind: dict[str, tuple[str, Any]] = {}
+    for origin in origins:
+        names = dict(origin.step_runs)
+        run = _run(client, experiment, names.get(origin.step, ""))
+        if run and run.data.tags.get(IDENTITY_TAG) != origin.identity:
+            run, names = None, {}
+        finished = "attributes.status = 'FINISHED'"
+        run = run or _run_with_tag(client, experiment, IDENTITY_TAG, origin.identity, finished)
+        if run:
+            behind[origin.step] = (run.info.run_id, run)
+            tags = run.data.tags.items()
+            names |= {tag.removeprefix(BEHIND_TAG): it for tag, it in tags if BEHIND_TAG in tag}
+        for step, name in names.items():
+            if step not in behind or not behind[step][1]:
+                behind[step] = (name, _run(client, experiment, name))
+    return behind
+
+
+def _run(client: Any, experiment: str, run_id: str) -> Any:
+    """By its id, or by its record's where MLflow could not give it one.
+
+    None for a run of another store, a deleted one, or one that was not sent yet.
+    """
+    if not run_id:
+        return None
+    from mlflow.exceptions import MlflowException
+
+    try:
+        run = client.get_run(run_id)
+    except MlflowException as error:
+        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+            return _run_with_tag(client, experiment, RECORD_TAG, run_id)
+        raise
+    return run if run.info.lifecycle_stage == "active" else None
+
+
+def _run_with_tag(client: Any, experiment: str, tag: str, value: str, more: str = "") -> Any:
+    """The newest such run, or None."""
+    wanted = f"tags.`{tag}` = '{value}'"
+    found = client.search_runs(
+        [experiment],
+        f"{wanted} and {more}" if more else wanted,
+        max_results=1,
+        order_by=["attributes.start_time DESC"],
+    )
+    return found[0] if found else None

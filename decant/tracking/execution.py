@@ -1,0 +1,70 @@
+"""Which execution of the pipeline this process belongs to, and which commit it runs."""
+
+import os
+import subprocess
+from functools import cache
+from pathlib import Path
+
+import psutil
+
+from decant.runtime import identity
+from decant.runtime.steps import STEPS
+
+
+def execution_identity() -> str:
+    """What all steps of one execution share and no other execution does, 32 characters or KFP's.
+
+    KFP's run id where there is one, else a digest over the project's place, params.yaml, the
+    code, the lock file, the name of the DVC experiment and the `dvc` process above this one.
+    """
+    if kfp_run := os.environ.get("KFP_RUN_ID"):
+        return kfp_run
+    project = identity.PROJECT
+    params = project / "params.yaml"
+    written = [step for step in STEPS if (project / "components" / step / "step.py").is_file()]
+    return identity.text_digest(
+        identity.canonical_json(
+            {
+                "project": str(project),
+                "params": identity.file_digest(params) if params.is_file() else "",
+                "code": [identity.code_digest(step) for step in written],
+                "lock": identity.lock_digest(),
+                "experiment": os.environ.get("DVC_EXP_NAME", ""),
+                "launcher": _dvc_process(),
+            }
+        )
+    )[:32]
+
+
+@cache
+def git_commit() -> str:
+    """The checkout's commit, with `-dirty` where files differ; DECANT_COMMIT inside an image."""
+    if commit := os.environ.get("DECANT_COMMIT"):
+        return commit
+    try:
+        described = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=40", "--match="],
+            cwd=identity.PROJECT,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return described.stdout.strip()
+
+
+def _dvc_process() -> str:
+    """The nearest `dvc` above this process: every `dvc repro` is an execution of its own."""
+    try:
+        parents = psutil.Process().parents()
+    except psutil.Error:
+        return ""
+    for process in parents:
+        try:
+            words = [Path(word).name for word in process.cmdline()[:3]]
+            if "dvc" in words:
+                return f"{process.pid}@{process.create_time()}"
+        except psutil.Error:  # another user's process
+            continue
+    return ""

@@ -1,0 +1,192 @@
+"""Where runs and models are kept: an MLflow server, or the embedded store in the project's root.
+
+Tracking is switched by the environment: DECANT_TRACKING=off, MLFLOW_TRACKING_URI,
+MLFLOW_EXPERIMENT_NAME. MLflow is imported only when a client is opened (about 1.5 s per process).
+"""
+
+import logging
+import os
+import re
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from decant.runtime import identity
+from decant.runtime.errors import UserError
+
+REACHABLE_TIMEOUT_SECONDS = 10.0
+
+# MLflow's own defaults retry a dead server for four minutes per call, wait for as long as a server
+# tells them to, and report home. With these a call ends within about a minute.
+_CLIENT_DEFAULTS = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+    "MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER": "false",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+}
+_SQLITE = "sqlite:///"
+_TOKEN, _USER, _PASSWORD = (f"MLFLOW_TRACKING_{name}" for name in ("TOKEN", "USERNAME", "PASSWORD"))
+
+
+def tracking_is_on() -> bool:
+    return os.environ.get("DECANT_TRACKING", "on").lower() != "off"
+
+
+def tracking_uri() -> str:
+    """MLFLOW_TRACKING_URI, or the embedded store in the project's root.
+
+    Raises UserError on a cluster without a server, where a local store would go with the pod.
+    """
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or f"{_SQLITE}{store_root() / 'mlflow.db'}"
+    if os.environ.get("KUBERNETES_SERVICE_HOST") and _is_local(uri):
+        raise UserError(
+            f"the tracking store {shown_uri(uri)} is local: on a cluster it would go with the pod",
+            hint="set MLFLOW_TRACKING_URI to a server in the profile, or DECANT_TRACKING=off",
+        )
+    return uri
+
+
+def open_client() -> Any:
+    """A client of the tracking server or store.
+
+    Raises UserError as `tracking_uri` does and when a server refuses the credentials,
+    ConnectionError when none answers within REACHABLE_TIMEOUT_SECONDS, and what MLflow raises when
+    it cannot open the store.
+    """
+    uri = tracking_uri()
+    is_server = uri.startswith(("http://", "https://"))
+    if is_server:
+        _ask(uri)
+    for name, value in _CLIENT_DEFAULTS.items():
+        os.environ.setdefault(name, value)
+    from mlflow.tracking import MlflowClient
+
+    for logger in ("mlflow", "mlflow.store.db.utils", "alembic"):  # "Creating tables...", and such
+        logging.getLogger(logger).setLevel(logging.WARNING)
+    if is_server:
+        _check_credentials(uri)
+    return MlflowClient(uri)
+
+
+def experiment_name() -> str:
+    return os.environ.get("MLFLOW_EXPERIMENT_NAME") or "decant"
+
+
+def experiment_id(client: Any, name: str = "") -> str:
+    """The experiment with this name, else with `experiment_name`, made when missing.
+
+    A server keeps artifacts where it is told to; a local store keeps them beside its database.
+    """
+    name = name or experiment_name()
+    if found := client.get_experiment_by_name(name):
+        return str(found.experiment_id)
+    uri, location = tracking_uri(), None
+    if uri.startswith(_SQLITE):
+        database = Path(uri.removeprefix(_SQLITE)).resolve()
+        location = (database.parent / "mlruns").as_uri()
+    try:
+        return str(client.create_experiment(name, artifact_location=location))
+    except Exception:  # another process made it in the meantime
+        if found := client.get_experiment_by_name(name):
+            return str(found.experiment_id)
+        raise
+
+
+def store_root() -> Path:
+    """The project's root, also from the temporary copy in which `dvc exp run --temp` works.
+
+    Such a copy lies in <root>/.dvc/tmp/exps/NAME, or .../standalone/NAME, below which the project
+    has the same place as it has below the root of the repository.
+    """
+    project = identity.PROJECT
+    for folder in project.parents:
+        copies = folder / "tmp" / "exps"
+        if folder.name != ".dvc" or not project.is_relative_to(copies):
+            continue
+        parts = project.relative_to(copies).parts
+        inside = parts[2:] if parts[0] == "standalone" else parts[1:]
+        root = folder.parent.joinpath(*inside)
+        return root if root.is_dir() else folder.parent
+    return project
+
+
+def shown_uri(uri: str) -> str:
+    """The URI without user name, password and query, as it may be printed."""
+    scheme, separator, rest = uri.partition("://")
+    if not separator:
+        return uri
+    return f"{scheme}://{rest.rpartition('@')[2].partition('?')[0]}"
+
+
+def without_secrets(text: str) -> str:
+    """A message of MLflow or of a database driver as it may be printed."""
+    uri = os.environ.get("MLFLOW_TRACKING_URI", "")
+    if uri:
+        text = text.replace(uri, shown_uri(uri))
+        user_info = uri.partition("://")[2].rpartition("@")[0]
+        for secret in (user_info, user_info.partition(":")[2]):
+            if secret:
+                text = text.replace(secret, "***")
+    for variable in (_TOKEN, _PASSWORD):
+        if secret := os.environ.get(variable, ""):
+            text = text.replace(secret, "***")
+    return re.sub(r"://[^/@\s]+@", "://", text)
+
+
+def _is_local(uri: str) -> bool:
+    return uri.startswith(("sqlite:", "file:")) or "://" not in uri
+
+
+def _ask(uri: str) -> None:
+    """Raises ConnectionError unless something answers, be it with an error; proxies are used."""
+    address = f"{shown_uri(uri).rstrip('/')}/health"
+    try:
+        with urllib.request.urlopen(address, timeout=REACHABLE_TIMEOUT_SECONDS):
+            return
+    except urllib.error.HTTPError:
+        return  # the server is there; the client brings the credentials
+    except OSError as error:
+        reason = getattr(error, "reason", error)
+        if "CERTIFICATE_VERIFY_FAILED" in str(reason):
+            return  # the client may know a certificate that Python does not
+        host = urlsplit(shown_uri(uri)).netloc
+        raise ConnectionError(f"no answer from {host}: {reason}") from None
+
+
+def _check_credentials(uri: str) -> None:
+    """Raises UserError naming the variable when a server refuses the credentials, or their lack.
+
+    Asks as MLflow's client does. What else goes wrong shows in the calls that follow.
+    """
+    from mlflow.exceptions import MlflowException
+    from mlflow.utils.credentials import get_default_host_creds
+    from mlflow.utils.rest_utils import http_request
+
+    try:
+        answer = http_request(
+            get_default_host_creds(uri),
+            "/api/2.0/mlflow/experiments/search",
+            "GET",
+            params={"max_results": 1},
+            timeout=REACHABLE_TIMEOUT_SECONDS,
+            max_retries=0,
+        )
+    except MlflowException as error:
+        raise ConnectionError(without_secrets(str(error))) from None
+    if answer.status_code not in (401, 403):
+        return
+    if os.environ.get(_USER) and os.environ.get(_PASSWORD):  # which the client prefers
+        used = f"those in {_USER} and {_PASSWORD}"
+    elif os.environ.get(_TOKEN):
+        used = f"the token in {_TOKEN}"
+    else:
+        used = f"none are set in {_TOKEN}, or {_USER} and {_PASSWORD}"
+    raise UserError(
+        f"MLflow at {shown_uri(uri)} refuses the credentials (HTTP {answer.status_code}): {used}",
+        hint=f"set {_TOKEN} to a token that is valid",
+    )

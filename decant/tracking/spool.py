@@ -1,0 +1,140 @@
+"""Runs that MLflow could not be told of, on the disk until `decant sync` sends them.
+
+<spool>/<execution>/<record>/
+  run.json    the record, always whole
+  files/      the run's artifacts
+
+Every process writes folders of its own, so any number of them may spool at the same time. The spool
+is DECANT_SPOOL, a folder or what fsspec knows (s3://, gs://), else `mlflow-spool` in the project's
+root; in a KFP task without DECANT_SPOOL, the task's artifact `metrics`, which outlives the pod.
+"""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from decant.runtime.errors import UserError
+from decant.tracking.mlflow_store import shown_uri, store_root
+from decant.tracking.record import RunRecord, milliseconds_now, read_record
+
+SPOOL = "DECANT_SPOOL"
+RECORD, FILES = "run.json", "files"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spooled:
+    """A folder of the spool; `record` is None when it cannot be read."""
+
+    folder: str
+    record: RunRecord | None
+    problem: str = ""
+
+
+def spool_uri() -> str:
+    """Where this process spools."""
+    return os.environ.get(SPOOL) or str(store_root() / "mlflow-spool")
+
+
+class Spool:
+    """Reads and writes one spool. What the file system refuses is raised as OSError."""
+
+    def __init__(self, uri: str) -> None:
+        import fsspec
+
+        self.uri = uri
+        try:
+            self.files, self.root = fsspec.url_to_fs(uri)
+        except (ImportError, ValueError) as error:
+            raise UserError(
+                f"the spool {shown_uri(uri)} cannot be opened: {error}",
+                hint=f"set {SPOOL} to a folder, s3://BUCKET/FOLDER or gs://BUCKET/FOLDER",
+            ) from None
+
+    def __str__(self) -> str:
+        return shown_uri(self.uri)
+
+    @property
+    def is_local(self) -> bool:
+        return "file" in self.files.protocol
+
+    def write(self, record: RunRecord) -> None:
+        """Put the record in the place of what was written of it before."""
+        record.written_ms = milliseconds_now()
+        file = f"{self._folder(record)}/{RECORD}"
+        self.files.makedirs(self._folder(record), exist_ok=True)
+        if not self.is_local:  # a bucket takes a file whole or not at all
+            self.files.pipe_file(file, record.as_json())
+            return
+        partial = Path(f"{file}.partial")
+        partial.write_bytes(record.as_json())
+        partial.replace(file)
+
+    def add_file(self, record: RunRecord, source: Path, folder: str) -> None:
+        target = f"{self._folder(record)}/{FILES}/{folder}"
+        self.files.makedirs(target, exist_ok=True)
+        self.files.put_file(str(source), f"{target}/{source.name}")
+
+    def runs(self, execution: str = "") -> list[Spooled]:
+        """What is spooled, of one execution or of all, by the time at which the runs began."""
+        start = f"{self.root}/{execution}" if execution else self.root
+        self.files.invalidate_cache()
+        found = [self._read(file) for file in self.files.find(start) if file.endswith(f"/{RECORD}")]
+        return sorted(found, key=lambda run: run.record.started_ms if run.record else 0)
+
+    @contextmanager
+    def files_of(self, run: Spooled) -> Iterator[Path]:
+        """The run's artifacts as a local folder, empty when it has none."""
+        source = f"{run.folder}/{FILES}"
+        if self.is_local:
+            yield Path(source)
+            return
+        with tempfile.TemporaryDirectory() as name:
+            if self.files.isdir(source):
+                self.files.get(f"{source}/", f"{name}/", recursive=True)
+            yield Path(name)
+
+    def remove(self, run: Spooled) -> None:
+        self.files.rm_file(f"{run.folder}/{RECORD}")  # first: without it, nothing is spooled here
+        if self.files.isdir(run.folder):
+            self.files.rm(run.folder, recursive=True)
+
+    @contextmanager
+    def locked(self) -> Iterator[bool]:
+        """Whether nobody else is sending. In a bucket that cannot be known.
+
+        Raises UserError for a folder in which nothing can be written.
+        """
+        if not self.is_local or not Path(self.root).is_dir():
+            yield True
+            return
+        lock = FileLock(Path(self.root) / ".sending", timeout=0)
+        try:
+            lock.acquire()
+        except Timeout:
+            yield False
+            return
+        except OSError as error:
+            raise UserError(
+                f"the spool {self} cannot be written: {error.strerror}",
+                hint="runs that were sent are removed there: copy it, and name the copy",
+            ) from None
+        try:
+            yield True
+        finally:
+            lock.release()
+
+    def _folder(self, record: RunRecord) -> str:
+        return f"{self.root}/{record.parent.execution}/{record.id}"
+
+    def _read(self, file: str) -> Spooled:
+        folder = file.removesuffix(f"/{RECORD}")
+        try:
+            return Spooled(folder=folder, record=read_record(self.files.cat_file(file)))
+        except ValueError:
+            problem = "damaged, or written by another version of Decant"
+            return Spooled(folder=folder, record=None, problem=problem)

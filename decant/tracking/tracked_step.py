@@ -1,0 +1,231 @@
+"""MLflow tracking: one parent run per execution, a child run per executed step.
+
+The parent is the run in MLFLOW_RUN_ID, else the run tagged with the execution's identity (KFP's run
+id, or parameters, code and the `dvc` process above us), made by the first step that asks.
+
+MLflow never costs a step: from the first call that fails, or when it has kept the step waiting for
+too long, all that is known of the run goes to the spool, and no further call is made.
+"""
+
+import dataclasses
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from decant.runtime import identity
+from decant.runtime.errors import UserError
+from decant.runtime.reporter import Reporter
+from decant.tracking.delivery import (
+    IDENTITY_TAG,
+    Place,
+    begin,
+    send,
+    tell_beginning,
+    tell_end,
+    tell_figures,
+    tell_file,
+    tell_points,
+)
+from decant.tracking.mlflow_store import (
+    open_client,
+    shown_uri,
+    tracking_is_on,
+    tracking_uri,
+    without_secrets,
+)
+from decant.tracking.parent_run import STEP_TAG, parent_here, source_tags
+from decant.tracking.record import Origin, RunRecord
+from decant.tracking.spool import Spool, spool_uri
+
+LOGGED_FILES = ("*.png", "*.html", "*.md", "card.json")
+PATIENCE_SECONDS = 60.0  # that a step waits for MLflow in all
+_MAX_PARAM_CHARACTERS = 6000
+
+
+@dataclasses.dataclass(kw_only=True)
+class StepRun:
+    """A step's child run, told to MLflow or to the spool, or nothing at all when tracking is off.
+
+    Attributes:
+        record: what is known of it; None when tracking is off.
+        client, place: MLflow and the run in it; None without, or from the first failure.
+        spool: where the record goes from then on.
+        step_runs: the run of each step behind this one's artifacts, its own included, or the
+            record of a run that MLflow does not know yet.
+        waited: seconds that MLflow took so far.
+    """
+
+    reporter: Reporter
+    record: RunRecord | None = None
+    client: Any = None
+    place: Place | None = None
+    spool: Spool | None = None
+    step_runs: dict[str, str] = dataclasses.field(default_factory=dict)
+    waited: float = 0.0
+
+    @property
+    def run_id(self) -> str:
+        """Empty when MLflow did not make a run."""
+        return self.reporter.run_id
+
+    def finish(self, reporter: Reporter, seconds: float, folders: Mapping[str, Path]) -> None:
+        """Log the step's figures and pictures; the headline figures also on the parent."""
+        if not (record := self.record):
+            return
+        record.set_figures({**reporter.metrics, **reporter.measures, "seconds": seconds})
+        self._tell(partial(tell_figures, record=record))
+        files = [
+            (file, port)
+            for port, folder in folders.items()
+            for file in sorted(file for glob in LOGGED_FILES for file in folder.glob(glob))
+        ]
+        for file, port in files:
+            self._tell(partial(tell_file, file=file, folder=port))
+        if spool := self.spool:
+            for file, port in files:
+                self._keep(partial(spool.add_file, record, file, port))
+
+    def _begin(self) -> None:
+        """Open the run, log the parameters, and tie it to the runs that made its inputs."""
+        assert self.record
+        record = self.record
+        try:
+            self.client = open_client()
+            self._send_earlier()
+            self.place = begin(self.client, record, is_new=True)
+        except UserError:
+            raise
+        except Exception as error:
+            self._give_up(error)
+            return
+        self.reporter.run_id = self.place.run_id
+        self._tell(self._tell_beginning)
+
+    def _tell_beginning(self, client: Any, place: Place) -> None:
+        assert self.record
+        step_runs = tell_beginning(client, place, self.record)
+        self.step_runs = {**step_runs, self.record.step: place.run_id}
+
+    def _send_earlier(self) -> None:
+        """Runs that earlier steps of this execution spooled, on which this one's links rest."""
+        assert self.record
+        try:
+            spool = Spool(spool_uri())
+            with spool.locked() as is_free:
+                for run in spool.runs(self.record.parent.execution) if is_free else ():
+                    record = run.record
+                    if record and record.store == self.record.store and not record.is_running:
+                        send(self.client, spool, run)
+                        self.reporter.message(f"sent MLflow the spooled run of {record.step}")
+        except Exception as error:
+            self.reporter.warning(f"spooled runs were not sent: {_problem(error)}")
+
+    def _log_point(self, curve: str, at: int, value: float) -> None:
+        """Live, so that a curve can be watched while the step runs."""
+        if self.record:
+            point = self.record.add_point(curve, at, value)
+            self._tell(lambda client, place: tell_points(client, place.run_id, [point]))
+
+    def _end(self, status: str, error: BaseException | None = None) -> None:
+        if not (record := self.record):
+            return
+        problem = without_secrets(f"{type(error).__name__}: {error}")[:500] if error else ""
+        record.end(status, problem)
+        self._tell(partial(tell_end, record=record))
+
+    def _tell(self, action: Callable[[Any, Place], object]) -> None:
+        """Tell MLflow, or write to the spool what the record holds by now."""
+        if self.client and self.place:
+            clock = time.perf_counter()
+            try:
+                action(self.client, self.place)
+            except Exception as error:
+                self._give_up(error)
+                return
+            self.waited += time.perf_counter() - clock
+            if self.waited > PATIENCE_SECONDS and not self._has_ended:
+                self._give_up(TimeoutError(f"it kept the step waiting for {self.waited:.0f} s"))
+        else:
+            self._keep()
+
+    @property
+    def _has_ended(self) -> bool:
+        return bool(self.record and self.record.ended_ms)
+
+    def _give_up(self, error: Exception) -> None:
+        self.client = self.place = None
+        problem = _problem(error)
+        try:
+            self.spool = Spool(spool_uri())
+        except UserError as refused:
+            self.reporter.warning(f"MLflow failed ({problem}), tracking is lost: {refused}")
+            return
+        if self._keep():
+            self.reporter.warning(
+                f"MLflow failed ({problem}); this run is spooled in {self.spool}, "
+                "`decant sync` sends it"
+            )
+
+    def _keep(self, action: Callable[[], object] = lambda: None) -> bool:
+        """Write to the spool. What its disk refuses costs a warning, never the step."""
+        if not (self.spool and self.record):
+            return False
+        try:
+            self.spool.write(self.record)
+            action()
+        except Exception as error:
+            self.reporter.warning(f"tracking is lost, {self.spool} cannot be written: {error}")
+            self.spool = None
+        return self.spool is not None
+
+
+@contextmanager
+def tracked_step(
+    step: str, key: str, params: Any, origins: Sequence[Origin], reporter: Reporter
+) -> Iterator[StepRun]:
+    """A child run for the step; ends FINISHED, or FAILED when the block raises.
+
+    Raises UserError before the block when the store is local on a cluster, or refuses the
+    credentials.
+    """
+    known = {name: run_id for origin in origins for name, run_id in origin.step_runs.items()}
+    run = StepRun(reporter=reporter, step_runs=known)
+    if tracking_is_on():
+        run.record = _record(step, key, params, origins)
+        run.step_runs = {**known, step: run.record.id}
+        reporter.on_point = run._log_point
+        run._begin()
+    try:
+        yield run
+    except BaseException as error:
+        run._end("KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED", error)
+        raise
+    run._end("FINISHED")
+
+
+def _record(step: str, key: str, params: Any, origins: Sequence[Origin]) -> RunRecord:
+    """Parameters go under prefixed keys: they are immutable, and others write plain names."""
+    return RunRecord(
+        store=shown_uri(tracking_uri()),
+        parent=parent_here(),
+        step=step,
+        tags={
+            STEP_TAG: step,
+            IDENTITY_TAG: key,
+            "decant.code": identity.code_digest(step),
+            **source_tags(f"components/{step}"),
+        },
+        params={
+            f"{step}.{name}": identity.canonical_json(value)[:_MAX_PARAM_CHARACTERS]
+            for name, value in dataclasses.asdict(params).items()
+        },
+        origins=list(origins),
+    )
+
+
+def _problem(error: Exception) -> str:
+    """Its first line, without secrets."""
+    return without_secrets(str(error)).strip().partition("\n")[0]

@@ -1,0 +1,86 @@
+"""Where a training keeps its checkpoints, so that one that was cut off goes on where it stood.
+
+Without DECANT_CHECKPOINTS they lie in a temporary folder, for the best epoch alone. With it they
+lie in that folder, such as a volume that outlives a pod which is taken away, and hold the optimizer
+too. (torch reads that back with weights_only: nothing in it is executed.)
+
+<DECANT_CHECKPOINTS>/<digest of step, inputs, parameters, code and name>/checkpoint-<steps>/
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from decant.runtime.artifacts import read_json
+from decant.runtime.errors import UserError
+from decant.runtime.identity import text_digest
+from decant.training.processes import index, wait_for_all
+
+VARIABLE = "DECANT_CHECKPOINTS"
+_STATE = "trainer_state.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoints:
+    """The folder to write into.
+
+    Attributes:
+        kept: whether they are there to go on from; then they hold more than the weights.
+        last: the one to go on from, None at the beginning.
+    """
+
+    folder: Path
+    kept: bool = False
+    last: Path | None = None
+
+
+@contextmanager
+def checkpoints(identity: str, name: str) -> Iterator[Checkpoints]:
+    """Removed when the block ends well; kept ones stay when it does not.
+
+    Args:
+        identity: of the step that trains. Without one nothing is kept: nobody would know whose
+            they are.
+        name: of the model; a step may train several.
+
+    Raises UserError when the folder cannot be made.
+    """
+    root = os.environ.get(VARIABLE)
+    if not root or not identity:
+        with tempfile.TemporaryDirectory(prefix="decant-fit-") as folder:
+            yield Checkpoints(folder=Path(folder))
+        return
+    own = Path(root) / text_digest(f"{identity} {name}")[:32]
+    try:
+        own.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"cannot write into {VARIABLE} {root}: {error.strerror}",
+            hint="mount a volume there that user 10001 may write, or unset it",
+        ) from None
+    last = _last_whole(own)
+    wait_for_all()  # nobody writes before everybody has looked
+    yield Checkpoints(folder=own, kept=True, last=last)
+    wait_for_all()
+    if index() == 0:
+        shutil.rmtree(own, ignore_errors=True)
+
+
+def _last_whole(folder: Path) -> Path | None:
+    """The last one that was written whole: its state is what is written last."""
+    by_step = {int(found.name.rpartition("-")[2]): found for found in folder.glob("checkpoint-*")}
+    return next(
+        (by_step[step] for step in sorted(by_step, reverse=True) if _is_whole(by_step[step])), None
+    )
+
+
+def _is_whole(checkpoint: Path) -> bool:
+    try:
+        read_json(checkpoint / _STATE)
+    except (OSError, ValueError):
+        return False
+    return True

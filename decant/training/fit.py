@@ -1,0 +1,298 @@
+"""One training run on labelled or distilled examples, the best epoch kept.
+
+The engine is transformers' Trainer: it brings mixed precision, schedules, early stopping, the best
+checkpoint and, under torchrun, several processes.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import pandas as pd
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from transformers import EarlyStoppingCallback, PrinterCallback, Trainer, TrainerCallback
+from transformers import TrainingArguments as Arguments
+from transformers.utils import logging as transformers_logging
+
+from decant.runtime.errors import UserError
+from decant.runtime.reporter import Advance, Reporter
+from decant.runtime.settings import settings
+from decant.training import processes
+from decant.training.checkpoints import checkpoints
+from decant.training.device import Device, Precision, pick_device, use_bfloat16
+from decant.training.examples import Examples, LengthBuckets, Padding
+from decant.training.losses import Loss, disagreement
+
+
+@settings
+class TrainingPlan:
+    """How long and how fast to learn; the same for teacher, student and control."""
+
+    epochs: Annotated[int, Field(ge=1, le=1000)]
+    batch_size: Annotated[int, Field(ge=1, le=8192)]
+    learning_rate: Annotated[float, Field(gt=0, le=1)]
+    schedule: Literal["linear", "cosine", "constant_with_warmup"]
+    warmup_share: Annotated[float, Field(ge=0, le=1)]
+    weight_decay: Annotated[float, Field(ge=0, le=1)]
+    max_gradient_norm: Annotated[float, Field(gt=0)]
+    patience_epochs: Annotated[int, Field(ge=1)]
+    precision: Precision
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitResult:
+    """The best epoch (from 1) and its validation accuracy; the model now has its weights.
+
+    `curves` has a row per epoch: epoch, train_loss, validation_loss, validation_accuracy.
+    """
+
+    best_epoch: int
+    validation_accuracy: float
+    curves: pd.DataFrame
+
+
+def fit(
+    model: nn.Module,
+    train: Examples,
+    validation: Examples,
+    *,
+    loss: Loss,
+    plan: TrainingPlan,
+    device: Device,
+    pad_id: int,
+    seed: int,
+    name: str,
+    reporter: Reporter,
+    consistency_weight: float = 0.0,
+    parameter_groups: Sequence[Mapping[str, Any]] | None = None,
+) -> FitResult:
+    """Train in place and keep the epoch with the best validation accuracy.
+
+    Args:
+        model: has `features` (input_ids → (B, F)) and `output` (features → logits), as teacher
+            and student do.
+        loss: a module's own parameters are trained with the model's.
+        name: of the model; it begins the names of its curves.
+        consistency_weight: of the disagreement between two dropouts of the same rows (R-Drop);
+            0 leaves the second pass away.
+        parameter_groups: AdamW groups with their own `lr`; all parameters at the plan's otherwise.
+    """
+    where = pick_device(device)
+    transformers_logging.set_verbosity_error()
+    steps, shared = -(-len(train) // plan.batch_size) * plan.epochs, processes.count() > 1
+    with (
+        checkpoints(reporter.identity, name) as kept,
+        reporter.progress(f"training {name}", steps) as advance,
+    ):
+        arguments = Arguments(
+            output_dir=str(kept.folder),
+            num_train_epochs=plan.epochs,
+            # Several processes share each batch: the same steps, whatever their number.
+            accelerator_config={"split_batches": True},
+            ddp_find_unused_parameters=False,
+            ddp_backend="gloo" if shared and where.type == "cpu" else None,
+            per_device_train_batch_size=_shared_out(plan.batch_size),
+            per_device_eval_batch_size=plan.batch_size * -(-64 // plan.batch_size),
+            learning_rate=plan.learning_rate,
+            lr_scheduler_type=plan.schedule,
+            warmup_steps=round(plan.warmup_share * steps),
+            weight_decay=plan.weight_decay,
+            max_grad_norm=plan.max_gradient_norm,
+            bf16=use_bfloat16(plan.precision, where),
+            use_cpu=where.type == "cpu",
+            seed=seed,
+            eval_strategy="epoch",
+            save_strategy="epoch",
+            logging_strategy="epoch",
+            save_total_limit=1,
+            save_only_model=not kept.kept,
+            restore_callback_states_from_checkpoint=kept.kept,
+            load_best_model_at_end=True,
+            metric_for_best_model="accuracy",
+            greater_is_better=True,
+            remove_unused_columns=False,
+            label_names=["labels"],
+            dataloader_pin_memory=where.type == "cuda",
+            report_to="none",
+            disable_tqdm=True,
+        )
+        arguments._n_gpu = min(arguments.n_gpu, 1)  # further GPUs are for further processes
+        curves = _Curves(name, reporter, advance)
+        trainer = _Trainer(
+            model=_WithLoss(model, loss, consistency_weight),
+            args=arguments,
+            train_dataset=train,
+            eval_dataset=validation,
+            data_collator=Padding(pad_id),
+            compute_metrics=_accuracy,
+            optimizers=(_optimizer(model, loss, plan, parameter_groups), None),
+            callbacks=[curves, EarlyStoppingCallback(plan.patience_epochs)],
+        )
+        trainer.remove_callback(PrinterCallback)
+        if kept.last:
+            reporter.message(f"{name}: goes on from {kept.last}")
+        trainer.train(resume_from_checkpoint=str(kept.last) if kept.last else None)
+        table = _curves(trainer.state.log_history)
+    best = table.iloc[int(table["validation_accuracy"].argmax())]
+    model.to("cpu").eval()
+    return FitResult(
+        best_epoch=int(best["epoch"]),
+        validation_accuracy=float(best["validation_accuracy"]),
+        curves=table,
+    )
+
+
+def default_groups(
+    model: nn.Module,
+    plan: TrainingPlan,
+    *,
+    slower: nn.Module | None = None,
+    share: float = 1.0,
+) -> list[Mapping[str, Any]]:
+    """AdamW groups of all trainable parameters; biases and norms are not decayed.
+
+    The parameters of `slower` learn at this share of the plan's rate.
+    """
+    slow = {id(parameter) for parameter in slower.parameters()} if slower else set()
+    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            groups.setdefault((id(parameter) in slow, parameter.ndim > 1), []).append(parameter)
+    return [
+        {
+            "params": parameters,
+            "lr": plan.learning_rate * (share if is_slow else 1.0),
+            "weight_decay": plan.weight_decay if decayed else 0.0,
+        }
+        for (is_slow, decayed), parameters in groups.items()
+    ]
+
+
+class _WithLoss(nn.Module):
+    """A model and its loss as one forward pass: DDP sees every parameter that is used.
+
+    Also keeps a model's own `config` out of Trainer's sight, which would write into it.
+
+    forward: a batch and how far the training is (0 to 1) → loss, logits (B, classes).
+    """
+
+    def __init__(self, model: nn.Module, loss: Loss, consistency_weight: float) -> None:
+        super().__init__()
+        self.model = model
+        self.loss = loss  # where it has parameters they move to the device with the model
+        self.consistency_weight = consistency_weight
+
+    def forward(self, batch: dict[str, Tensor], progress: float) -> tuple[Tensor, Tensor]:
+        loss, logits = self._once(batch, progress)
+        if self.consistency_weight and self.training:
+            second, again = self._once(batch, progress)
+            loss = (loss + second) / 2 + self.consistency_weight * disagreement(logits, again)
+        return loss, logits
+
+    def _once(self, batch: dict[str, Tensor], progress: float) -> tuple[Tensor, Tensor]:
+        features = self.model.features(batch["input_ids"])  # type: ignore[operator]
+        logits = self.model.output(features).float()  # type: ignore[operator]
+        with torch.autocast(logits.device.type, enabled=False):
+            return self.loss(logits, features.float(), batch, progress), logits
+
+
+class _Trainer(Trainer):
+    """Trainer for a _WithLoss and our batches."""
+
+    def compute_loss(
+        self, model: nn.Module, inputs: dict[str, Tensor], *_: object, **__: object
+    ) -> Tensor:
+        loss: Tensor = model(inputs, self._progress)[0]
+        return loss
+
+    def prediction_step(
+        self, model: nn.Module, inputs: dict[str, Tensor], *_: object, **__: object
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        inputs = self._prepare_inputs(inputs)
+        with torch.inference_mode(), self.compute_loss_context_manager():
+            loss, logits = model(inputs, self._progress)
+        return loss, logits, inputs["labels"]
+
+    @property
+    def _progress(self) -> float:
+        return self.state.global_step / max(self.state.max_steps, 1)
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> LengthBuckets:
+        examples: Any = train_dataset if train_dataset is not None else self.train_dataset
+        return LengthBuckets(
+            examples.rows.lengths, self.args.per_device_train_batch_size, self.args.seed
+        )
+
+    def _get_eval_sampler(self, eval_dataset: Any) -> list[int]:  # type: ignore[override]
+        """By length, so that little is padded; the figures do not depend on the order."""
+        order: list[int] = np.argsort(eval_dataset.rows.lengths, kind="stable").tolist()
+        return order
+
+
+class _Curves(TrainerCallback):
+    """Moves the bar and hands every epoch's figures to the reporter."""
+
+    def __init__(self, name: str, reporter: Reporter, advance: Advance) -> None:
+        self.name, self.reporter, self.advance = name, reporter, advance
+
+    def on_step_end(self, *_: object, **__: object) -> None:
+        self.advance(1)
+
+    def on_log(self, args: Any, state: Any, control: Any, **extra: Any) -> None:
+        logs: dict[str, float] = extra["logs"]
+        epoch = round(state.epoch or 0)
+        for key in _CURVES.keys() & logs.keys():
+            self.reporter.point(f"{self.name}_{_CURVES[key]}", epoch, logs[key])
+        if "eval_accuracy" in logs:
+            figures = _curves(state.log_history).iloc[-1]
+            self.reporter.message(
+                f"{self.name} epoch {epoch}: loss {figures['train_loss']:.4f}, "
+                f"validation accuracy {figures['validation_accuracy']:.4f}"
+            )
+
+
+_CURVES = {
+    "loss": "train_loss",
+    "eval_loss": "validation_loss",
+    "eval_accuracy": "validation_accuracy",
+}
+
+
+def _curves(history: Sequence[Mapping[str, float]]) -> pd.DataFrame:
+    """A row per epoch, from what the Trainer logged, also before it was cut off."""
+    epochs: dict[int, dict[str, float]] = {}
+    for logs in history:
+        figures = epochs.setdefault(round(logs["epoch"]), {})
+        figures.update({_CURVES[key]: float(logs[key]) for key in _CURVES if key in logs})
+    frame = pd.DataFrame([{"epoch": epoch, **found} for epoch, found in sorted(epochs.items())])
+    return frame[frame["validation_accuracy"].notna()].reset_index(drop=True)
+
+
+def _shared_out(batch_size: int) -> int:
+    """Raises UserError when the processes cannot share a batch evenly."""
+    if batch_size % processes.count():
+        raise UserError(
+            f"{processes.count()} processes cannot share a batch of {batch_size} rows evenly",
+            hint=f"set training.batch_size to a multiple of {processes.count()}",
+        )
+    return batch_size
+
+
+def _optimizer(
+    model: nn.Module,
+    loss: Loss,
+    plan: TrainingPlan,
+    groups: Sequence[Mapping[str, Any]] | None,
+) -> torch.optim.Optimizer:
+    """AdamW on the groups, or on all parameters; the loss's own come on top."""
+    own_groups = [dict(group) for group in groups or default_groups(model, plan)]
+    if isinstance(loss, nn.Module) and (own := list(loss.parameters())):
+        own_groups.append({"params": own, "lr": plan.learning_rate, "weight_decay": 0.0})
+    return torch.optim.AdamW(own_groups, lr=plan.learning_rate, weight_decay=0.0, fused=True)
+
+
+def _accuracy(prediction: Any) -> dict[str, float]:
+    return {"accuracy": float(np.mean(prediction.predictions.argmax(1) == prediction.label_ids))}

@@ -1,1 +1,0 @@
-"""What `python -m pipelines doctor` looks at, a subject per file."""

@@ -1,0 +1,129 @@
+"""decant doctor: is everything there that a run needs?"""
+
+import sys
+import tempfile
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from decant.runtime.identity import PROJECT
+from pipelines.kubeflow.cluster_options import ServerOptions, server_options
+from pipelines.kubeflow.package import Package, PackageOptions, make_package, package_options
+from pipelines.preflight.check_result import Result, guarded
+
+STYLES = {"ok": "green", "warning": "yellow", "failed": "bold red", "skipped": "dim"}
+
+
+@click.command("doctor")
+@server_options
+@package_options
+def doctor_command(server: ServerOptions, package: PackageOptions) -> None:
+    """Check parameters, package, image, server, credentials, MLflow, GPU, DVC remote and disks.
+
+    Without --host what concerns the cluster is left out. The exit code is 1 when a check failed.
+    """
+    results = list(all_checks(server, package))
+    _show(results)
+    if any(result.status == "failed" for result in results):
+        sys.exit(1)
+
+
+def all_checks(server: ServerOptions, options: PackageOptions) -> Iterator[Result]:
+    """The results one by one; no check keeps the others from running."""
+    with tempfile.TemporaryDirectory() as folder:
+        package, results = _compiled(options, Path(folder))
+    yield from results
+    if package:
+        yield from _package_checks(package)
+    yield from _server_checks(server)
+    yield from _surroundings(server, options, package)
+
+
+def _compiled(options: PackageOptions, folder: Path) -> tuple[Package | None, list[Result]]:
+    from pipelines.preflight.package_check import check_package, check_parameters
+
+    parameters = guarded("parameters", partial(check_parameters, options))
+    if parameters.status == "failed":
+        skipped = Result(name="package", status="skipped", detail="not compiled: see parameters")
+        return None, [parameters, skipped]
+    made: list[Package] = []
+
+    def compiled() -> Result:
+        made.append(make_package(options, folder))
+        return check_package(made[0])
+
+    result = guarded("package", compiled)
+    return (made[0] if made else None), [parameters, result]
+
+
+def _package_checks(package: Package) -> Iterator[Result]:
+    from pipelines.preflight.image_check import check_image_is_pinned, check_image_is_there
+    from pipelines.preflight.package_check import check_version_is_clean, images_of
+
+    yield guarded("commit", partial(check_version_is_clean, package))
+    for image in images_of(package):
+        yield guarded("image pinned", partial(check_image_is_pinned, image))
+        yield guarded("image there", partial(check_image_is_there, image))
+
+
+def _server_checks(server: ServerOptions) -> Iterator[Result]:
+    from pipelines.preflight.server_check import check_credentials, check_version
+
+    if not server.is_given:
+        yield Result(name="server", status="skipped", detail="no --host")
+        return
+    opened = []
+
+    def connected() -> Result:
+        connection = server.connect()
+        opened.append(connection)
+        kind = "shared by namespaces" if connection.namespace else "for one user"
+        return Result(name="server", status="ok", detail=f"{connection.host}, {kind}")
+
+    yield guarded("server", connected)
+    for connection in opened:
+        yield guarded("server version", partial(check_version, connection))
+        yield guarded("credentials", partial(check_credentials, connection))
+
+
+def _surroundings(
+    server: ServerOptions, options: PackageOptions, package: Package | None
+) -> Iterator[Result]:
+    from pipelines.preflight.gpu_check import check_gpu
+    from pipelines.preflight.storage_check import check_disks, check_dvc_remote
+    from pipelines.preflight.tracking_check import check_tracking
+
+    tracking = partial(
+        check_tracking,
+        options.mlflow_uri,
+        for_cluster=server.is_given,
+        documents=package.documents if package else None,
+    )
+    yield guarded("MLflow", tracking)
+    yield guarded("GPU", check_gpu)
+    yield guarded("DVC remote", partial(check_dvc_remote, PROJECT))
+    yield from check_disks(PROJECT)
+
+
+def _show(results: list[Result]) -> None:
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        for result in results:
+            click.echo("\t".join((result.name, result.status, result.detail, result.hint)))
+        return
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for column in ("check", "result", "detail", "hint"):
+        table.add_column(column, overflow="fold")
+    for result in results:
+        table.add_row(
+            result.name,
+            Text(result.status, style=STYLES[result.status]),
+            Text(result.detail),
+            Text(result.hint),
+        )
+    console.print(table)

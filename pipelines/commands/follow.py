@@ -1,0 +1,59 @@
+"""decant follow: watch a run on a cluster until it ends."""
+
+import sys
+
+import click
+from rich.console import Console
+
+from pipelines.kubeflow.cluster_options import ServerOptions, server_options
+from pipelines.kubeflow.connection import Connection
+from pipelines.kubeflow.display import clock_time, watching
+from pipelines.kubeflow.failures import show_failure
+from pipelines.kubeflow.run_progress import EXIT_CODES, OUTAGE_SECONDS, Outcome, follow_run
+from pipelines.kubeflow.states import Run
+
+
+@click.command("follow", epilog=EXIT_CODES)
+@click.argument("run_id")
+@server_options
+@click.option("--timeout-seconds", type=click.IntRange(min=1), help="Stop waiting after so long.")
+def follow_command(run_id: str, server: ServerOptions, timeout_seconds: int | None) -> None:
+    """Watch the run RUN_ID until it ends; the exit code says how."""
+    sys.exit(wait_for_run(server.connect(), run_id, timeout_seconds))
+
+
+def wait_for_run(connection: Connection, run_id: str, timeout_seconds: float | None) -> Outcome:
+    """Follow and show the run, and say how it ended. The outcome is the exit code."""
+    console = Console(soft_wrap=True, highlight=False)
+    run: Run | None = None
+    try:
+        with watching(console) as watcher:
+            outcome, run = follow_run(connection, run_id, watcher, timeout_seconds=timeout_seconds)
+    except KeyboardInterrupt:
+        outcome = Outcome.INTERRUPTED
+    if outcome is Outcome.FAILED and run:
+        show_failure(connection, run, console)
+    style = "bold green" if outcome is Outcome.SUCCEEDED else "bold red"
+    console.print(f"[{style}]{_verdict(outcome, run, timeout_seconds)}[/]")
+    if outcome in (Outcome.TIMED_OUT, Outcome.SERVER_LOST, Outcome.INTERRUPTED):
+        console.print(f"the run goes on: decant follow {run_id}")
+        console.print(f"to end it: decant stop {run_id}")
+    return outcome
+
+
+def _verdict(outcome: Outcome, run: Run | None, timeout_seconds: float | None) -> str:
+    match outcome:
+        case Outcome.TIMED_OUT:
+            return f"not finished within {timeout_seconds:g} s" if timeout_seconds else "timed out"
+        case Outcome.SERVER_LOST:
+            return f"the server has not answered for {OUTAGE_SECONDS / 60:g} minutes"
+        case Outcome.INTERRUPTED:
+            return "interrupted"
+        case Outcome.CANCELED | Outcome.SKIPPED:
+            ended = f"was {outcome.name.lower()}"
+        case _:
+            ended = outcome.name.lower()
+    took = ""
+    if run and run.created and run.finished:
+        took = f" after {clock_time((run.finished - run.created).total_seconds())}"
+    return f"the run {ended}{took}"

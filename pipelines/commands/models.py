@@ -1,0 +1,110 @@
+"""decant models: what is registered, how good it is, and who has which alias."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+from rich.table import Table
+from rich.text import Text
+
+from pipelines.console import open_console
+from pipelines.registry.promotion_history import in_words, read_history
+from pipelines.registry.versions import model_names, registry, versions_of
+
+_COLUMNS = (
+    "model",
+    "version",
+    "aliases",
+    "test",
+    "of teacher",
+    "ECE",
+    "times faster",
+    "gate",
+    "age",
+    "commit",
+    "run",
+)
+
+
+@click.command("models")
+@click.option("--model", "name", help="Of this model alone, with its history.")
+@click.option("--alias", default="champion", show_default=True, help="Whose history.")
+def models_command(name: str | None, alias: str) -> None:
+    """Show the versions of registered models, the newest first.
+
+    A table on a terminal, else lines separated by tabs.
+    """
+    console = open_console()
+    with registry() as client:
+        names = [name] if name else model_names(client)
+        rows = [_row(client, one, version) for one in names for version in versions_of(client, one)]
+        if not console.is_terminal:
+            click.echo("\t".join(_COLUMNS))
+            for row in rows:
+                click.echo("\t".join(row))
+        elif rows:
+            console.print(_table(rows))
+        else:
+            console.print("no registered models")
+        if name:
+            for entry in read_history(client, name, alias):
+                lost = "" if entry.counts else " (came too late: does not count)"
+                console.print(f"{in_words(entry.decision, name)}{lost}", markup=False)
+
+
+def age(milliseconds: int, *, now: datetime | None = None) -> str:
+    """Such as `3 d`, `5 h`, `12 min`, of a time in milliseconds since 1970."""
+    passed = (now or datetime.now(UTC)) - datetime.fromtimestamp(milliseconds / 1000, UTC)
+    minutes = max(0, int(passed.total_seconds() // 60))
+    if minutes < 60:
+        return f"{minutes} min"
+    hours = minutes // 60
+    return f"{hours} h" if hours < 48 else f"{hours // 24} d"
+
+
+def _row(client: Any, name: str, version: Any) -> tuple[str, ...]:
+    metrics = _metrics(client, str(version.run_id or ""))
+
+    def shown(key: str, form: str) -> str:
+        return format(metrics[key], form) if key in metrics else ""
+
+    passed = metrics.get("gate_passed")
+    return (
+        name,
+        str(version.version),
+        ", ".join(version.aliases),
+        shown("student.accuracy", ".1%"),
+        shown("student.retention", ".1%"),
+        shown("student.ece", ".3f"),
+        shown("speedup.end_to_end.vs_teacher", ".1f"),
+        "" if passed is None else "passed" if passed else "failed",
+        age(version.creation_timestamp),
+        version.tags.get("decant.commit", "")[:12],
+        str(version.run_id or "")[:8],
+    )
+
+
+def _metrics(client: Any, run_id: str) -> dict[str, float]:
+    """Figures of the run that registered it; empty where that run is gone."""
+    from mlflow.exceptions import MlflowException
+
+    if not run_id:
+        return {}
+    try:
+        metrics: dict[str, float] = dict(client.get_run(run_id).data.metrics)
+    except MlflowException:
+        return {}
+    if "student.accuracy" in metrics:
+        metrics.setdefault("gate_passed", 1.0)  # what did not pass is not registered
+    return metrics
+
+
+def _table(rows: Sequence[tuple[str, ...]]) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for column in _COLUMNS:
+        table.add_column(column)
+    for row in rows:
+        style = "bold" if row[2] else ""
+        table.add_row(*(Text(cell, style=style) for cell in row))
+    return table

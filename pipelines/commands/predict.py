@@ -1,0 +1,226 @@
+"""decant predict: classify texts with an exported folder or a registered model.
+
+A text gets the same answer here, in every batch, and from a server, to the last digit.
+"""
+
+import json
+import logging
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+import click
+
+from decant.runtime.errors import UserError
+
+DEFAULT_MODEL = "artifacts/onnx/student"
+COLUMN = "text"
+BATCH_TEXTS = 256
+_CHUNK_BYTES = 1 << 16
+
+# Texts in, (label, score) out, in the same order.
+Predict = Callable[[Sequence[str]], list[tuple[str, float]]]
+
+
+@click.command("predict")
+@click.argument("texts", nargs=-1, metavar="[TEXT]...")
+@click.option(
+    "--file",
+    type=click.Path(path_type=Path),
+    help="A table or text file instead: .csv, .tsv, .tab, .jsonl, .parquet, .txt, or these packed.",
+)
+@click.option("--column", default=COLUMN, show_default=True, help="Of FILE, that holds the texts.")
+@click.option(
+    "--model",
+    default=DEFAULT_MODEL,
+    show_default=True,
+    help="models:/NAME/VERSION, models:/NAME@ALIAS, or an exported folder.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON lines.")
+def predict_command(
+    texts: tuple[str, ...], file: Path | None, column: str, model: str, as_json: bool
+) -> None:
+    """Classify each TEXT, each row of a file, or each line of standard input.
+
+    Prints label, score and text: a table on a terminal, else separated by tabs.
+    """
+    if texts and file:
+        raise UserError(f"both texts and the file {file} are given", hint="give one of them")
+    predict = load_model(model)
+    if file:
+        batches = _slices(read_file(file, column))
+    elif texts:
+        batches = _checked(_slices(texts), "text {} of the input")
+    else:
+        batches = _checked(read_lines(sys.stdin.buffer), "line {} of the input")
+    write = _json_lines if as_json else _table if sys.stdout.isatty() else _tab_separated
+    for batch in batches:
+        write(batch, predict(batch))
+        sys.stdout.flush()
+
+
+def load_model(model: str) -> Predict:
+    """Raises UserError when there is no such model or it cannot be read."""
+    return _registered(model) if model.startswith("models:/") else _exported(Path(model))
+
+
+def read_lines(stream: BinaryIO) -> Iterator[list[str]]:
+    """Lines in batches, as soon as they come in: small ones from a person, large ones from a file.
+
+    Raises UserError naming the first line that is not UTF-8.
+    """
+    number, rest = 0, b""
+    while chunk := stream.read1(_CHUNK_BYTES):  # type: ignore[attr-defined]
+        *lines, rest = (rest + chunk).split(b"\n")
+        for start in range(0, len(lines), BATCH_TEXTS):
+            batch = lines[start : start + BATCH_TEXTS]
+            yield _decode(batch, number)
+            number += len(batch)
+    if rest:
+        yield _decode([rest], number)
+
+
+def read_file(file: Path, column: str = COLUMN) -> list[str]:
+    """The texts of a table or text file, in order.
+
+    Raises UserError when the file cannot be read, has no such column, or a row has no text, with
+    the row.
+    """
+    from decant.inference.classifier import problem_of
+    from decant.tables import formats, known_format, read_table
+
+    if not file.is_file():
+        raise UserError(f"there is no file {file}", hint="give the path of one")
+    if not known_format(file):
+        known = ", ".join(formats())
+        raise UserError(f"the name of {file} tells no known format", hint=f"name it as: {known}")
+    frame = read_table(file)
+    if column not in frame.columns:
+        reason = frame.attrs.get("left_out", {}).get(column)
+        raise UserError(
+            f"{file} has no column '{column}'{f' of text: {reason}' if reason else ''}; "
+            f"it has: {', '.join(map(str, frame.columns))}",
+            hint="give --column NAME",
+        )
+    for row, value in frame[column].items():
+        if problem := problem_of(value):
+            raise _unusable(f"{file}, row {row} (the first is 1)", problem)
+    return list(frame[column])
+
+
+def _checked(batches: Iterable[Sequence[str]], place: str) -> Iterator[Sequence[str]]:
+    from decant.inference.classifier import problem_of
+
+    number = 0
+    for batch in batches:
+        for number, text in enumerate(batch, start=number + 1):  # noqa: B020
+            if problem := problem_of(text):
+                raise _unusable(place.format(number), problem)
+        yield batch
+
+
+def _unusable(place: str, problem: str) -> UserError:
+    return UserError(f"{place} is {problem}", hint="mend it or leave it out")
+
+
+def _decode(lines: Sequence[bytes], number: int) -> list[str]:
+    texts = []
+    for offset, line in enumerate(lines, start=1):
+        try:
+            text = line.removesuffix(b"\r").decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise UserError(
+                f"line {number + offset} of the input is not UTF-8: "
+                f"byte 0x{line[error.start]:02x} at position {error.start}",
+                hint="convert it first, such as with `iconv -f latin1 -t utf-8`",
+            ) from None
+        texts.append(text.removeprefix("\ufeff") if number + offset == 1 else text)
+    return texts
+
+
+def _slices(texts: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(texts), BATCH_TEXTS):
+        yield texts[start : start + BATCH_TEXTS]
+
+
+def _exported(folder: Path) -> Predict:
+    from decant.inference.classifier import MANIFEST, TextClassifier
+
+    if not folder.is_dir():
+        hint = "give --model FOLDER or --model models:/NAME/VERSION"
+        if str(folder) == DEFAULT_MODEL:
+            hint = f"make it with `dvc repro`, or {hint}"
+        raise UserError(f"there is no exported model at {folder}", hint=hint)
+    try:
+        classifier = TextClassifier(folder)
+    except Exception as error:  # each library has its own for a damaged file
+        inner = sorted(found.parent.name for found in folder.glob(f"*/{MANIFEST}"))
+        hint = f"it holds: {', '.join(inner)}; name one of them" if inner else ""
+        raise UserError(f"the model in {folder} cannot be read: {error}", hint=hint) from None
+    return lambda texts: [(found.label, found.score) for found in classifier.predict(texts)]
+
+
+def _registered(uri: str) -> Predict:
+    from decant.tracking.mlflow_store import (
+        open_client,
+        shown_uri,
+        tracking_uri,
+        without_secrets,
+    )
+
+    store = tracking_uri()
+    shown = shown_uri(store)
+    hint = f"list what {shown} holds with `mlflow ui`, or set MLFLOW_TRACKING_URI"
+    database = store.removeprefix("sqlite:///")
+    if database != store and not Path(database).is_file():
+        raise UserError(f"no model {uri}: there is no tracking store {shown} yet", hint=hint)
+    try:
+        open_client()
+        import mlflow.pyfunc
+        import pandas as pd
+
+        mlflow.set_tracking_uri(store)
+        # It would warn that onnxruntime is not installed where onnxruntime-gpu stands in for it.
+        logging.getLogger("mlflow.utils.requirements_utils").setLevel(logging.ERROR)
+        model = mlflow.pyfunc.load_model(uri)
+    except Exception as error:  # MLflow's, the database's, the artifact store's, the model's
+        problem = f"cannot load {uri} from {shown}: {without_secrets(str(error))}"
+        raise UserError(problem, hint=hint) from None
+
+    def predict(texts: Sequence[str]) -> list[tuple[str, float]]:
+        try:
+            answers = model.predict(pd.DataFrame({"text": list(texts)}))
+            return list(zip(answers["label"], map(float, answers["score"]), strict=True))
+        except UserError:
+            raise
+        except Exception as error:  # whatever another model raises; ours has been asked for texts
+            problem = f"{uri} does not answer texts with label and score: {error}"
+            raise UserError(problem, hint="name a model that Decant registered") from None
+
+    return predict
+
+
+def _json_lines(texts: Sequence[str], answers: Sequence[tuple[str, float]]) -> None:
+    for text, (label, score) in zip(texts, answers, strict=True):
+        line = {"label": label, "score": score, "text": text}
+        click.echo(json.dumps(line, ensure_ascii=False))
+
+
+def _tab_separated(texts: Sequence[str], answers: Sequence[tuple[str, float]]) -> None:
+    for text, (label, score) in zip(texts, answers, strict=True):
+        line = text.replace("\r", " ").replace("\n", " ")
+        click.echo(f"{label}\t{score:.6f}\t{line}")
+
+
+def _table(texts: Sequence[str], answers: Sequence[tuple[str, float]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None)
+    for column in ("label", "score", "text"):
+        table.add_column(column)
+    for text, (label, score) in zip(texts, answers, strict=True):
+        table.add_row(Text(label, style="bold"), f"{score:.4f}", Text(text))
+    Console().print(table)

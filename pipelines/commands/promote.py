@@ -1,0 +1,227 @@
+"""decant promote: move an alias to a version that is no worse than the present one."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import Progress
+from rich.table import Table
+from rich.text import Text
+
+from decant.runtime.errors import UserError
+from pipelines.console import open_console
+from pipelines.registry.author import author, commit_here, now
+from pipelines.registry.comparison import Comparison, compare, figures_alone
+from pipelines.registry.promotion_gate import (
+    Check,
+    PromotionGate,
+    check_against,
+    check_alone,
+    read_gate,
+    summary,
+)
+from pipelines.registry.promotion_history import (
+    Decision,
+    decide,
+    in_words,
+    last_that_counts,
+    moved_by_hand,
+    read_history,
+    settle,
+)
+from pipelines.registry.version_evidence import downloaded
+from pipelines.registry.versions import check_alias, registry, version_with_alias, versions_of
+
+GATE_FAILED = 1
+
+
+@click.command("promote")
+@click.option("--model", "name", required=True, help="The registered model.")
+@click.option("--version", help="The candidate; the newest version by default.")
+@click.option("--to", "alias", default="champion", show_default=True, help="The alias to move.")
+@click.option("--dry-run", is_flag=True, help="Judge, and say what would be done.")
+@click.option("--force", is_flag=True, help="Promote against the gate; needs --reason.")
+@click.option("--reason", default="", help="Why; kept in the history.")
+@click.option("--params", type=click.Path(path_type=Path), default=Path("params.yaml"))
+@click.option("--set", "overrides", multiple=True, help="promotion.KEY=VALUE, repeatable.")
+def promote_command(
+    name: str,
+    version: str | None,
+    alias: str,
+    dry_run: bool,
+    force: bool,
+    reason: str,
+    params: Path,
+    overrides: tuple[str, ...],
+) -> None:
+    """Take a version through the gate against the one that has the alias, then move the alias.
+
+    Both are judged on the candidate's test rows. The thresholds are those of `promotion` in
+    params.yaml. Exit code 0: promoted (or champion already), 1: the gate failed, 2: a mistake.
+
+    A decision that broke off before the alias was moved is finished first. Where that was a
+    promotion and no --version is given, nothing else is done: it can be run again.
+    """
+    if force and not reason.strip():
+        raise UserError("--force needs a reason", hint="add --reason 'why the gate is wrong'")
+    gate, seed = read_gate(params, overrides)
+    check_alias(alias)
+    console = open_console()
+    with registry() as client:
+        if _settle(client, name, alias, console, dry_run) and version is None:
+            return
+        after = last_that_counts(read_history(client, name, alias))
+        before = version_with_alias(client, name, alias)
+        candidate = _candidate(client, name, version)
+        if str(candidate.version) == before:
+            console.print(f"version {before} of {name} is {alias} already")
+            return
+        versions = {str(one.version): one for one in versions_of(client, name)}
+        judgement = _judge(client, candidate, versions.get(before or ""), gate, seed)
+        _show(judgement, name, str(candidate.version), before, alias, console)
+        failed = [f"{check.name} is {check.measured}" for check in judgement.failed]
+        if failed and not force:
+            console.print(f"[bold red]not promoted[/]: {'; '.join(failed)}")
+            click.get_current_context().exit(GATE_FAILED)
+        if dry_run:
+            console.print(f"would make version {candidate.version} of {name} {alias}")
+            return
+        _unchanged(client, name, alias, before)
+        decision = Decision(
+            action="promote",
+            alias=alias,
+            after=after.number if after else 0,
+            before=before,
+            version=str(candidate.version),
+            who=author(),
+            when=now(),
+            reason=reason.strip(),
+            forced=bool(failed),
+            commit=commit_here(),
+            model_commit=candidate.tags.get("decant.commit", ""),
+            figures=judgement.figures,
+            failed=failed,
+        )
+        decide(client, name, decision)
+        console.print(in_words(decision, name), markup=False)
+
+
+@dataclass(frozen=True)
+class _Judgement:
+    checks: Sequence[Check]
+    comparison: Comparison | None
+    figures: Any
+
+    @property
+    def failed(self) -> list[Check]:
+        return [check for check in self.checks if not check.passed]
+
+
+def _judge(
+    client: Any, candidate: Any, champion: Any | None, gate: PromotionGate, seed: int
+) -> _Judgement:
+    both = [candidate] if champion is None else [candidate, champion]
+    with downloaded(client, *both) as judged:
+        alone, teacher = figures_alone(judged[0])
+        if champion is None:
+            return _Judgement(
+                check_alone(gate, alone, teacher), None, summary(None, alone, teacher)
+            )
+        with Progress(console=Console(stderr=True), transient=True) as progress:
+            task = progress.add_task("timing both", total=gate.latency_texts)
+            found = compare(
+                *judged,
+                samples=gate.bootstrap_samples,
+                latency_texts=gate.latency_texts,
+                seed=seed,
+                advance=lambda texts: progress.advance(task, texts),
+            )
+    return _Judgement(check_against(gate, found), found, summary(found, alone, teacher))
+
+
+def _candidate(client: Any, name: str, version: str | None) -> Any:
+    versions = [one for one in versions_of(client, name) if one.status == "READY"]
+    if version is None:
+        if versions:
+            return versions[0]
+        raise UserError(f"{name} has no version that is ready", hint="register one first")
+    for one in versions:
+        if str(one.version) == version:
+            return one
+    there = ", ".join(str(one.version) for one in versions)
+    raise UserError(f"{name} has no version {version} that is ready", hint=f"there are: {there}")
+
+
+def _settle(client: Any, name: str, alias: str, console: Console, dry_run: bool) -> bool:
+    """Finish what a promotion that broke off has left, and tell what someone did by hand.
+
+    Returns whether a promotion was finished.
+    """
+    versions_of(client, name)  # a model that is not there is told so
+    entries = read_history(client, name, alias)
+    last = last_that_counts(entries)
+    finished = False
+    if last and not last.done:
+        what = escape(in_words(last.decision, name))
+        words = f"decision {last.number} had not moved the alias: {what}"
+        if dry_run:
+            console.print(f"[yellow]{words}; would be finished first[/]")
+        else:
+            settled = settle(client, name, alias)
+            is_void = settled is not None and settled.void
+            finished = last.decision.action == "promote" and not is_void
+            done = f"given up: version {last.decision.version} is gone" if is_void else "done now"
+            console.print(f"[yellow]{words}; {done}[/]")
+    if hand := moved_by_hand(client, name, alias):
+        console.print(
+            f"[yellow]the history says that {alias} is version {hand[0]}, but someone made it "
+            f"{hand[1] or 'no version'}; judging against that[/]"
+        )
+    return finished
+
+
+def _unchanged(client: Any, name: str, alias: str, before: str | None) -> None:
+    now_there = version_with_alias(client, name, alias)
+    if now_there != before:
+        raise UserError(
+            f"nothing was moved: meanwhile {alias} of {name} is version {now_there}",
+            hint="promote again, against that one",
+        )
+
+
+def _show(
+    judgement: _Judgement,
+    name: str,
+    version: str,
+    champion: str | None,
+    alias: str,
+    console: Console,
+) -> None:
+    found = judgement.comparison
+    if found is None:
+        title = f"version {version} of {name}; there is no {alias} yet to compare it with"
+    else:
+        how = (
+            "the test splits differ: both answered again, on the candidate's"
+            if found.asked_again
+            else "the same test split"
+        )
+        title = f"version {version} of {name} against {alias}, version {champion}"
+        title += f"; {found.rows:,} rows, {how}"
+    console.print(title)
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for column in ("", "measured", "demanded", ""):
+        table.add_column(column)
+    for check in judgement.checks:
+        style = "green" if check.passed else "bold red"
+        table.add_row(
+            check.name,
+            check.measured,
+            check.demanded,
+            Text("ok" if check.passed else "failed", style=style),
+        )
+    console.print(table)

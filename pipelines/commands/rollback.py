@@ -1,0 +1,103 @@
+"""decant rollback: give an alias back to the version that had it before."""
+
+from collections.abc import Sequence
+
+import click
+
+from decant.runtime.errors import UserError
+from pipelines.console import open_console
+from pipelines.registry.author import author, commit_here, now
+from pipelines.registry.promotion_history import (
+    Decision,
+    Entry,
+    decide,
+    in_words,
+    last_that_counts,
+    read_history,
+    settle,
+    standing,
+)
+from pipelines.registry.versions import check_alias, registry, version_with_alias, versions_of
+
+
+@click.command("rollback")
+@click.option("--model", "name", required=True, help="The registered model.")
+@click.option("--to", "alias", default="champion", show_default=True, help="The alias to move.")
+@click.option("--version", help="To this version; else to the one before, by the history.")
+@click.option("--dry-run", is_flag=True, help="Say what would be done.")
+@click.option("--reason", required=True, help="Why; kept in the history.")
+def rollback_command(
+    name: str, alias: str, version: str | None, dry_run: bool, reason: str
+) -> None:
+    """Move an alias back, at once and without a gate. Repeated, it goes back further.
+
+    A decision that broke off before the alias was moved is finished first. Where that was this
+    rollback, nothing else is done: it can be run again without going back twice.
+    """
+    if not reason.strip():
+        raise UserError("--reason is empty", hint="say why: it is kept in the history")
+    check_alias(alias)
+    console = open_console()
+    with registry() as client:
+        there = {str(one.version): one for one in versions_of(client, name)}
+        if not dry_run and (finished := settle(client, name, alias)):
+            of_then = finished.decision
+            done = "gave up, since its version is gone," if finished.void else "finished"
+            console.print(f"{done} what had broken off: {in_words(of_then, name)}", markup=False)
+            is_this = of_then.action == "rollback" and version in (None, of_then.version)
+            if is_this and not finished.void:
+                return
+        entries = read_history(client, name, alias)  # before the alias: what follows loses the race
+        after = last_that_counts(entries)
+        before = version_with_alias(client, name, alias)
+        if after and not after.done and not dry_run:
+            raise UserError(
+                f"nothing was moved: at this moment someone decides: "
+                f"{in_words(after.decision, name)}",
+                hint="look at it with `decant models`, then decide again",
+            )
+        target = version or _previous(entries, name, alias, before)
+        if target not in there:
+            raise UserError(
+                f"version {target} of {name} is gone",
+                hint=f"name another with --version: {', '.join(there)}",
+            )
+        if target == before:
+            console.print(f"version {before} of {name} is {alias} already")
+            return
+        decision = Decision(
+            action="rollback",
+            alias=alias,
+            after=after.number if after else 0,
+            before=before,
+            version=target,
+            who=author(),
+            when=now(),
+            reason=reason.strip(),
+            forced=False,
+            commit=commit_here(),
+            model_commit=there[target].tags.get("decant.commit", ""),
+            figures={},
+            failed=[],
+        )
+        if dry_run:
+            console.print(f"would give {alias} of {name} from version {before} to {target}")
+            return
+        decide(client, name, decision)
+        console.print(in_words(decision, name), markup=False)
+
+
+def _previous(entries: Sequence[Entry], name: str, alias: str, present: str | None) -> str:
+    """By the history. Where someone moved the alias by hand, what the history says of now."""
+    held = [entry.decision for entry in standing(entries)]
+    if held and held[-1].version != present:
+        return held[-1].version
+    # a promotion knows from which version it took the alias, be it one that got it by hand
+    if held and held[-1].action == "promote" and held[-1].before:
+        return held[-1].before
+    if len(held) > 1:
+        return held[-2].version
+    raise UserError(
+        f"the history of {name} knows no {alias} before version {present or 'none'}",
+        hint="name one with --version",
+    )

@@ -1,0 +1,51 @@
+"""decant run: the whole DAG here, with KFP's local runner."""
+
+import uuid
+from pathlib import Path
+
+import click
+
+from decant.runner.steps_image import STEPS_IMAGE
+from decant.runtime.errors import UserError
+from pipelines.arguments import pipeline_arguments
+from pipelines.local_run.pipeline_run import run_pipeline
+
+
+@click.command("run")
+@click.option("--params", type=click.Path(path_type=Path), default=Path("params.yaml"))
+@click.option("--set", "overrides", multiple=True, help="SECTION.KEY=VALUE, repeatable.")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Folder for the outputs; runs/<id> by default.",
+)
+@click.option(
+    "--runner",
+    type=click.Choice(["subprocess", "docker"]),
+    default="subprocess",
+    show_default=True,
+    help="Where each step runs: in this environment, or in a container of the image.",
+)
+@click.option("--image", help=f"With --runner docker; {STEPS_IMAGE} by default.")
+@click.option("--gpus", is_flag=True, help="With --runner docker: every container sees all GPUs.")
+def run_command(
+    params: Path,
+    overrides: tuple[str, ...],
+    output: Path | None,
+    runner: str,
+    image: str | None,
+    gpus: bool,
+) -> None:
+    """Run the pipeline's steps here, in the order of its graph."""
+    if runner != "docker" and (image or gpus):
+        raise UserError("--image and --gpus are for containers", hint="add --runner docker")
+    run_id = str(uuid.uuid4())
+    output = output or Path("runs") / run_id[:8]
+    run_pipeline(
+        pipeline_arguments(params, overrides),
+        output,
+        run_id=run_id,
+        image=(image or STEPS_IMAGE) if runner == "docker" else None,
+        gpus=gpus,
+    )
+    click.echo(f"outputs: {output}")

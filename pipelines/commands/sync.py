@@ -1,0 +1,135 @@
+"""decant sync: send MLflow the runs that it could not be told of."""
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from decant.runtime.errors import UserError
+from decant.tracking.delivery import send
+from decant.tracking.mlflow_store import open_client, shown_uri, tracking_uri, without_secrets
+from decant.tracking.record import RunRecord
+from decant.tracking.spool import Spool, Spooled, spool_uri
+from pipelines.console import open_console
+
+NOT_ALL_SENT = 1
+_COLUMNS = ("execution", "step", "began (UTC)", "status", "points", "result")
+
+Row = tuple[str, ...]
+
+
+@click.command("sync")
+@click.argument("spool", required=False)
+@click.option(
+    "--any-store", is_flag=True, help="Also runs that were meant for another tracking URI."
+)
+def sync_command(spool: str | None, any_store: bool) -> None:
+    """Send spooled runs to MLflow, with their times, statuses, artifacts and parents.
+
+    SPOOL is a folder, s3://... or gs://..., such as the artifacts of a run on a cluster; else
+    DECANT_SPOOL, else mlflow-spool in the project. May be repeated, also after it was interrupted:
+    nothing is sent twice. Exit code 0: nothing is left to send, 1: something could not be sent,
+    2: a mistake, or MLflow does not answer.
+    """
+    source, console = Spool(spool or spool_uri()), open_console()
+    if spool and source.is_local and not Path(source.root).is_dir():
+        raise UserError(f"there is no folder {source}", hint="name one that runs were spooled to")
+    rows: list[Row] = []
+    with source.locked() as is_free:
+        if not is_free:
+            raise UserError(
+                f"another process is sending {source} now", hint="wait, then run this again"
+            )
+        runs = _read(source)
+        try:
+            is_complete = _send_all(source, runs, any_store, rows)
+        finally:
+            _show(rows, console)
+    if not runs:
+        console.print(f"nothing is spooled in {source}")
+    if not is_complete:
+        sys.exit(NOT_ALL_SENT)
+
+
+def _send_all(source: Spool, runs: list[Spooled], any_store: bool, rows: list[Row]) -> bool:
+    """Send what can be sent; whether that was all. Adds a row for each run.
+
+    Raises UserError when MLflow does not answer.
+    """
+    here = shown_uri(tracking_uri())
+    client: Any = None
+    is_complete = True
+    for run in runs:
+        record = run.record
+        if record is None:
+            is_complete = False
+            rows.append((run.folder.rpartition("/")[2], "", "", "", "", f"kept: {run.problem}"))
+        elif record.is_running:
+            rows.append(_row(record, f"kept: still running on {record.process.host}"))
+        elif record.store != here and not any_store:
+            is_complete = False
+            rows.append(_row(record, f"kept: meant for {record.store}; --any-store sends it"))
+        else:
+            client = client or _connect(here)
+            try:
+                place = send(client, source, run)
+                rows.append(_row(record, f"sent: run {place.run_id}"))
+            except Exception as error:
+                is_complete = False
+                problem = without_secrets(str(error)).strip().partition("\n")[0]
+                rows.append(_row(record, f"kept: {problem}"))
+                client = _connect(here)  # it may have gone
+    return is_complete
+
+
+def _connect(here: str) -> Any:
+    try:
+        return open_client()
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(
+            f"MLflow at {here}: {without_secrets(str(error))}",
+            hint="check MLFLOW_TRACKING_URI and the server, then run this again; nothing is lost",
+        ) from None
+
+
+def _read(source: Spool) -> list[Spooled]:
+    try:
+        return source.runs()
+    except Exception as error:  # each kind of bucket has its own
+        raise UserError(
+            f"the spool {source} cannot be read: {without_secrets(str(error))}",
+            hint="check its address, and the credentials in the environment",
+        ) from None
+
+
+def _row(record: RunRecord, result: str) -> Row:
+    began = datetime.fromtimestamp(record.started_ms / 1000, UTC)
+    return (
+        record.parent.execution[:12],
+        record.step,
+        began.isoformat(" ", "seconds").removesuffix("+00:00"),
+        record.status,
+        str(len(record.points) + len(record.figures)),
+        result,
+    )
+
+
+def _show(rows: list[Row], console: Console) -> None:
+    """A table on a terminal, else lines separated by tabs."""
+    if rows and not console.is_terminal:
+        for row in (_COLUMNS, *rows):
+            click.echo("\t".join(row))
+    elif rows:
+        table = Table(box=None, padding=(0, 2, 0, 0))
+        for column in _COLUMNS:
+            table.add_column(column, overflow="fold")
+        for row in rows:
+            table.add_row(*map(Text, row))
+        console.print(table)

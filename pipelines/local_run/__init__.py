@@ -1,0 +1,1 @@
+"""The whole DAG on this machine, with KFP's local runner."""

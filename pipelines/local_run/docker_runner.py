@@ -1,0 +1,283 @@
+"""The containers of `decant run --runner docker`: what they are given of this machine.
+
+They see the run's folder, the cache, the folders that ingest reads (read-only), a local MLflow
+store and the spool, each under the path that it has here. They run as the caller, so that all files
+are theirs.
+"""
+
+import getpass
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from docker.client import DockerClient
+from docker.errors import APIError, ContainerError, DockerException, ImageNotFound
+from docker.types import DeviceRequest, Mount
+from kfp import local
+from requests.exceptions import RequestException
+
+from decant.runtime.cache_folder import cache_folder
+from decant.runtime.errors import UserError
+from decant.runtime.identity import code_digest, lock_digest
+from decant.runtime.steps import STEPS
+from decant.tracking.mlflow_store import tracking_is_on, tracking_uri
+from decant.tracking.spool import spool_uri
+from docker import client as docker_client
+
+RUN_LABEL = "decant.run"
+REVISION_LABEL = "org.opencontainers.image.revision"
+PATIENCE_SECONDS = 600  # for one answer: some storage drivers copy the image for each container
+SHARED_MEMORY = "2g"  # of /dev/shm, where the processes of a step exchange tensors
+
+# Beginnings of the environment's names that reach the containers, as they reach a subprocess.
+_OF_TOOLS = ("MLFLOW_", "DECANT_", "AWS_", "HF_", "OMP_", "CUDA_", "TOKENIZERS_")
+_OF_NETWORK = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
+_PASSED = _OF_TOOLS + _OF_NETWORK
+_DIGESTS = (
+    "import json; from decant.runtime.identity import code_digest, lock_digest; "
+    "from decant.runtime.steps import STEPS; "
+    "print(json.dumps({step: code_digest(step) for step in STEPS} | {'lock': lock_digest()}))"
+)
+
+
+@contextmanager
+def docker_runner(
+    image: str, ingest: Mapping[str, Any], root: Path, *, run_id: str, gpus: bool = False
+) -> Iterator[local.DockerRunner]:
+    """A runner for kfp.local, whose containers are gone when the block ends, however it ends.
+
+    Args:
+        ingest: the step's parameters, which name local folders.
+        root: absolute, the pipeline's root, which KFP mounts itself.
+        gpus: give every container all GPUs.
+
+    Raises UserError when no daemon answers, the image is missing or cannot be run here, or holds
+    other code than this checkout.
+    """
+    client, info = _connect()
+    try:
+        arguments = container_arguments(info, ingest, root, run_id=run_id, gpus=gpus)
+        check_image(client, image, arguments)
+        with _ended_on_termination(), _patient_clients():
+            yield local.DockerRunner(**arguments)
+    except (DockerException, RequestException) as error:
+        raise UserError(f"Docker failed: {_explained(error)}") from None
+    finally:
+        _remove_containers(client, run_id)
+        client.close()
+
+
+def container_arguments(
+    info: Mapping[str, Any], ingest: Mapping[str, Any], root: Path, *, run_id: str, gpus: bool
+) -> dict[str, Any]:
+    """What `docker run` is told beside image and command, as docker-py spells it.
+
+    Args:
+        info: what the daemon says of itself.
+
+    Raises UserError when a folder to mount cannot be made.
+    """
+    options = info.get("SecurityOptions") or []
+    store, store_folder = _store()
+    temporary, cache = root / "tmp", cache_folder().resolve()
+    spool, spool_folder = _spool()
+    written = [cache, *(folder for folder in (store_folder, spool_folder) if folder)]
+    _make(temporary, *written)
+    arguments: dict[str, Any] = {
+        "network_mode": "host",  # an MLflow server on this machine is where its URI says
+        "user": _user(options),
+        "working_dir": str(Path.cwd()),  # parameters may hold relative paths
+        "environment": _environment(store, spool, cache, temporary, run_id),
+        "mounts": _mounts(_read_folders(ingest), written),
+        "read_only": True,
+        "tmpfs": {"/tmp": ""},
+        "shm_size": SHARED_MEMORY,
+        "cap_drop": ["ALL"],
+        "security_opt": ["no-new-privileges"],
+        "labels": {RUN_LABEL: run_id},
+    }
+    if any("name=selinux" in option for option in options):
+        arguments["security_opt"].append("label=disable")  # the user's folders keep their labels
+    if gpus:
+        arguments["device_requests"] = [DeviceRequest(count=-1, capabilities=[["gpu"]])]
+    return arguments
+
+
+def check_image(client: Any, image: str, arguments: Mapping[str, Any]) -> None:
+    """Run the image once, as the steps will be, and compare its code with this checkout's.
+
+    Raises UserError when it is missing, cannot be run, or would run other code.
+    """
+    try:
+        found = client.images.get(image)
+    except ImageNotFound:
+        raise UserError(
+            f"there is no image {image} on this machine",
+            hint="make it with `make image`, or name another with --image",
+        ) from None
+    try:
+        answer = client.containers.run(
+            image, ["python", "-c", _DIGESTS], remove=True, **dict(arguments)
+        )
+        theirs = json.loads(answer.decode().splitlines()[-1])
+    except (ContainerError, ValueError, IndexError) as error:
+        raise UserError(
+            f"the image {image} cannot tell which code it holds: {_explained(error)}",
+            hint="build it anew with `make image`",
+        ) from None
+    except APIError as error:
+        raise UserError(
+            f"Docker cannot run {image} here: {_explained(error)}",
+            hint="the folders of this machine must be those of the daemon's; "
+            "--gpus needs the NVIDIA container toolkit",
+        ) from None
+    ours = {step: code_digest(step) for step in STEPS} | {"lock": lock_digest()}
+    if other := [name for name in ours if ours[name] != theirs.get(name)]:
+        revision = (found.labels or {}).get(REVISION_LABEL, "unknown")
+        raise UserError(
+            f"the image {image} (commit {revision}) holds other code than this checkout: "
+            f"{', '.join(other)}",
+            hint="build it anew with `make image`",
+        )
+
+
+def _connect() -> tuple[Any, dict[str, Any]]:
+    """A client of the daemon in DOCKER_HOST, or of the local one, and what it says of itself."""
+    try:
+        client = DockerClient.from_env()
+        info = dict(client.info())
+        client.api.timeout = PATIENCE_SECONDS
+        return client, info
+    except (DockerException, RequestException) as error:
+        where = os.environ.get("DOCKER_HOST", "its usual place")
+        raise UserError(
+            f"no Docker daemon answers at {where}: {_explained(error)}",
+            hint="start it, join its group, or say where it is: export DOCKER_HOST=unix://...",
+        ) from None
+
+
+def _user(options: Iterable[str]) -> str:
+    """The caller. A rootless daemon maps its root to the caller, and other users to nobody here."""
+    if any("name=rootless" in option for option in options) or not hasattr(os, "getuid"):
+        return "0:0"
+    return f"{os.getuid()}:{os.getgid()}"
+
+
+def _environment(
+    store: str, spool: str, cache: Path, temporary: Path, run_id: str
+) -> dict[str, str]:
+    environment = {
+        name: value for name, value in os.environ.items() if name.upper().startswith(_PASSED)
+    }
+    environment.pop("DECANT_COMMIT", None)  # the image says its own
+    if store:
+        environment["MLFLOW_TRACKING_URI"] = store
+        environment["DECANT_SPOOL"] = spool
+    with suppress(KeyError, OSError):
+        environment["USER"] = getpass.getuser()  # the caller's number has no name in there
+    return environment | {
+        "KFP_RUN_ID": run_id,  # by which the steps find MLflow's parent run
+        "DECANT_CACHE": str(cache),
+        "HOME": str(temporary),
+        "TMPDIR": str(temporary),  # on the disk: /tmp is in memory
+        "MPLCONFIGDIR": str(temporary / "matplotlib"),
+    }
+
+
+def _store() -> tuple[str, Path | None]:
+    """MLflow's URI with an absolute path, and the folder to mount where the store is local."""
+    if not tracking_is_on():
+        return "", None
+    uri = tracking_uri()
+    if uri.startswith("sqlite:///"):
+        file = Path(uri.removeprefix("sqlite:///")).resolve()
+        return f"sqlite:///{file}", file.parent  # SQLite writes beside its file
+    if "://" in uri and not uri.startswith("file:"):
+        return uri, None
+    path = unquote(urlsplit(uri).path) if uri.startswith("file:") else uri
+    folder = Path(path).resolve()
+    return folder.as_uri(), folder
+
+
+def _spool() -> tuple[str, Path | None]:
+    """Where the steps spool what MLflow could not be told, and the folder to mount where local."""
+    if not tracking_is_on():
+        return "", None
+    uri = spool_uri()
+    if "://" in uri:
+        return uri, None
+    folder = Path(uri).resolve()
+    return str(folder), folder
+
+
+def _read_folders(ingest: Mapping[str, Any]) -> list[Path]:
+    """What ingest may read: its local sources lie in the two places that DVC watches."""
+    watched = (Path(ingest[name]).absolute() for name in ("local_corpus", "local_encoder"))
+    return [path for path in watched if path.exists()]
+
+
+def _mounts(read: Iterable[Path], written: Iterable[Path]) -> list[Mount]:
+    """Bind mounts under the same path; what is also written is not read-only."""
+    modes = {str(path): True for path in read} | {str(path): False for path in written}
+    return [
+        Mount(path, str(Path(path).resolve()), type="bind", read_only=read_only)
+        for path, read_only in modes.items()
+    ]
+
+
+def _make(*folders: Path) -> None:
+    for folder in folders:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"the folder {folder} cannot be made: {error.strerror}") from None
+
+
+@contextmanager
+def _patient_clients() -> Iterator[None]:
+    """KFP opens clients of its own, whose time-out is docker-py's default and cannot be given."""
+    default = docker_client.DEFAULT_TIMEOUT_SECONDS
+    docker_client.DEFAULT_TIMEOUT_SECONDS = PATIENCE_SECONDS
+    try:
+        yield
+    finally:
+        docker_client.DEFAULT_TIMEOUT_SECONDS = default
+
+
+@contextmanager
+def _ended_on_termination() -> Iterator[None]:
+    """SIGTERM unwinds as Ctrl-C does, so that no container is left behind."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    previous = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+def _remove_containers(client: Any, run_id: str) -> None:
+    """A run that was interrupted leaves its container running."""
+    with suppress(DockerException, RequestException):
+        for container in client.containers.list(
+            all=True, filters={"label": f"{RUN_LABEL}={run_id}"}
+        ):
+            with suppress(APIError):  # it is going already
+                container.remove(force=True)
+
+
+def _explained(error: Exception) -> str:
+    """The daemon's own words, or the last line of what a container said."""
+    if isinstance(error, ContainerError):
+        stderr = error.stderr or b""
+        text = stderr.decode(errors="replace") if isinstance(stderr, bytes) else str(stderr)
+        return (text.strip().splitlines() or [f"it ended with code {error.exit_status}"])[-1]
+    return str(getattr(error, "explanation", None) or error)

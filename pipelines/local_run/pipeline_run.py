@@ -1,0 +1,109 @@
+"""Runs the whole DAG here with KFP's local runner, and lays the artifacts out as DVC does."""
+
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from decant.runtime.artifacts import CARD
+from decant.runtime.errors import UserError
+from decant.runtime.steps import STEPS, artifact_folder, load_step
+
+
+def run_pipeline(
+    arguments: dict[str, str],
+    output: Path,
+    *,
+    run_id: str,
+    image: str | None = None,
+    gpus: bool = False,
+) -> None:
+    """Run with kfp.local and lay the artifacts out as DVC does.
+
+    Args:
+        image: run each step in a container of it; else in a subprocess.
+        gpus: of the containers.
+
+    Raises UserError when the output folder is in use, containers cannot be run here, or a step
+    failed (its own message stands above, in the log).
+    """
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise UserError(f"the output {output} is not an empty folder", hint="give another --output")
+    root = (output / ".kfp").resolve()
+    if not image and "python3" in str(root):
+        raise UserError(
+            f"the output path {root} holds the word python3, which KFP's local runner replaces",
+            hint="give another --output",
+        )
+    try:
+        root.mkdir(parents=True)
+    except OSError as error:
+        raise UserError(f"cannot write in {output}: {error.strerror}") from None
+    try:
+        if image:
+            _run_in_containers(arguments, root, run_id, image, gpus)
+        else:
+            _run_in_subprocesses(arguments, root, run_id)
+        _collect(root, output)
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+
+
+def _run_in_subprocesses(arguments: dict[str, str], root: Path, run_id: str) -> None:
+    from kfp import local
+
+    from pipelines.distillation import distillation
+
+    local.init(
+        local.SubprocessRunner(use_venv=False), pipeline_root=str(root), raise_on_error=False
+    )
+    # The local runner puts the interpreter's path wherever it reads `python3`, also in parameters.
+    escaped = {key: value.replace("python3", r"python\u0033") for key, value in arguments.items()}
+    path = os.environ.get("PATH", "")
+    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{path}"
+    os.environ["KFP_RUN_ID"] = run_id  # the steps inherit it, and MLflow's parent run is found
+    try:
+        distillation(**escaped)
+    finally:
+        os.environ["PATH"] = path
+        os.environ.pop("KFP_RUN_ID", None)
+
+
+def _run_in_containers(
+    arguments: dict[str, str], root: Path, run_id: str, image: str, gpus: bool
+) -> None:
+    from kfp import local
+    from kfp.components import load_component_from_file
+
+    from pipelines.kubeflow.compiling import compile_pipeline
+    from pipelines.local_run.docker_runner import docker_runner
+
+    package = root / "package.yaml"
+    compile_pipeline(package, arguments, image=image)
+    ingest = json.loads(arguments["ingest_params"])
+    with docker_runner(image, ingest, root, run_id=run_id, gpus=gpus) as runner:
+        local.init(runner, pipeline_root=str(root), raise_on_error=False)
+        load_component_from_file(str(package))(**arguments)
+
+
+def _collect(root: Path, output: Path) -> None:
+    """Move each task's artifacts to their place; a missing one means that its step failed.
+
+    What KFP says of a task is not asked: it takes a container that was gone too soon for a success.
+    """
+    missing = []
+    for name in STEPS:
+        for port in load_step(name).output_ports:
+            found = sorted(root.glob(f"*/{name.replace('_', '-')}/{port}"))
+            if not found or not (found[-1] / CARD).is_file():
+                missing.append(f"{name}.{port}")
+                continue
+            target = output / artifact_folder(port)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.move(found[-1], target)
+    if missing:
+        raise UserError(
+            f"the pipeline failed; not made: {', '.join(missing)}",
+            hint="read the failed step's message above; what was made is in the output folder",
+        )

@@ -1,0 +1,1 @@
+"""What `decant doctor` looks at, a subject per file."""

@@ -1,0 +1,106 @@
+"""The GPU of this machine, as PyTorch and ONNX Runtime see it."""
+
+import shutil
+from dataclasses import dataclass
+
+from pipelines.preflight.check_result import Result, Status
+
+
+@dataclass(frozen=True, kw_only=True)
+class GpuFacts:
+    """What was found.
+
+    Attributes:
+        has_driver: nvidia-smi is there.
+        torch_cuda: CUDA version of PyTorch's build, such as 13.0; empty for a build without.
+        torch_device: name of the GPU on which PyTorch has computed; empty when it sees none.
+        onnx_cuda: CUDA version of ONNX Runtime's build; empty for a build without.
+        onnx_runs: a graph has run with ONNX Runtime's CUDA provider.
+    """
+
+    has_driver: bool
+    torch_cuda: str
+    torch_device: str
+    onnx_cuda: str
+    onnx_runs: bool
+
+
+def check_gpu() -> Result:
+    facts = look()
+    return judge(facts)
+
+
+def look() -> GpuFacts:
+    """Raises what PyTorch raises when it sees a GPU and cannot compute on it."""
+    import onnxruntime
+    import torch
+
+    has_driver = shutil.which("nvidia-smi") is not None
+    torch_device = ""
+    if torch.cuda.is_available():
+        assert float(torch.ones(2, device="cuda").sum()) == 2.0
+        torch_device = torch.cuda.get_device_name()
+    return GpuFacts(
+        has_driver=has_driver,
+        torch_cuda=torch.version.cuda or "",
+        torch_device=torch_device,
+        onnx_cuda=getattr(onnxruntime, "cuda_version", "") or "",
+        onnx_runs=bool(torch_device) and _onnx_runs(),
+    )
+
+
+def judge(facts: GpuFacts) -> Result:
+    if not facts.has_driver and not facts.torch_device:
+        return _result("skipped", "no NVIDIA GPU on this machine")
+    if not facts.torch_cuda:
+        return _result(
+            "failed",
+            "there is a GPU, but this PyTorch is built without CUDA",
+            "install the CUDA build of torch; the lock file names no build",
+        )
+    if not facts.torch_device:
+        return _result(
+            "failed",
+            f"PyTorch (CUDA {facts.torch_cuda}) sees no GPU",
+            "compare with what nvidia-smi says of driver and CUDA, and with CUDA_VISIBLE_DEVICES",
+        )
+    majors = [version.partition(".")[0] for version in (facts.torch_cuda, facts.onnx_cuda)]
+    if facts.onnx_cuda and majors[0] != majors[1]:
+        return _result(
+            "failed",
+            f"PyTorch is built for CUDA {facts.torch_cuda}, ONNX Runtime for {facts.onnx_cuda}",
+            "install builds of the same CUDA major version",
+        )
+    if not facts.onnx_runs:
+        return _result(
+            "failed",
+            f"{facts.torch_device}: PyTorch uses it, ONNX Runtime does not",
+            "install onnxruntime-gpu, and cuDNN where it can be found",
+        )
+    return _result(
+        "ok", f"{facts.torch_device}: PyTorch and ONNX Runtime use it (CUDA {facts.torch_cuda})"
+    )
+
+
+def _onnx_runs() -> bool:
+    """Whether a sum of two numbers runs with the CUDA provider and is right."""
+    import numpy as np
+    import onnxruntime
+    from onnx import TensorProto, helper
+
+    if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
+        return False
+    numbers = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [2]) for name in "xy"]
+    graph = helper.make_graph(
+        [helper.make_node("Add", ["x", "x"], ["y"])], "doctor", numbers[:1], numbers[1:]
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), providers=["CUDAExecutionProvider"]
+    )
+    (doubled,) = session.run(None, {"x": np.array([1.0, 2.0], dtype=np.float32)})
+    return "CUDAExecutionProvider" in session.get_providers() and list(doubled) == [2.0, 4.0]
+
+
+def _result(status: Status, detail: str, hint: str = "") -> Result:
+    return Result(name="GPU", status=status, detail=detail, hint=hint)

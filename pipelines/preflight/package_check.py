@@ -1,0 +1,66 @@
+"""The parameters and the package that would be submitted."""
+
+from typing import Any
+
+from pipelines.kubeflow.package import Package, PackageOptions
+from pipelines.preflight.check_result import Result
+
+
+def check_parameters(options: PackageOptions) -> Result:
+    """Raises UserError for what is wrong with them."""
+    from pipelines.arguments import pipeline_arguments
+
+    arguments = pipeline_arguments(options.params, options.overrides)
+    steps = sum(name.endswith("_params") for name in arguments)
+    return Result(
+        name="parameters", status="ok", detail=f"{options.params}: {steps} steps, all valid"
+    )
+
+
+def check_package(package: Package) -> Result:
+    """That it was compiled; executors must not install anything when they start."""
+    executors = package.documents[0]["deploymentSpec"]["executors"]
+    installing = [name for name, executor in executors.items() if _installs(executor)]
+    if installing:
+        return Result(
+            name="package",
+            status="failed",
+            detail=f"installs packages when it runs: {', '.join(installing)}",
+            hint="leave packages_to_install out and set install_kfp_package=False",
+        )
+    return Result(
+        name="package",
+        status="ok",
+        detail=f"{package.pipeline}, {len(executors)} executors, version {package.version}",
+    )
+
+
+def check_version_is_clean(package: Package) -> Result:
+    """That the version's name leads back to a commit."""
+    name = "commit"
+    if "-dirty-" in package.version:
+        return Result(
+            name=name,
+            status="warning",
+            detail=f"the checkout differs from its commit: {package.version}",
+            hint="commit first, so that the run can be reproduced",
+        )
+    if "-" not in package.version:
+        return Result(
+            name=name,
+            status="warning",
+            detail="no git checkout: the version is named by its digest alone",
+            hint="run this from a clone of the repository",
+        )
+    return Result(name=name, status="ok", detail=package.version.partition("-")[0])
+
+
+def images_of(package: Package) -> list[str]:
+    executors: dict[str, Any] = package.documents[0]["deploymentSpec"]["executors"]
+    return sorted({executor["container"]["image"] for executor in executors.values()})
+
+
+def _installs(executor: dict[str, Any]) -> bool:
+    container = executor.get("container", {})
+    words = [*container.get("command", []), *container.get("args", [])]
+    return any("pip install" in word for word in words)

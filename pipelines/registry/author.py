@@ -1,0 +1,25 @@
+"""Who decides, when, and from which checkout."""
+
+import getpass
+import os
+from datetime import UTC, datetime
+
+from decant.tracking.execution import git_commit
+
+
+def author() -> str:
+    """DECANT_USER, such as in a CI job, else the name of the account."""
+    if name := os.environ.get("DECANT_USER"):
+        return name
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # an account without a name, as in containers
+        return f"uid {os.getuid()}"
+
+
+def now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def commit_here() -> str:
+    return git_commit()

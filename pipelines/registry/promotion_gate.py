@@ -1,0 +1,175 @@
+"""The gate between a candidate and an alias: thresholds, and what they say of a comparison."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from decant.runtime.errors import UserError
+from decant.runtime.settings import parse, read_params_file, settings
+from pipelines.registry.comparison import Comparison, Figures
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Ratio = Annotated[float, Field(gt=0)]
+
+
+SECTION = "promotion"
+
+# Of figures that are quotients: 0.95 - 1.0 is a little less than -0.05.
+_ROUNDING = 1e-9
+
+
+@settings
+class PromotionGate:
+    """The section `promotion` of params.yaml; None (null) switches a threshold off."""
+
+    max_accuracy_loss: Share | None
+    must_be_proven: bool
+    min_retention: Annotated[float, Field(ge=0)] | None
+    max_ece: Share | None
+    max_time_ratio: Ratio | None
+    max_size_ratio: Ratio | None
+    bootstrap_samples: Annotated[int, Field(ge=100, le=1_000_000)]
+    latency_texts: Annotated[int, Field(ge=10, le=100_000)]
+
+
+def read_gate(file: Path, overrides: Iterable[str] = ()) -> tuple[PromotionGate, int]:
+    """The gate and the seed of a params file."""
+    content = read_params_file(file, overrides)
+    seed = content.get("seed")
+    if type(seed) is not int or seed < 0:
+        raise UserError(
+            f"the parameter 'seed' of {file} is {seed!r}, not a whole number from 0",
+            hint="add `seed: 13` to the file",
+        )
+    return parse(PromotionGate, content.get(SECTION, {}), SECTION), seed
+
+
+@dataclass(frozen=True)
+class Check:
+    """One threshold: what was measured, what was demanded, and whether it holds."""
+
+    name: str
+    measured: str
+    demanded: str
+    passed: bool
+
+
+def check_alone(gate: PromotionGate, figures: Figures, teacher_accuracy: float) -> list[Check]:
+    """What can be asked of a candidate without a champion."""
+    retention = figures.accuracy / teacher_accuracy if teacher_accuracy else 0.0
+    checks = []
+    if gate.min_retention is not None:
+        checks.append(
+            Check(
+                "of the teacher's accuracy",
+                f"{retention:.1%}",
+                f"at least {gate.min_retention:.1%}",
+                _at_least(retention, gate.min_retention),
+            )
+        )
+    if gate.max_ece is not None:
+        checks.append(
+            Check(
+                "calibration error (ECE)",
+                f"{figures.ece:.3f}",
+                f"at most {gate.max_ece:.3f}",
+                _at_least(gate.max_ece, figures.ece),
+            )
+        )
+    return checks
+
+
+def check_against(gate: PromotionGate, found: Comparison) -> list[Check]:
+    """What is asked of a candidate beside a champion, what is asked of it alone included."""
+    checks = _accuracy(gate, found)
+    checks += check_alone(gate, found.new, found.teacher_accuracy)
+    if gate.max_time_ratio is not None and found.faster is not None:
+        ratio = 1 / found.faster.median
+        spread = f"{1 / found.faster.high:.2f} to {1 / found.faster.low:.2f}"
+        checks.append(
+            Check(
+                "time per text, of the champion's",
+                f"{ratio:.2f} ({spread})",
+                f"at most {gate.max_time_ratio:.2f}",
+                ratio <= gate.max_time_ratio,
+            )
+        )
+    if gate.max_size_ratio is not None and found.new.size_bytes and found.old.size_bytes:
+        ratio = found.new.size_bytes / found.old.size_bytes
+        checks.append(
+            Check(
+                "size, of the champion's",
+                f"{ratio:.2f}",
+                f"at most {gate.max_size_ratio:.2f}",
+                _at_least(gate.max_size_ratio, ratio),
+            )
+        )
+    return checks
+
+
+def _at_least(value: float, demanded: float) -> bool:
+    return value >= demanded - _ROUNDING
+
+
+def _accuracy(gate: PromotionGate, found: Comparison) -> list[Check]:
+    """The tolerance on what was measured, the paired test on what that may mean.
+
+    A loss that chance explains is no loss, as long as it is within the tolerance; a smaller one
+    that chance does not explain is. `must_be_proven` turns the burden round: the interval must not
+    reach below the tolerance (non-inferiority), which takes many test rows.
+    """
+    if gate.max_accuracy_loss is None:
+        return []
+    low, high = found.difference_interval
+    shown = f"{found.difference:+.2%} ({low:+.2%} to {high:+.2%})"
+    checks = [
+        Check(
+            "accuracy, minus the champion's",
+            shown,
+            f"at least {-gate.max_accuracy_loss:+.2%}",
+            _at_least(found.difference, -gate.max_accuracy_loss),
+        ),
+        Check(
+            "McNemar's test",
+            f"p = {found.p_value:.3g}: {found.only_new} rows right only now, "
+            f"{found.only_old} only before",
+            "not significantly worse (5 %)",
+            not (found.only_new < found.only_old and found.p_value < 0.05),
+        ),
+    ]
+    if gate.must_be_proven:
+        checks.append(
+            Check(
+                "the interval's lower end",
+                f"{low:+.2%}",
+                f"at least {-gate.max_accuracy_loss:+.2%}",
+                _at_least(low, -gate.max_accuracy_loss),
+            )
+        )
+    return checks
+
+
+def summary(found: Comparison | None, alone: Figures, teacher_accuracy: float) -> Mapping[str, Any]:
+    """The figures that a decision keeps, rounded."""
+    figures: dict[str, Any] = {
+        "accuracy": round(alone.accuracy, 4),
+        "teacher_accuracy": round(teacher_accuracy, 4),
+        "ece": round(alone.ece, 4),
+    }
+    if found is None:
+        return figures
+    figures |= {
+        "rows": found.rows,
+        "accuracy": round(found.new.accuracy, 4),
+        "champion_accuracy": round(found.old.accuracy, 4),
+        "difference": round(found.difference, 4),
+        "interval": [round(end, 4) for end in found.difference_interval],
+        "p_value": round(found.p_value, 5),
+        "asked_again": found.asked_again,
+    }
+    if found.faster:
+        figures["time_ratio"] = round(1 / found.faster.median, 3)
+    return figures

@@ -1,0 +1,102 @@
+"""What a registered version was judged on: its answers on the test rows, and the model itself."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from components.register.run_evidence import METRICS, PREDICTIONS, logged_evidence
+from decant.inference.classifier import MANIFEST, TextClassifier, softmax
+from decant.runtime.artifacts import read_json
+from decant.runtime.errors import UserError
+
+TEST_DIGEST_TAG = "decant.test_digest"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """A version and what was measured when it was made.
+
+    Attributes:
+        name, version: in the registry.
+        tags: of the version.
+        metrics: the content of the report's metrics.json.
+        predictions: a row per test row: text, label, student_label, teacher_label, and per label
+            student_probability_LABEL.
+        model: the folder of the exported student.
+    """
+
+    name: str
+    version: str
+    tags: dict[str, str]
+    metrics: dict[str, Any]
+    predictions: pd.DataFrame
+    model: Path
+
+    def __str__(self) -> str:
+        return f"{self.name}/{self.version}"
+
+    @property
+    def test_digest(self) -> str:
+        return self.tags.get(TEST_DIGEST_TAG, "")
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return tuple(read_json(self.model / MANIFEST)["labels"])
+
+    def recorded(self) -> NDArray[np.float32]:
+        """Probabilities (rows, classes) of its test rows, as they were recorded."""
+        columns = [f"student_probability_{label}" for label in self.labels]
+        return self.predictions[columns].to_numpy(dtype=np.float32)
+
+
+@contextmanager
+def downloaded(client: Any, *versions: Any) -> Iterator[list[Judged]]:
+    """The versions with their models and evidence, in a folder that is gone afterwards.
+
+    Raises UserError for a version that was registered without evidence, or that is no student.
+    """
+    with tempfile.TemporaryDirectory() as root:
+        yield [
+            _download(client, version, Path(root) / str(index))
+            for index, version in enumerate(versions)
+        ]
+
+
+def answers(judged: Judged, texts: list[str], *, batch_size: int = 32) -> NDArray[np.float32]:
+    """Probabilities (rows, classes) of the model itself, asked now."""
+    logits = TextClassifier(judged.model, threads=0).logits(texts, batch_size=batch_size)
+    return softmax(logits).astype(np.float32)
+
+
+def _download(client: Any, version: Any, folder: Path) -> Judged:
+    import mlflow.artifacts
+
+    shown = f"{version.name}/{version.version}"
+    folder.mkdir()
+    found = logged_evidence(client, str(version.run_id or ""), folder)
+    if found is None:
+        raise UserError(
+            f"{shown} carries no evidence: its run has no {PREDICTIONS} and {METRICS}",
+            hint="register it again with this version of Decant (`dvc repro -s -f register`)",
+        )
+    model = mlflow.artifacts.download_artifacts(
+        f"models:/{version.name}/{version.version}", dst_path=str(folder)
+    )
+    exported = [file.parent for file in Path(model).rglob(MANIFEST)]
+    if not exported:
+        raise UserError(f"{shown} is no model of Decant: it holds no {MANIFEST}")
+    return Judged(
+        name=str(version.name),
+        version=str(version.version),
+        tags=dict(version.tags),
+        metrics=read_json(found / METRICS),
+        predictions=pd.read_parquet(found / PREDICTIONS),
+        model=exported[0],
+    )

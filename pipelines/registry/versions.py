@@ -1,0 +1,153 @@
+"""Versions of registered models in the tracking store, found by what a person writes."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from requests.exceptions import RequestException
+
+from decant.runtime.errors import UserError
+from decant.tracking.mlflow_store import (
+    open_client,
+    shown_uri,
+    tracking_uri,
+    without_secrets,
+)
+
+_REFERENCE = re.compile(r"(?:models:/)?(?P<name>[^/@]+)(?:/(?P<version>\d+)|@(?P<alias>[\w-]+))")
+
+# Of the registered model that holds the history of another one (see promotion_history).
+HISTORY_SUFFIX = ".promotions"
+
+_ALIAS = re.compile(r"[\w\-]{1,255}")
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A version of a model, as it was written."""
+
+    name: str
+    version: str | None
+    alias: str | None
+
+    def __str__(self) -> str:
+        return f"models:/{self.name}" + (f"@{self.alias}" if self.alias else f"/{self.version}")
+
+
+def parse_reference(text: str) -> Reference:
+    """models:/NAME/VERSION, models:/NAME@ALIAS, or either without `models:/`."""
+    match = _REFERENCE.fullmatch(text)
+    if not match:
+        raise UserError(
+            f"'{text}' names no version of a model", hint="write NAME/VERSION or NAME@ALIAS"
+        )
+    return Reference(**match.groupdict())
+
+
+def check_alias(alias: str) -> None:
+    """Raises UserError for what MLflow takes for no alias; it would be refused too late."""
+    if not _ALIAS.fullmatch(alias):
+        raise UserError(
+            f"'{alias}' is no alias", hint="write letters, digits, _ and -, up to 255 of them"
+        )
+    if alias.lower() == "latest" or re.fullmatch(r"[vV]\d+", alias):
+        raise UserError(
+            f"the alias '{alias}' is reserved by MLflow",
+            hint="name another: `latest` and `v1`, `v2`, ... cannot be moved",
+        )
+
+
+@contextmanager
+def registry() -> Iterator[Any]:
+    """A client of the tracking store; what goes wrong with the store is told in one line.
+
+    Raises UserError when there is no store yet, it does not answer, or it refuses.
+    """
+    store = tracking_uri()
+    shown = shown_uri(store)
+    database = store.removeprefix("sqlite:///")
+    if database != store and not Path(database).is_file():
+        raise UserError(
+            f"there is no tracking store at {shown} yet",
+            hint="register a model with `dvc repro`, or set MLFLOW_TRACKING_URI",
+        )
+    try:
+        client = open_client()
+    except UserError:
+        raise
+    except Exception as error:  # each kind of store has its own
+        raise _told(shown, error) from None
+    import mlflow
+    from mlflow.exceptions import MlflowException
+
+    mlflow.set_tracking_uri(store)
+    try:
+        yield client
+    except (MlflowException, RequestException) as error:
+        raise _told(shown, error) from None
+
+
+def find_version(client: Any, reference: Reference) -> Any:
+    """MLflow's model version. Raises UserError naming what there is instead."""
+    versions = versions_of(client, reference.name)
+    for version in versions:
+        by_alias = reference.alias and reference.alias in version.aliases
+        if by_alias or str(version.version) == reference.version:
+            return version
+    there = ", ".join(str(version.version) for version in versions)
+    raise UserError(f"there is no {reference}", hint=f"versions of {reference.name}: {there}")
+
+
+def versions_of(client: Any, name: str) -> list[Any]:
+    """All versions with their aliases, the newest first. Raises UserError for an unknown model."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        model = client.get_registered_model(name)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        known = ", ".join(model_names(client)) or "none"
+        raise UserError(
+            f"there is no registered model '{name}'", hint=f"registered models: {known}"
+        ) from None
+    found = list(_pages(client.search_model_versions, f"name = '{name}'"))
+    of_version: dict[str, list[str]] = {}
+    for alias, version in model.aliases.items():
+        of_version.setdefault(str(version), []).append(alias)
+    for version in found:
+        version.aliases = sorted(of_version.get(str(version.version), []))
+    return sorted(found, key=lambda version: int(version.version), reverse=True)
+
+
+def model_names(client: Any) -> list[str]:
+    """Registered models, without the histories that are kept beside them."""
+    names = [str(model.name) for model in _pages(client.search_registered_models)]
+    return [name for name in names if not name.endswith(HISTORY_SUFFIX)]
+
+
+def version_with_alias(client: Any, name: str, alias: str) -> str | None:
+    """The number of the version that has the alias now."""
+    version = client.get_registered_model(name).aliases.get(alias)
+    return None if version is None else str(version)
+
+
+def _pages(search: Any, *arguments: Any) -> Iterator[Any]:
+    token = None
+    while True:
+        page = search(*arguments, page_token=token)
+        yield from page
+        token = page.token
+        if not token:
+            return
+
+
+def _told(shown: str, error: Exception) -> UserError:
+    problem = without_secrets(str(error)).strip().partition("\n")[0]
+    return UserError(
+        f"MLflow at {shown}: {problem}",
+        hint="check MLFLOW_TRACKING_URI and the server; nothing is lost, run this again",
+    )

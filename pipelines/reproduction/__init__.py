@@ -1,0 +1,1 @@
+"""From a registered version back to its commit, data and runs, and the run again."""

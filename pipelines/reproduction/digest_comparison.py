@@ -1,0 +1,122 @@
+"""Whether a rebuilt version is the registered one: digest by digest, and what may explain more."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from components.evaluate.machine import machine_facts
+from components.register.registry import CARD_FILE
+from decant.inference.classifier import MANIFEST
+from decant.runtime.artifacts import CARD, read_card, read_sidecar
+from decant.runtime.errors import UserError
+from decant.runtime.identity import content_digest, file_digest
+from decant.runtime.steps import STEPS, load_step
+from pipelines.local_run.pipeline_run import artifact_folder
+from pipelines.reproduction.version_lineage import Lineage
+
+EQUAL, DIFFERS, MISSING = "equal", "differs", "missing"
+NOT_RECORDED, MEASURED = "not recorded", "measured times"
+RUN, RESTORED = "run", "restored"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Artifact:
+    """A port, or a file of the registered model.
+
+    Attributes:
+        recorded, now: digests; empty where there is none.
+        verdict: EQUAL, DIFFERS, MISSING; NOT_RECORDED and MEASURED decide nothing.
+        how: RUN now, or RESTORED from DVC's cache or remote; empty for a file.
+    """
+
+    name: str
+    recorded: str
+    now: str
+    verdict: str
+    how: str = ""
+
+    @property
+    def is_reproduced(self) -> bool:
+        return self.verdict not in (DIFFERS, MISSING)
+
+
+def compare_artifacts(lineage: Lineage, project: Path) -> list[Artifact]:
+    """Every port that the rebuilt stages wrote, in the pipeline's order."""
+    ports = [(step, port) for step in STEPS[:-1] for port in load_step(step).output_ports]
+    return [_port(port, lineage, project / artifact_folder(port)) for _, port in ports]
+
+
+def compare_files(registered: Path, project: Path) -> list[Artifact]:
+    """The files of the registered model's folder, as it was downloaded, without its card.
+
+    Raises UserError when it holds no exported model.
+    """
+    exported = exported_in(registered)
+    now = project / artifact_folder("onnx") / "student"
+    found = []
+    for file in sorted(exported.iterdir()):
+        if file.name in (CARD_FILE, CARD):
+            continue
+        ours = now / file.name
+        digest = file_digest(ours) if ours.is_file() else ""
+        found.append(_compared(f"student/{file.name}", file_digest(file), digest))
+    return found
+
+
+def exported_in(registered: Path) -> Path:
+    """The exported folder in a downloaded model. Raises UserError when there is none."""
+    for file in registered.rglob(MANIFEST):
+        return file.parent
+    raise UserError(
+        f"what MLflow keeps of the registered model holds no {MANIFEST}",
+        hint="it is none of Decant's, or its files are gone from the artifact store",
+    )
+
+
+def other_versions(lineage: Lineage, project: Path) -> dict[str, str]:
+    """Libraries that are not those of the registered run: `numpy: 2.1, now 2.2`."""
+    found: dict[str, str] = {}
+    for run in lineage.steps:
+        for port in run.artifacts:
+            folder = project / artifact_folder(port)
+            if (folder / CARD).is_file():
+                found |= _differing(run.versions, read_card(folder).versions)
+    return found
+
+
+def other_machine(lineage: Lineage) -> dict[str, str]:
+    """What evaluate's machine was and this one is not: `cores: 8, now 2`; empty if unknown."""
+    if not lineage.machine:
+        return {}
+    now = machine_facts(int(lineage.machine.get("threads", 1)))
+    before = {key: str(value) for key, value in lineage.machine.items()}
+    return _differing(before, {key: str(value) for key, value in now.items()})
+
+
+def _port(port: str, lineage: Lineage, folder: Path) -> Artifact:
+    recorded = lineage.digests.get(port, "")
+    if not (folder / CARD).is_file():
+        return _compared(port, recorded, "")
+    how = RUN if read_sidecar(folder) else RESTORED
+    now = content_digest(folder)
+    if read_card(folder).varying:
+        return Artifact(name=port, recorded=recorded, now=now, verdict=MEASURED, how=how)
+    return _compared(port, recorded, now, how)
+
+
+def _compared(name: str, recorded: str, now: str, how: str = "") -> Artifact:
+    if not now:
+        verdict = MISSING
+    elif not recorded:
+        verdict = NOT_RECORDED
+    else:
+        verdict = EQUAL if recorded == now else DIFFERS
+    return Artifact(name=name, recorded=recorded, now=now, verdict=verdict, how=how)
+
+
+def _differing(before: Mapping[str, str], now: Mapping[str, str]) -> dict[str, str]:
+    return {
+        name: f"{version}, now {now.get(name, 'absent')}"
+        for name, version in before.items()
+        if now.get(name) != version
+    }

@@ -1,0 +1,206 @@
+"""Where a registered version comes from: commit, parameters, data, and the run of every step.
+
+Read from the version's tags and from the runs that they name. What is not recorded stays empty;
+nothing is guessed.
+"""
+
+import json
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from components.register.registry import PIN_TAG, RUN_TAG, SOURCE_TAG
+from components.register.run_evidence import FOLDER, METRICS
+from decant.runtime.artifacts import CARD, read_json
+from decant.runtime.steps import STEPS, load_step
+from decant.tracking.parent_run import PARENT_TAG
+from decant.tracking.tracked_step import IDENTITY_TAG
+
+DIGEST_TAG = "decant.digest."
+DIRTY = "-dirty"
+_CODE_TAG = "decant.code"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepRun:
+    """One step behind a version.
+
+    Attributes:
+        run_id, parent_id: in MLflow; of another parent when an earlier execution made it.
+        status, started, seconds: empty or None where the run is gone.
+        identity, code: digests of all that the step depends on, and of its code alone.
+        params: as they were read from the run; empty where it is gone.
+        inputs: content digest per input port (of ingest: the pin per source), from its card.
+        artifacts: content digest per output port, where the version records it.
+        versions: of the libraries, from the card that the step logged.
+    """
+
+    step: str
+    run_id: str
+    parent_id: str = ""
+    status: str = ""
+    started: int | None = None
+    seconds: float | None = None
+    identity: str = ""
+    code: str = ""
+    params: Mapping[str, Any] = field(default_factory=dict)
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    artifacts: Mapping[str, str] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lineage:
+    """A version and what is behind it.
+
+    Attributes:
+        commit: 40 digits, empty where it is unknown.
+        dirty: files differed from the commit; `dvc repro` itself rewrites dvc.lock.
+        sources: URI of the data and of the encoder.
+        pins: digest or revision of every source.
+        digests: content digest of every artifact, by port.
+        machine: on which evaluate ran: processor, cores, threads, and such.
+        steps: in the pipeline's order.
+    """
+
+    name: str
+    version: str
+    aliases: tuple[str, ...]
+    created: int
+    run_id: str
+    identity: str
+    commit: str
+    dirty: bool
+    dvc_lock: str
+    test_digest: str
+    sources: Mapping[str, str]
+    pins: Mapping[str, str]
+    digests: Mapping[str, str]
+    machine: Mapping[str, Any] = field(default_factory=dict)
+    steps: tuple[StepRun, ...]
+
+
+def read_lineage(client: Any, version: Any) -> Lineage:
+    """Of MLflow's model version, as `find_version` gives it."""
+    tags = dict(version.tags)
+    commit = tags.get("decant.commit", "")
+    runs = _with_prefix(tags, RUN_TAG)
+    cards = {step: _card(client, run, load_step(step).output_ports) for step, run in runs.items()}
+    digests = _digests(tags, cards)
+    ingest = cards.get("ingest", {}).get("params", {})
+    return Lineage(
+        name=str(version.name),
+        version=str(version.version),
+        aliases=tuple(version.aliases),
+        created=int(version.creation_timestamp),
+        run_id=str(version.run_id or ""),
+        identity=tags.get(IDENTITY_TAG, ""),
+        commit="" if commit == "unknown" else commit.removesuffix(DIRTY),
+        dirty=commit.endswith(DIRTY),
+        dvc_lock=tags.get("decant.dvc_lock", ""),
+        test_digest=tags.get("decant.test_digest", ""),
+        sources={key: ingest[key] for key in ("source", "encoder") if key in ingest}
+        | _with_prefix(tags, SOURCE_TAG),
+        pins=_with_prefix(tags, PIN_TAG),
+        digests=digests,
+        machine=_machine(client, str(version.run_id or "")),
+        steps=tuple(
+            _step_run(client, step, runs[step], cards[step], tags, digests)
+            for step in STEPS
+            if step in runs
+        ),
+    )
+
+
+def _digests(tags: Mapping[str, str], cards: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """By port: what the version says of the last steps, and what each step said that it read.
+
+    Pins are none: ingest has one for the source `encoder`, and a port of that name.
+    """
+    read = {
+        port: card["inputs"][port]
+        for step, card in cards.items()
+        for port in load_step(step).input_ports
+        if port in card.get("inputs", {})
+    }
+    return read | _with_prefix(tags, DIGEST_TAG)
+
+
+def _step_run(
+    client: Any,
+    step: str,
+    run_id: str,
+    card: Mapping[str, Any],
+    tags: Mapping[str, str],
+    digests: Mapping[str, str],
+) -> StepRun:
+    ports = load_step(step).output_ports
+    known: dict[str, Any] = {
+        "step": step,
+        "run_id": run_id,
+        "identity": tags.get(f"{IDENTITY_TAG}.{step}", ""),
+        "inputs": card.get("inputs", {}),
+        "artifacts": {port: digests[port] for port in ports if port in digests},
+    }
+    from mlflow.exceptions import MlflowException
+
+    try:
+        run = client.get_run(run_id)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return StepRun(**known)
+    return StepRun(
+        **known,
+        parent_id=run.data.tags.get(PARENT_TAG, ""),
+        status=str(run.info.status),
+        started=run.info.start_time,
+        seconds=run.data.metrics.get("seconds"),
+        code=run.data.tags.get(_CODE_TAG, ""),
+        params=card.get("params") or _logged_params(run.data.params, step),
+        versions=card.get("versions", {}),
+    )
+
+
+def _card(client: Any, run_id: str, ports: tuple[str, ...]) -> dict[str, Any]:
+    """The card of the step's first artifact, as it was logged; empty when the file is gone."""
+    return _logged_json(client, run_id, f"{ports[0]}/{CARD}")
+
+
+def _machine(client: Any, run_id: str) -> dict[str, Any]:
+    """From the metrics that register logged; empty where it logged none."""
+    found: dict[str, Any] = (
+        _logged_json(client, run_id, f"{FOLDER}/{METRICS}").get("machine", {}) if run_id else {}
+    )
+    return found
+
+
+def _logged_json(client: Any, run_id: str, path: str) -> dict[str, Any]:
+    from mlflow.exceptions import MlflowException
+
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            file = client.download_artifacts(run_id, path, folder)
+            content: dict[str, Any] = read_json(Path(file))
+        except (MlflowException, OSError):
+            return {}
+    return content
+
+
+def _logged_params(params: Mapping[str, str], step: str) -> dict[str, Any]:
+    """Values that MLflow cut off are left out."""
+    found = {}
+    for key, text in _with_prefix(params, f"{step}.").items():
+        try:
+            found[key] = json.loads(text)
+        except ValueError:
+            continue
+    return found
+
+
+def _with_prefix(values: Mapping[str, str], prefix: str) -> dict[str, str]:
+    return {
+        key.removeprefix(prefix): value for key, value in values.items() if key.startswith(prefix)
+    }

@@ -1,0 +1,1 @@
+"""Manifests for a deployment on Kubernetes."""

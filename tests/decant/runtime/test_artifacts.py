@@ -1,0 +1,67 @@
+"""Outputs appear whole or not at all."""
+
+from pathlib import Path
+
+import pytest
+
+from decant.runtime.artifacts import check_targets, read_card, written_whole
+from decant.runtime.errors import UserError
+
+
+def test_outputs_appear_when_the_block_ends(tmp_path: Path) -> None:
+    with written_whole({"out": tmp_path / "deep" / "out"}) as folders:
+        (folders["out"] / "file").write_text("new")
+        assert not (tmp_path / "deep" / "out").exists()
+    assert (tmp_path / "deep" / "out" / "file").read_text() == "new"
+    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["out"]
+
+
+def test_an_error_leaves_the_old_outputs_and_nothing_else(tmp_path: Path) -> None:
+    old = tmp_path / "out"
+    old.mkdir()
+    (old / "file").write_text("old")
+    with pytest.raises(RuntimeError), written_whole({"out": old}) as folders:
+        (folders["out"] / "file").write_text("half")
+        raise RuntimeError
+    assert (old / "file").read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_targets_that_hold_something_else_are_refused(tmp_path: Path) -> None:
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    (precious / "file").write_text("mine")
+    for target in (precious, precious / "file"):
+        with pytest.raises(UserError, match="no artifact of Decant; it would be lost"):
+            check_targets({"corpus": target}, {})
+    assert (precious / "file").read_text() == "mine"
+
+
+def test_targets_must_not_overlap_inputs_or_each_other(tmp_path: Path) -> None:
+    one, two = tmp_path / "one", tmp_path / "one" / "two"
+    for targets, sources in (
+        ({"a": one, "b": one}, {}),
+        ({"a": one}, {"b": one}),
+        ({"a": two}, {"b": one}),
+        ({"a": one}, {"b": two}),
+    ):
+        with pytest.raises(UserError, match="overlap"):
+            check_targets(targets, sources)
+    check_targets({"a": one, "b": tmp_path / "other"}, {"c": tmp_path / "third"})
+
+
+def test_a_target_under_a_file_is_an_error_of_the_user(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(UserError, match="cannot write"), written_whole({"a": tmp_path / "file/x"}):
+        pass
+
+
+def test_a_card_of_another_version_is_an_error_of_the_user(tmp_path: Path) -> None:
+    (tmp_path / "card.json").write_text('{"step": "ingest"}')
+    with pytest.raises(UserError, match="another version"):
+        read_card(tmp_path)
+
+
+def test_a_folder_without_a_card_is_refused_with_a_remedy(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"no artifact.*\n.*dvc repro"):
+        read_card(tmp_path)

@@ -1,0 +1,120 @@
+"""hf:// sources, with the hub's own client against a small hub on loopback."""
+
+import hashlib
+import http.server
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from decant import sources
+from decant.runtime.errors import UserError
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+FILES = {
+    "config.json": b"{}",
+    "model.safetensors": b"weights",
+    "tokenizer.json": b"{}",
+    "pytorch_model.bin": b"pickle",
+    "modeling_custom.py": b"raise SystemExit",
+    "onnx/model.safetensors": b"other",
+}
+
+
+class Hub(http.server.BaseHTTPRequestHandler):
+    """The calls that a snapshot takes."""
+
+    def do_HEAD(self) -> None:
+        self._answer(send_body=False)
+
+    def do_GET(self) -> None:
+        self._answer(send_body=True)
+
+    def _answer(self, *, send_body: bool) -> None:
+        path = self.path.partition("?")[0]
+        if path == f"/api/models/org/name/tree/{COMMIT}":
+            tree = [
+                {"type": "file", "path": name, "oid": "0" * 40, "size": len(content)}
+                for name, content in FILES.items()
+            ]
+            self._send(json.dumps(tree).encode(), {"Content-Type": "application/json"}, send_body)
+        elif path.startswith("/api/models/org/name"):
+            siblings = [{"rfilename": name} for name in FILES]
+            body = json.dumps({"id": "org/name", "sha": COMMIT, "siblings": siblings}).encode()
+            self._send(body, {"Content-Type": "application/json"}, send_body)
+        elif (name := path.removeprefix(f"/org/name/resolve/{COMMIT}/")) in FILES:
+            etag = hashlib.sha256(FILES[name]).hexdigest()
+            self._send(FILES[name], {"ETag": f'"{etag}"', "X-Repo-Commit": COMMIT}, send_body)
+        else:
+            self.send_response(404)
+            self.send_header("X-Error-Code", "RepoNotFound")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+    def _send(self, body: bytes, headers: dict[str, str], send_body: bool) -> None:
+        self.send_response(200)
+        for key, value in {**headers, "Content-Length": str(len(body))}.items():
+            self.send_header(key, value)
+        self.end_headers()
+        if send_body:
+            self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None: ...
+
+
+@pytest.fixture
+def hub() -> Iterator[str]:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hub) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{running.server_port}"
+        running.shutdown()
+
+
+def ask(uri: str, hub: str, home: Path) -> list[str]:
+    """Pin, folder name and files, from a process whose hub is the one given."""
+    code = (
+        "import sys; from decant import sources\n"
+        "from decant.runtime.errors import UserError\n"
+        "try:\n"
+        "    folder = sources.fetch(sys.argv[1])\n"
+        "    files = sorted(str(f.relative_to(folder)) for f in folder.rglob('*') if f.is_file())\n"
+        "    print(sources.pin(sys.argv[1]), folder.name, *files)\n"
+        "except UserError as error: print('refused:', error)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, uri],
+        env={**os.environ, "HF_ENDPOINT": hub, "HF_HOME": str(home), "HF_HUB_DISABLE_XET": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.split()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("revision", ["", "@main", f"@{COMMIT}"])
+def test_only_what_an_encoder_needs_comes(revision: str, hub: str, tmp_path: Path) -> None:
+    expected = [f"commit:{COMMIT}", "name", "config.json", "model.safetensors", "tokenizer.json"]
+    uri = f"hf://org/name{revision}"
+    assert ask(uri, hub, tmp_path / "hf") == expected
+    assert ask(uri, "http://127.0.0.1:9", tmp_path / "hf") == expected  # from the cache
+
+
+@pytest.mark.slow
+def test_model_that_is_not_there(hub: str, tmp_path: Path) -> None:
+    assert ask("hf://org/none", hub, tmp_path / "hf")[:2] == ["refused:", "hf://org/none"]
+
+
+def test_commit_is_its_own_pin(cache: Path) -> None:
+    assert sources.pin(f"hf://org/name@{COMMIT}") == f"commit:{COMMIT}"
+    assert not cache.exists()
+
+
+def test_uri_that_is_no_model() -> None:
+    with pytest.raises(UserError, match="does not name a model"):
+        sources.pin("hf://org/name/file.json")

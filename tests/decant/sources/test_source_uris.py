@@ -1,0 +1,149 @@
+"""Dispatch by scheme, local paths, what fsspec serves, and secrets."""
+
+import hashlib
+import http.server
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import fsspec
+import pytest
+
+from decant import sources
+from decant.runtime.errors import UserError
+from decant.runtime.identity import content_digest
+from decant.sources._cache import cached
+
+
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def test_local_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "a #1.csv"
+    file.write_bytes(b"x")
+    monkeypatch.chdir(tmp_path)
+    digest = sha256(b"x")
+    assert sources.fetch("a #1.csv") == Path("a #1.csv")
+    assert sources.fetch(f"file://{tmp_path}/a%20%231.csv#sha256={digest}") == file
+    assert sources.pin("a #1.csv") == f"sha256:{digest}"
+    assert sources.pin(str(tmp_path)) == f"sha256:{content_digest(tmp_path)}"
+    assert sources.is_local("a.csv") and not sources.is_local("s3://bucket/a.csv")
+
+
+def test_local_file_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=r"no file or folder at 'none\.csv'") as caught:
+        sources.pin("none.csv")
+    assert str(tmp_path) in caught.value.hint
+
+
+def test_wrong_digest_of_a_local_file(tmp_path: Path) -> None:
+    file = tmp_path / "a.csv"
+    file.write_bytes(b"x")
+    with pytest.raises(UserError, match=f"expected {'0' * 64}, found {sha256(b'x')}"):
+        sources.fetch(f"file://{file}#sha256={'0' * 64}")
+
+
+def test_remote_file_is_fetched_once_and_its_digest_remembered() -> None:
+    filesystem = fsspec.filesystem("memory")
+    filesystem.pipe("/once/a.csv", b"first")
+    assert sources.pin("memory://once/a.csv") == f"sha256:{sha256(b'first')}"
+    filesystem.pipe("/once/a.csv", b"second")
+    assert sources.fetch("memory://once/a.csv").read_bytes() == b"first"
+    assert sources.pin("memory://once/a.csv") == f"sha256:{sha256(b'first')}"
+
+
+def test_remote_file_with_a_digest() -> None:
+    fsspec.filesystem("memory").pipe("/pinned/a.csv", b"rows")
+    good, bad = sha256(b"rows"), "0" * 64
+    assert sources.fetch(f"memory://pinned/a.csv#sha256={good}").name == "a.csv"
+    with pytest.raises(UserError, match=f"expected {bad}, found {good}"):
+        sources.fetch(f"memory://pinned/a.csv#sha256={bad}")
+
+
+def test_remote_folder() -> None:
+    filesystem = fsspec.filesystem("memory")
+    filesystem.pipe({"/models/small/config.json": b"{}", "/models/small/a/b.txt": b"b"})
+    folder = sources.fetch("memory://models/small")
+    assert (folder / "config.json").read_bytes() == b"{}"
+    assert (folder / "a" / "b.txt").read_bytes() == b"b"
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[str]:
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, format: str, *args: object) -> None: ...
+
+    (tmp_path / "served.csv").write_bytes(b"text\n")
+    handler = partial(Quiet, directory=str(tmp_path))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{running.server_port}"
+        running.shutdown()
+
+
+def test_http(server: str) -> None:
+    file = sources.fetch(f"{server}/served.csv?token=secret")
+    assert file.name == "served.csv" and file.read_bytes() == b"text\n"
+    with pytest.raises(UserError, match=r"nothing found at .*none\.csv") as caught:
+        sources.fetch(f"{server}/none.csv?token=secret")
+    assert "secret" not in str(caught.value)
+
+
+def test_refused_connection_is_one_message() -> None:
+    with pytest.raises(UserError, match="nothing found at") as caught:
+        sources.fetch("http://127.0.0.1:9/a.csv?token=secret")
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("scheme", ["https", "s3", "dvc"])
+def test_passwords_are_refused_and_not_shown(scheme: str) -> None:
+    with pytest.raises(UserError, match="holds a password") as caught:
+        sources.fetch(f"{scheme}://me:secret@host/a.csv")
+    assert "secret" not in str(caught.value)
+
+
+def test_unknown_scheme() -> None:
+    with pytest.raises(UserError, match="no source for 'foo://'"):
+        sources.fetch("foo://a/b.csv")
+
+
+@pytest.mark.parametrize("fragment", ["#sha256=12", "#md5=" + "0" * 32, "#x"])
+def test_fragment_that_is_no_pin(fragment: str) -> None:
+    with pytest.raises(UserError, match="which is no pin"):
+        sources.pin(f"https://host/a.csv{fragment}")
+
+
+def test_cache_entry_is_made_once_by_many() -> None:
+    made: list[int] = []
+
+    def fill(folder: Path) -> str:
+        made.append(1)
+        (folder / "a").write_text("x")
+        return "pin"
+
+    with ThreadPoolExecutor(8) as pool:
+        entries = list(pool.map(lambda _: cached("kind", "key", fill), range(16)))
+    assert len(made) == 1
+    assert {entry.pin for entry in entries} == {"pin"}
+
+
+def test_cache_entry_that_fails_is_not_there(cache: Path) -> None:
+    def fail(folder: Path) -> str:
+        (folder / "half").write_text("x")
+        raise UserError("broken")
+
+    with pytest.raises(UserError):
+        cached("kind", "key", fail)
+    assert [path.name for path in (cache / "kind").iterdir() if path.suffix != ".lock"] == []
+
+
+def test_cache_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("x")
+    monkeypatch.setenv("DECANT_CACHE", str(tmp_path / "file"))
+    fsspec.filesystem("memory").pipe("/unwritable/a.csv", b"x")
+    with pytest.raises(UserError, match="cache folder"):
+        sources.fetch("memory://unwritable/a.csv")

@@ -1,0 +1,166 @@
+"""Every format reads the same rows, and says where a broken one is."""
+
+import bz2
+import gzip
+import lzma
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from decant.runtime.errors import UserError
+from decant.tables import formats, read_table
+
+ROWS = [('good, "very" good', "1"), ("línea\ndos", "0"), ("NA", "null")]
+CSV = 'text,label\n"good, ""very"" good",1\n"línea\ndos",0\nNA,null\n'.encode()
+
+
+def write(folder: Path, name: str, content: bytes | str) -> Path:
+    file = folder / name
+    file.write_bytes(content.encode() if isinstance(content, str) else content)
+    return file
+
+
+def parquet(folder: Path) -> Path:
+    table = {"text": [text for text, _ in ROWS], "label": [label for _, label in ROWS]}
+    pq.write_table(pa.table({**table, "vector": [[1.0], [2.0], [3.0]]}), folder / "rows.parquet")
+    return folder / "rows.parquet"
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda folder: write(folder, "rows.csv", CSV),
+        lambda folder: write(folder, "ROWS.CSV", b"\xef\xbb\xbf" + CSV.replace(b"\n", b"\r\n")),
+        lambda folder: write(folder, "rows.csv.gz", gzip.compress(CSV)),
+        lambda folder: write(folder, "rows.csv.bz2", bz2.compress(CSV)),
+        lambda folder: write(folder, "rows.csv.xz", lzma.compress(CSV)),
+        lambda folder: write(
+            folder, "rows.tsv", 'text\tlabel\n"good, ""very"" good"\t1\n"línea\ndos"\t0\nNA\tnull\n'
+        ),
+        lambda folder: write(
+            folder,
+            "rows.tab",
+            'mS#text\tcD#label\n"good, ""very"" good"\t1\n"línea\ndos"\t0\n\t\nNA\tnull\n',
+        ),
+        lambda folder: write(
+            folder,
+            "rows.jsonl",
+            '{"text": "good, \\"very\\" good", "label": 1}\n\n'
+            '{"text": "línea\\ndos", "label": 0}\n{"text": "NA", "label": "null"}',
+        ),
+        parquet,
+    ],
+)
+def test_formats_read_the_same_rows(make: Callable[[Path], Path], tmp_path: Path) -> None:
+    frame = read_table(make(tmp_path))
+    found = [(text.replace("\r\n", "\n"), label) for text, label in frame.itertuples(index=False)]
+    assert found == ROWS
+    assert list(frame.columns) == ["text", "label"]
+
+
+def test_zstandard(tmp_path: Path) -> None:
+    file = tmp_path / "rows.csv.zst"
+    with pa.CompressedOutputStream(pa.OSFile(str(file), "wb"), "zstd") as sink:
+        sink.write(CSV)
+    assert read_table(file)["label"].tolist() == ["1", "0", "null"]
+
+
+def test_three_header_rows_of_orange(tmp_path: Path) -> None:
+    content = "Category\tText\r\nd\tstring\r\nclass\tmeta include=True title=True\r\n\r\nx\ta b\r\n"
+    frame = read_table(write(tmp_path, "rows.tab", content))
+    assert frame.to_dict("index") == {1: {"Category": "x", "Text": "a b"}}
+
+
+def test_data_that_looks_like_one_header_row_stays(tmp_path: Path) -> None:
+    frame = read_table(write(tmp_path, "rows.tab", "Text\tLabel\nc\td\nlong text\tyes\n"))
+    assert frame["Text"].tolist() == ["c", "long text"]
+
+
+def test_tsv_with_bare_quotes(tmp_path: Path) -> None:
+    file = write(tmp_path, "rows.tsv", 'text\tlabel\n"never" said he\ta\nit\'s 5" wide\tb\n"\tc\n')
+    frame = read_table(file)
+    assert frame["text"].tolist() == ['"never" said he', "it's 5\" wide", '"']
+    assert frame["label"].tolist() == ["a", "b", "c"]
+
+
+def test_missing_values(tmp_path: Path) -> None:
+    short = read_table(write(tmp_path, "short.csv", "text,label\na\nb,\n"))
+    assert short["label"].tolist() == ["", ""]
+    null = read_table(write(tmp_path, "null.jsonl", '{"text": "a", "label": null}\n{"text": "b"}'))
+    assert null["label"].isna().tolist() == [True, True]
+    pq.write_table(pa.table({"label": [1.0, None, 3.0]}), tmp_path / "gaps.parquet")
+    gaps = read_table(tmp_path / "gaps.parquet")
+    assert gaps["label"].fillna("none").tolist() == ["1", "none", "3"]
+
+
+def test_a_surrogate_pair_is_one_character(tmp_path: Path) -> None:
+    frame = read_table(write(tmp_path, "rows.jsonl", '{"text": "\\ud83d\\ude00"}'))
+    assert frame["text"].tolist() == ["\U0001f600"]
+
+
+def test_columns_of_bytes_are_left_out(tmp_path: Path) -> None:
+    table = {"text": ["a", "b"], "hash": [b"\xff\xfe", b"\x80"], "plain": [b"c", b"d"]}
+    pq.write_table(pa.table(table), tmp_path / "rows.parquet")
+    frame = read_table(tmp_path / "rows.parquet")
+    assert frame.to_dict("list") == {"text": ["a", "b"], "plain": ["c", "d"]}
+    assert "UTF8" in frame.attrs["left_out"]["hash"]
+    pq.write_table(pa.table({"hash": table["hash"]}), tmp_path / "rows.parquet")
+    with pytest.raises(UserError, match=r"no column that can be read as text: 'hash': .*UTF8"):
+        read_table(tmp_path / "rows.parquet")
+
+
+def test_rows_are_numbered_from_one(tmp_path: Path) -> None:
+    file = write(tmp_path, "rows.txt", "a\n\nb\r\n")
+    frame = read_table(file)
+    assert frame["text"].to_dict() == {1: "a", 2: "", 3: "b"}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.csv", 'a,b\n1,"x\ny"\n\n1,2,3\n', r"a\.csv, data row 2 .* line 5 .*3 fields, .* 2 col"),
+        ("a.csv", "a,b\n1,2,3\n", "data row 1 .*3 fields"),
+        ("a.csv", 'a,b\n1,2\n3,"4\n5,6\n', "data row 2 .* line 3 .*quotes do not match"),
+        ("a.tab", "a\tb\nd\ts\nclass\t\n1\t2\n1\t2\t3\n", "data row 2 .* line 5 .*3 fields"),
+        ("a.csv", b"a,b\n1,2\n\xe9,2\n", r"line 3 .*byte 0xe9 is not UTF-8"),
+        ("a.csv", b"\xef\xbb\xbfa,b\n1,2\n\xe9,2\n", r"line 3 .*byte 0xe9 is not UTF-8"),
+        ("a.jsonl", '{"text": "a"}\n{"text": \n', r"a\.jsonl, line 2 .*Expecting value"),
+        ("a.jsonl", '{"text": "a"}\n["b"]\n', "line 2 .*a JSON list, not an object"),
+        (
+            "a.jsonl",
+            '{"text": "a"}\n{"text": "b \\ud83d c"}',
+            r"line 2 .*surrogate '\\ud83d' is no char",
+        ),
+        ("a.jsonl", '{"te\\udc00xt": 1}', r"line 1 .*surrogate '\\udc00' is no char"),
+        ("a.parquet", "PAR", "no readable Parquet"),
+        ("a.csv.gz", "no gzip", r"a\.csv\.gz cannot be unpacked"),
+        ("a.csv.xz", "no xz", "cannot be unpacked"),
+        ("a.csv.zst", "no zstandard", "cannot be unpacked"),
+        ("a.csv", "", r"a\.csv is empty"),
+        ("a.csv", "\n\n", r"a\.csv is empty"),
+        ("a.csv", "text,label\n", "has no rows"),
+        ("a.xlsx", "x", "tells no known format"),
+        ("a", "x", "tells no known format"),
+    ],
+)
+def test_broken_files(name: str, content: bytes | str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=message):
+        read_table(write(tmp_path, name, content))
+
+
+def test_format_may_be_given(tmp_path: Path) -> None:
+    file = write(tmp_path, "rows.data", "text\tlabel\na\tb\n")
+    assert read_table(file, "tsv")["label"].tolist() == ["b"]
+    with pytest.raises(UserError, match="unknown format 'xls'") as caught:
+        read_table(file, "xls")
+    assert all(name in caught.value.hint for name in formats())
+    assert formats() == ("csv", "jsonl", "parquet", "tab", "tsv", "txt")
+
+
+def test_types_are_strings(tmp_path: Path) -> None:
+    frame = read_table(parquet(tmp_path))
+    assert all(isinstance(frame[column].dtype, pd.StringDtype) for column in frame.columns)

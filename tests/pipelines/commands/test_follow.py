@@ -1,0 +1,223 @@
+"""decant follow: how a run ends, and what may happen to the server meanwhile."""
+
+import re
+import time
+import types
+from pathlib import Path
+
+import pytest
+
+from pipelines.kubeflow import run_progress as follow
+from pipelines.kubeflow.run_progress import EXIT_CODES, Outcome
+from tests.pipelines.conftest import Cli
+from tests.pipelines.kfp_api import Frame
+from tests.pipelines.kfp_server import KfpServer, as_json, as_page
+
+RUNNING = Frame(state="RUNNING", tasks={"ingest": "RUNNING"})
+DONE = Frame(state="SUCCEEDED", tasks={"ingest": "SUCCEEDED"})
+FAILED = Frame(
+    state="FAILED",
+    tasks={"ingest": "SUCCEEDED", "distill": "FAILED"},
+    errors={"distill": "container exited with code 2\n(OOMKilled)"},
+)
+
+
+def started(server: KfpServer, *frames: Frame) -> str:
+    """A run that goes through the frames; its id."""
+    server.api.experiments.append({"experiment_id": "e", "display_name": "decant"})
+    server.api.frames = frames
+    run = server.api.create_run(
+        {"display_name": "a run", "experiment_id": "e", "pipeline_spec": {"root": {}}}
+    )
+    return str(run["run_id"])
+
+
+@pytest.mark.parametrize(
+    ("frame", "code", "verdict"),
+    [
+        (DONE, 0, "the run succeeded"),
+        (FAILED, 1, "the run failed"),
+        (Frame(state="CANCELED"), 3, "the run was canceled"),
+        (Frame(state="FAILED", history=("RUNNING", "CANCELING")), 3, "the run was canceled"),
+        (Frame(state="SKIPPED"), 4, "the run was skipped"),
+    ],
+)
+def test_how_it_ended(server: KfpServer, cli: Cli, frame: Frame, code: int, verdict: str) -> None:
+    ended = cli("follow", started(server, RUNNING, Frame(state="CANCELING"), frame))
+    assert ended.code == code
+    assert ended.out.splitlines()[-1] == f"{verdict} after 0:01:30"
+
+
+def test_every_outcome_is_in_the_help() -> None:
+    listed = {int(code) for code in re.findall(r"^ *(\d+)  ", EXIT_CODES, re.MULTILINE)}
+    assert listed == {*Outcome, 2}
+    assert f"{follow.OUTAGE_SECONDS / 60:g} minutes" in EXIT_CODES
+
+
+@pytest.mark.parametrize("shows_pod_names", [False, True])
+def test_a_failed_task_and_its_log(server: KfpServer, cli: Cli, shows_pod_names: bool) -> None:
+    server.api.shows_pod_names = shows_pod_names
+    log = [f"line {number}" for number in range(30)] + ["token s3cret-token \x1b[31mred [bold]"]
+    server.api.logs["decant-distillation-x7k2p-system-container-impl-112"] = "\n".join(log)
+    server.tokens = {"s3cret-token"}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DECANT_KFP_TOKEN", "s3cret-token")
+        ended = cli("follow", started(server, FAILED))
+    assert ended.code == 1
+    lines = ended.out.splitlines()
+    at = lines.index("distill: container exited with code 2 (OOMKilled)")
+    assert lines[at + 1] == "  the last 20 lines of its log:"
+    assert lines[at + 2] == "  | line 11"
+    assert lines[at + 21] == "  | token *** red [bold]"
+    assert lines[at + 22] == "the run failed after 0:01:30"
+
+
+def test_a_log_that_the_server_does_not_have(server: KfpServer, cli: Cli) -> None:
+    """It answers HTTP 200 and an error; the message says how to get the log."""
+    run_id = started(server, FAILED)
+    ended = cli("follow", run_id)
+    assert ended.code == 1
+    assert "lines of its log" not in ended.out
+    assert f"{server.url}/#/runs/details/{run_id}" in ended.out
+    assert "kubectl logs -n kubeflow decant-distillation-x7k2p-system-container-impl-112" in (
+        ended.out
+    )
+    assert server.count("v1alpha1/runs/.*/log") == 2
+
+
+def test_the_web_server_has_the_log(server: KfpServer, cli: Cli) -> None:
+    """The address may be the UI's, which passes on version 2 of the API alone."""
+    pod = "decant-distillation-x7k2p-112"
+    server.fail("/apis/v1alpha1", as_json({"message": "Not Found"}, 404), times=9)
+    server.fail("/k8s/pod/logs", as_json("out of memory"))
+    run_id = started(server, FAILED)
+    assert "  | out of memory" in cli("follow", run_id).out
+    (asked,) = (one for one in server.requests if one.path == "/k8s/pod/logs")
+    assert asked.query == {"podname": pod, "runid": run_id}
+
+
+def test_a_failure_without_a_task(server: KfpServer, cli: Cli) -> None:
+    run_id = started(server, Frame(state="FAILED"))
+    ended = cli("follow", run_id)
+    assert ended.code == 1
+    assert f"no task is named; see {server.url}/#/runs/details/{run_id}" in ended.out
+
+
+def test_never_ending(server: KfpServer, cli: Cli) -> None:
+    run_id = started(server, RUNNING)
+    ended = cli("follow", run_id, "--timeout-seconds", "1")
+    assert ended.code == Outcome.TIMED_OUT == 5
+    assert ended.out.splitlines()[-3:] == [
+        "not finished within 1 s",
+        f"the run goes on: decant follow {run_id}",
+        f"to end it: decant stop {run_id}",
+    ]
+    assert 1 <= server.api.asked[run_id] <= 101  # every 10 ms, not as fast as can be
+    assert not server.count("terminate")
+
+
+def test_bursts_of_trouble(server: KfpServer, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two retries in the client, more in the loop; each kind is sat out."""
+    monkeypatch.setattr(follow, "OUTAGE_SECONDS", 600.0)
+    run_id = started(server, *[RUNNING] * 20, DONE)
+    path = f"runs/{run_id}"
+    server.fail(path, as_page("<html>503 no healthy upstream", 503), times=5)
+    server.fail(path, None, times=5)
+    server.fail(path, as_json({"message": "Internal error: the database is away"}, 500), times=3)
+    server.fail(path, as_page("<html>Bad Gateway", 502), times=4)
+    server.fail(path, as_json({}, 504), times=4)
+    server.fail(path, as_json({}, 429), times=4)
+    ended = cli("follow", run_id)
+    assert ended.code == 0
+    assert not any(fault.times for fault in server.faults)
+    assert ended.out.count("; trying again") == ended.out.count("server: answers again") == 1
+    assert ended.out.count("ingest: RUNNING") == 1
+
+
+def test_slow_answers(server: KfpServer, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipelines.kubeflow.connection.TIMEOUTS_SECONDS", (20, 1))
+    monkeypatch.setattr(follow, "OUTAGE_SECONDS", 600.0)
+    run_id = started(server, RUNNING, DONE)
+    server.fail(f"runs/{run_id}", delay_seconds=1.5, times=3, is_only_slow=True)
+    ended = cli("follow", run_id)
+    assert ended.code == 0
+    assert "nothing within 1 s; trying again" in ended.out
+
+
+def test_a_lost_server(server: KfpServer, cli: Cli) -> None:
+    run_id = started(server, RUNNING)
+
+    def fall_silent(times: int) -> None:
+        if times == 2:
+            server.fail(f"runs/{run_id}", None, times=100_000)
+
+    server.api.on_ask = fall_silent
+    ended = cli("follow", run_id)
+    assert ended.code == Outcome.SERVER_LOST == 6
+    assert "the server has not answered for" in ended.out
+    assert f"the run goes on: decant follow {run_id}" in ended.out
+    assert ended.out.count("the connection broke off; trying again") == 1
+
+
+def test_credentials_end_while_waiting(server: KfpServer, cli: Cli, tmp_path: Path) -> None:
+    """A token file is read anew; without a new token the waiting ends, not the run."""
+    token = tmp_path / "token"
+    token.write_text("first-token\n")
+    server.tokens = {"first-token"}
+    run_id = started(server, *[RUNNING] * 6, DONE)
+
+    def rotate(times: int) -> None:
+        if times == 2:
+            server.tokens = {"second-token"}
+            token.write_text("second-token")
+
+    server.api.on_ask = rotate
+    assert cli("follow", run_id, "--token-file", str(token)).code == 0
+    assert len({one.headers["authorization"] for one in server.requests}) == 2
+
+    server.tokens = {"third-token"}
+    ended = cli("follow", run_id, "--token-file", str(token))
+    assert ended.code == 2
+    assert f"refuses the token in {token} (HTTP 401)" in ended.message
+
+
+def test_no_more_credentials_while_waiting(
+    server: KfpServer, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DECANT_KFP_TOKEN", "s3cret-token")
+    run_id = started(server, RUNNING)
+    server.tokens = {"s3cret-token"}
+
+    def expire(times: int) -> None:
+        if times == 2:
+            server.tokens = set()
+
+    server.api.on_ask = expire
+    ended = cli("follow", run_id)
+    assert ended.code == 2
+    assert "refuses the token in DECANT_KFP_TOKEN (HTTP 401); the run goes on" in ended.message
+    assert f"then: decant follow {run_id}" in ended.message
+
+
+def test_an_unknown_run(server: KfpServer, cli: Cli) -> None:
+    ended = cli("follow", "no-such-run")
+    assert ended.code == 2
+    assert "there is no run no-such-run (any more)" in ended.message
+
+
+def test_interrupted(server: KfpServer, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_id = started(server, RUNNING)
+
+    def interrupt(seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    clock = types.SimpleNamespace(sleep=interrupt, monotonic=time.monotonic)
+    monkeypatch.setattr(follow, "time", clock)
+    ended = cli("follow", run_id)
+    assert ended.code == Outcome.INTERRUPTED == 130
+    assert ended.out.splitlines()[-3:] == [
+        "interrupted",
+        f"the run goes on: decant follow {run_id}",
+        f"to end it: decant stop {run_id}",
+    ]
+    assert not server.count("terminate")

@@ -1,0 +1,95 @@
+"""Compiling with a profile: whose image and whose MLflow server, and the command."""
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from decant.runner.steps_image import STEPS_IMAGE
+from decant.runtime.errors import UserError
+from decant.runtime.identity import PROJECT
+from decant.runtime.steps import STEPS
+from pipelines.arguments import pipeline_arguments
+from pipelines.commands.compile import compile_command
+from pipelines.kubeflow.compiling import read_package
+from pipelines.profiles.profile import load_profile
+from tests.pipelines.packages import compiled, container, written
+
+PARAMS = PROJECT / "params.yaml"
+DIGEST = f"registry.example.org/decant-steps@sha256:{'0123456789abcdef' * 4}"
+WITH_ENV = f"""
+all: {{image: '{DIGEST}', env: {{HF_HOME: /models, MLFLOW_TRACKING_URI: http://profile:5000}}}}
+steps: {{distill: {{image: 'registry.example.org/other:1.2@sha256:{"f" * 64}'}}}}
+"""
+
+
+@pytest.fixture(scope="module")
+def arguments() -> dict[str, str]:
+    return pipeline_arguments(PARAMS)
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        ("decant-steps:0.1.0", "has no digest, and the tag can be moved"),
+        (None, f"image: '{STEPS_IMAGE}' has no digest"),
+        ("decant-steps:latest", "has no fixed tag"),
+        ("decant-steps@sha256:abc", "has no valid digest"),
+        (f"decant-steps@sha256:{'A' * 64}", "has no valid digest"),
+    ],
+)
+def test_outside_development_an_image_needs_its_digest(
+    image: str | None, message: str, tmp_path: Path, arguments: dict[str, str]
+) -> None:
+    with pytest.raises(UserError, match=message):
+        compiled(tmp_path, arguments, load_profile("gpu"), image=image)
+
+
+def test_the_image_of_a_profile_is_checked_too(tmp_path: Path, arguments: dict[str, str]) -> None:
+    tagged = "steps: {evaluate: {image: 'mine:1'}}"
+    with pytest.raises(UserError, match=r"mine\.yaml: image: 'mine:1' has no digest"):
+        compiled(tmp_path, arguments, written(tmp_path, f"all: {{image: '{DIGEST}'}}\n{tagged}"))
+    package = compiled(tmp_path, arguments, written(tmp_path, f"development: true\n{tagged}"))
+    assert container(package, "evaluate")["image"] == "mine:1"
+    assert container(package, "ingest")["image"] == STEPS_IMAGE
+    with pytest.raises(UserError, match="has no fixed tag"):
+        latest = "development: true\nall: {image: 'mine:latest'}"
+        compiled(tmp_path, arguments, written(tmp_path, latest))
+
+
+def test_the_command_lines_image_and_server_win(tmp_path: Path, arguments: dict[str, str]) -> None:
+    profile = written(tmp_path, WITH_ENV)
+    package = compiled(tmp_path, arguments, profile, image=DIGEST, mlflow_uri="http://mine:1")
+    for step in STEPS:
+        assert container(package, step)["image"] == DIGEST
+        uris = [one for one in container(package, step)["env"] if "MLFLOW" in one["name"]]
+        assert uris == [{"name": "MLFLOW_TRACKING_URI", "value": "http://mine:1"}]
+    assert {"name": "HF_HOME", "value": "/models"} in container(package, "ingest")["env"]
+
+
+def test_two_servers_one_of_them_from_a_secret_are_refused(
+    tmp_path: Path, arguments: dict[str, str]
+) -> None:
+    profile = written(
+        tmp_path,
+        f"all: {{image: '{DIGEST}', env_from_secrets: {{mlflow: {{uri: MLFLOW_TRACKING_URI}}}}}}",
+    )
+    with pytest.raises(UserError, match=r"env_from_secrets\.mlflow sets MLFLOW_TRACKING_URI"):
+        compiled(tmp_path, arguments, profile, mlflow_uri="http://mine:1")
+    package = compiled(tmp_path, arguments, profile)
+    pods = package[1]["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+    assert pods["exec-register"]["secretAsEnv"][0]["secretName"] == "mlflow"
+
+
+def test_the_command_takes_a_name_or_a_path(tmp_path: Path) -> None:
+    file = tmp_path / "package.yaml"
+    options = ["--params", str(PARAMS), "--output", str(file), "--profile"]
+    for profile, memory in (("cpu", "6Gi"), (str(tmp_path / "mine.yaml"), "7Gi")):
+        (tmp_path / "mine.yaml").write_text("development: true\nall: {memory: {limit: 7Gi}}\n")
+        done = CliRunner().invoke(compile_command, [*options, profile], catch_exceptions=False)
+        assert done.exit_code == 0
+        assert f"steps from {STEPS_IMAGE}" in done.output
+        limits = container(read_package(file), "distill")["resources"]
+        assert limits["resourceMemoryLimit"] == memory
+    with pytest.raises(UserError, match="no profile 'cpus'"):
+        CliRunner().invoke(compile_command, [*options, "cpus"], catch_exceptions=False)
