@@ -1,8 +1,8 @@
 """python -m components STEP: one step, as DVC calls it; the same as `decant step STEP`."""
 
 from decant.runner.step_command import step_command
-from decant.runtime.command_line import mistakes_shown
+from decant.runtime.errors import exit_on_user_error
 
 if __name__ == "__main__":
-    with mistakes_shown():
+    with exit_on_user_error():
         step_command()

@@ -4,7 +4,7 @@ import importlib
 
 import click
 
-from decant.runtime.command_line import mistakes_shown
+from decant.runtime.errors import exit_on_user_error
 
 # Each is a file of this package with a `<name>_command`, a dash written as an underscore.
 COMMANDS = (
@@ -53,7 +53,7 @@ def main() -> None:
 
 
 def entry() -> None:
-    with mistakes_shown():
+    with exit_on_user_error():
         main()
 
 

@@ -1,8 +1,8 @@
 """python -m benchmarks.study: the same as `decant study`."""
 
 from benchmarks.study.command import study_command
-from decant.runtime.command_line import mistakes_shown
+from decant.runtime.errors import exit_on_user_error
 
 if __name__ == "__main__":
-    with mistakes_shown():
+    with exit_on_user_error():
         study_command()

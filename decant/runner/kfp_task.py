@@ -8,7 +8,7 @@ from typing import Any
 
 from decant.runner.run_step import run_step
 from decant.runner.train_job.node_plan import plan_from_environment
-from decant.runtime.command_line import mistakes_shown
+from decant.runtime.errors import exit_on_user_error
 from decant.tracking.spool import SPOOL
 
 
@@ -29,7 +29,7 @@ def run_component(
     goes_with_the_pod = "KUBERNETES_SERVICE_HOST" in os.environ and not os.environ.get(SPOOL)
     if goes_with_the_pod:
         os.environ[SPOOL] = metrics.path
-    with mistakes_shown():
+    with exit_on_user_error():
         if plan := plan_from_environment():
             from decant.runner.train_job.launch import run_as_train_job
 

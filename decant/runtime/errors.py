@@ -1,28 +1,52 @@
-"""The one exception that users read, and how it is shown."""
+"""The one exception that users read, and how a command ends with it."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from rich.console import Console
 from rich.markup import escape
 
 
 class UserError(Exception):
-    """A mistake the user can mend: shown as one message, without a traceback.
+    """A mistake that the user can correct: shown as one message, without a traceback.
 
-    Say what is wrong with the value that was found, then what to do:
+    State what is wrong with the value that was found, then what to do:
 
-        raise UserError(f"no column 'lable' in data.csv; it has: text, label",
-                        hint="set ingest.label_column to one of them")
+        raise UserError(
+            "data.csv has no column 'lable'; it has: text, label",
+            code="column-unknown",
+            hint="set ingest.label_column to one of them",
+        )
+
+    Attributes:
+        problem: what is wrong, and the value.
+        code: names the kind of mistake. It is stable: scripts and tests match it, not the sentence.
+        hint: what to do, empty where the problem says it.
     """
 
-    def __init__(self, problem: str, *, hint: str = "") -> None:
+    def __init__(self, problem: str, *, code: str = "", hint: str = "") -> None:
         super().__init__(problem)
         self.problem = problem
+        self.code = code
         self.hint = hint
 
     def __str__(self) -> str:
         return f"{self.problem}\n  hint: {self.hint}" if self.hint else self.problem
 
 
+@contextmanager
+def exit_on_user_error() -> Iterator[None]:
+    """Show a UserError of the block on standard error and end the process with code 2."""
+    try:
+        yield
+    except UserError as error:
+        show_error(error)
+        sys.exit(2)
+
+
 def show_error(error: UserError) -> None:
-    """Print the message to standard error."""
+    """Print the code and the message to standard error."""
     console = Console(stderr=True, soft_wrap=True, highlight=False)
-    console.print(f"[bold red]error:[/] {escape(str(error))}")
+    code = escape(f"[{error.code}]") if error.code else ""
+    console.print(f"[bold red]error{code}:[/] {escape(str(error))}")
