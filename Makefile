@@ -62,12 +62,13 @@ ui: $(READY) ## Look at the runs and models of the embedded store
 	mlflow ui --backend-store-uri sqlite:///mlflow.db
 
 # The CUDA packages are torch's own, exact pins: left out, so that the lock also installs where
-# a CPU build of torch is served.
+# a CPU build of torch is served. Of the two builds of ONNX Runtime each system gets one.
 lock: $(READY) ## Resolve the lock files anew from pyproject.toml
 	(printf '%s\n' '# Made by `make lock`. Without hashes, and without the CUDA packages that torch itself pins, so that the' \
 	  '# same file installs the CUDA build of torch on a GPU machine and the CPU build where that is served.'; \
-	  uv pip compile -q --universal -p 3.11 --no-annotate --no-header pyproject.toml \
-	  | grep -vE '^(nvidia-|cuda-|triton)') > requirements.lock.new
+	  uv pip compile -q --universal -p 3.11 --no-annotate --no-header --extra all --extra gpu pyproject.toml \
+	  | grep -vE '^(nvidia-|cuda-|triton)' \
+	  | sed -E "s/^(onnxruntime==[^ ]+)$$/\1 ; sys_platform == 'darwin'/") > requirements.lock.new
 	mv requirements.lock.new requirements.lock
 	uv pip compile -q --universal -p 3.11 --no-annotate --no-header --group dev \
 	  -c requirements.lock -o requirements-dev.lock

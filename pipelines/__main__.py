@@ -1,39 +1,43 @@
-"""python -m pipelines COMMAND ...: the pipeline as a whole, and the model that it made."""
+"""decant COMMAND ... (python -m pipelines COMMAND ...): the command line."""
 
 import importlib
+from importlib.metadata import version
 
 import click
 
 from decant.runtime.errors import exit_on_user_error
 
-# Each is a file of this package with a `<name>_command`, a dash written as an underscore.
-COMMANDS = (
-    "compile",
-    "run",
-    "study",
-    "predict",
-    "models",
-    "compare",
-    "promote",
-    "rollback",
-    "lineage",
-    "reproduce",
-    "sync",
-    "deploy-manifest",
-    "submit",
-    "follow",
-    "list",
-    "stop",
-    "schedule",
-    "doctor",
-)
+# Name and one line of help, in the order of a project. Each is a file of pipelines/commands with a
+# `<name>_command`, a dash written as an underscore. The lines stand here so that `decant --help`
+# imports no command.
+COMMANDS = {
+    "run": "Run the whole pipeline on this machine.",
+    "step": "Run one step of the pipeline.",
+    "predict": "Classify texts, lines or a file.",
+    "models": "Show registered models and their versions.",
+    "compare": "Compare two versions on the same test rows.",
+    "promote": "Move an alias to a version that passes the gate.",
+    "rollback": "Move an alias back.",
+    "lineage": "Show what a version was made from.",
+    "reproduce": "Make a version again and compare its digests.",
+    "deploy-manifest": "Write a Kubernetes manifest that serves a model.",
+    "sync": "Send spooled runs to MLflow.",
+    "compile": "Write the package for a Kubeflow cluster.",
+    "doctor": "Check what a run on a cluster needs.",
+    "submit": "Start a run on a cluster.",
+    "follow": "Watch a run on a cluster.",
+    "list": "Show runs and schedules on a cluster.",
+    "stop": "End a run, or switch off a schedule.",
+    "schedule": "Start runs on a cluster at set times.",
+    "study": "Compare variants of the student, with controls.",
+}
 
 # Those that lie elsewhere.
-_MODULES = {"study": "benchmarks.study.command"}
+_MODULES = {"step": "decant.runner.step_command", "study": "benchmarks.study.command"}
 
 
 class CommandGroup(click.Group):
-    """A command's imports are paid only when it is named, or when help lists all of them."""
+    """A command's imports are paid only when it is named."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -46,10 +50,15 @@ class CommandGroup(click.Group):
         command: click.Command = getattr(module, f"{name}_command")
         return command
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
 
-@click.command(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"]})
+
+@click.command("decant", cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(version("decant"), prog_name="decant")
 def main() -> None:
-    """Compile the pipeline, run it here or on a cluster, use and deploy the model."""
+    """Pour what a BERT knows into a small, fast model: prepare, run, evaluate, promote, serve."""
 
 
 def entry() -> None:

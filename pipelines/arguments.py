@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from decant.runtime.identity import code_digest, lock_digest, text_digest
-from decant.runtime.settings import canonical_json, parse, read_params_file, section_of
+from decant.runtime.identity import canonical_json, code_digest, lock_digest, text_digest
+from decant.runtime.settings import parse, read_params_file, section_of
 from decant.runtime.steps import STEPS, load_step
 
 

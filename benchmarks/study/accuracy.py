@@ -14,13 +14,12 @@ from benchmarks.study.tasks import Task, Work
 from benchmarks.study.work_queue import is_done
 from components.evaluate.tested_models import class_indices, read_test_split
 from decant.data.corpus import read_schema, read_split
-from decant.inference.classifier import MANIFEST, TextClassifier
+from decant.inference.classifier import MANIFEST, OnnxClassifier
 from decant.runtime.artifacts import read_json
 from decant.runtime.cache_folder import write_once
 from decant.runtime.errors import UserError
-from decant.runtime.identity import lock_digest, text_digest
+from decant.runtime.identity import canonical_json, lock_digest, text_digest
 from decant.runtime.reporter import Reporter
-from decant.runtime.settings import canonical_json
 
 Correct = NDArray[np.bool_]
 _ALL_CORES = 0
@@ -157,7 +156,7 @@ def _measured_once(folder: Path, rows: Rows, batch_size: int, cache: Path) -> di
     key = f"{graph_key(folder)} {rows.digest} batch={batch_size} lock={lock_digest()}"
     file = cache / f"{text_digest(key)[:32]}.npz"
     if not file.is_file():
-        model = TextClassifier(folder, threads=_ALL_CORES)
+        model = OnnxClassifier(folder, threads=_ALL_CORES)
         if model.labels != rows.labels:
             raise UserError(f"{folder} has other labels than the corpus: {model.labels}")
 

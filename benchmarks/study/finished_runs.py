@@ -16,8 +16,7 @@ from pathlib import Path
 from benchmarks.study.tasks import Task
 from decant.runtime.artifacts import CARD, read_card, read_json, read_sidecar, write_json
 from decant.runtime.cache_folder import write_once
-from decant.runtime.identity import content_digest, file_digest, step_identity
-from decant.runtime.settings import canonical_json
+from decant.runtime.identity import canonical_json, content_digest, file_digest, step_identity
 from decant.runtime.steps import load_step
 
 LARGE_BYTES = 1 << 20

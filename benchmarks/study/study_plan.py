@@ -22,9 +22,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from decant.runtime.errors import UserError
+from decant.runtime.identity import canonical_json
 from decant.runtime.settings import (
     Seed,
-    canonical_json,
     parse,
     read_params_file,
     section_of,

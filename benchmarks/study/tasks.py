@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.study.study_plan import CHAIN, Run
-from decant.runtime.identity import text_digest
-from decant.runtime.settings import canonical_json, parse, section_of
+from decant.runtime.identity import canonical_json, text_digest
+from decant.runtime.settings import parse, section_of
 from decant.runtime.steps import load_step
 
 

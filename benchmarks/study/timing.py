@@ -15,7 +15,7 @@ from benchmarks.study.results import MAJORITY, Result, Timing
 from benchmarks.study.statistics import TEACHER_KEY
 from components.evaluate.machine import machine_facts
 from components.evaluate.step import Params
-from decant.inference.classifier import TextClassifier
+from decant.inference.classifier import OnnxClassifier
 from decant.inference.latency import (
     Candidate,
     Speedup,
@@ -27,9 +27,8 @@ from decant.inference.latency import (
 )
 from decant.runtime.artifacts import read_json, write_json
 from decant.runtime.cache_folder import write_once
-from decant.runtime.identity import text_digest
+from decant.runtime.identity import canonical_json, text_digest
 from decant.runtime.reporter import Reporter
-from decant.runtime.settings import canonical_json
 
 _BUSY_SHARE = 0.2  # of the cores
 
@@ -112,7 +111,7 @@ def _measure(
     count = len(texts)
     candidates: dict[str, Candidate[str]] = {}
     for name, folder in folders.items():
-        model = TextClassifier(folder, threads=params.threads)
+        model = OnnxClassifier(folder, threads=params.threads)
         predict = partial(model.predict, batch_size=params.batch_size)
         candidates[name] = Candidate(
             predict=predict, encode=model.encode, run=model.run, texts=count

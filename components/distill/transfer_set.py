@@ -15,9 +15,8 @@ from components.distill.shards import cut, fill, rows_file
 from decant.data.tokens import TokenRows, read_info
 from decant.models.teacher import WEIGHTS, load_teacher
 from decant.runtime.cache_folder import write_once
-from decant.runtime.identity import file_digest, text_digest
+from decant.runtime.identity import canonical_json, file_digest, text_digest
 from decant.runtime.reporter import Reporter
-from decant.runtime.settings import canonical_json
 
 
 def transfer_set(

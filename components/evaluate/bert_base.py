@@ -10,7 +10,7 @@ import onnxruntime
 from filelock import FileLock
 from numpy.typing import NDArray
 
-from decant.inference.classifier import TextClassifier, open_session
+from decant.inference.classifier import OnnxClassifier, open_session
 from decant.runtime.cache_folder import cache_folder, write_once
 from decant.runtime.identity import text_digest
 
@@ -22,7 +22,7 @@ _VOCABULARY, _LONGEST, _SEED = 30_522, 512, 0  # of transformers' BertConfig()
 class BertBase:
     """BERT-base behind the teacher's tokenizer. Its answers mean nothing."""
 
-    def __init__(self, tokenizing: TextClassifier, *, threads: int) -> None:
+    def __init__(self, tokenizing: OnnxClassifier, *, threads: int) -> None:
         self._tokenizing = tokenizing
         self._session: onnxruntime.InferenceSession = open_session(cached_graph(), threads, "cpu")
 

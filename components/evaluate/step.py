@@ -28,7 +28,7 @@ from components.evaluate.tables import write_plot_tables, write_predictions
 from components.evaluate.tested_models import TFIDF, class_indices, open_models, read_test_split
 from components.evaluate.tfidf import TfidfControl, fit_tfidf
 from decant.data.corpus import SPLITS, read_schema, read_split, split_rows
-from decant.inference.classifier import TextClassifier, softmax
+from decant.inference.classifier import OnnxClassifier, softmax
 from decant.inference.latency import (
     Candidate,
     Timings,
@@ -127,7 +127,7 @@ def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) ->
 
 
 def _predict(
-    models: Mapping[str, TextClassifier],
+    models: Mapping[str, OnnxClassifier],
     control: TfidfControl,
     texts: list[str],
     batch_size: int,

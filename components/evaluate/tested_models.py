@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from decant.data.corpus import read_split
-from decant.inference.classifier import TextClassifier
+from decant.inference.classifier import OnnxClassifier
 from decant.runtime.errors import UserError
 
 TEACHER_INT8, STUDENT_FLOAT32, TFIDF = "teacher_int8", "student_float32", "tfidf"
@@ -20,14 +20,14 @@ MODELS = (*ROLES, TFIDF)
 FLOAT32_OF = {TEACHER_INT8: "teacher", "student": STUDENT_FLOAT32}
 
 
-def open_models(folder: Path, *, threads: int) -> dict[str, TextClassifier]:
+def open_models(folder: Path, *, threads: int) -> dict[str, OnnxClassifier]:
     """The exported models by role; raises UserError when one is missing or their labels differ."""
-    models: dict[str, TextClassifier] = {}
+    models: dict[str, OnnxClassifier] = {}
     for role in ROLES:
         if role in OPTIONAL and not (folder / role).exists():
             continue
         try:
-            models[role] = TextClassifier(folder / role, threads=threads)
+            models[role] = OnnxClassifier(folder / role, threads=threads)
         except FileNotFoundError as error:
             raise UserError(str(error), hint="run export_onnx again") from None
     for role, model in models.items():

@@ -12,7 +12,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import set_model
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
-from decant.inference.classifier import TextClassifier, problem_of
+from decant.inference.classifier import OnnxClassifier, problem_of
 
 TEXT, LABEL, SCORE = "text", "label", "score"
 EXPORTED = "exported"  # the model's artifact that holds the exported folder
@@ -22,7 +22,7 @@ class ServedModel(PythonModel):
     """Loads the exported folder once and classifies batches."""
 
     def load_context(self, context: PythonModelContext) -> None:
-        self.classifier = TextClassifier(context.artifacts[EXPORTED])
+        self.classifier = OnnxClassifier(context.artifacts[EXPORTED])
 
     def predict(
         self,

@@ -32,8 +32,8 @@ class Prediction:
     score: float
 
 
-class TextClassifier:
-    """An exported teacher or student.
+class OnnxClassifier:
+    """An exported teacher or student. `decant.TextClassifier` adds `load` and checks.
 
     Args:
         folder: with the three files above.
@@ -49,7 +49,9 @@ class TextClassifier:
         self.folder = Path(folder)
         for name in (GRAPH, TOKENIZER, MANIFEST):
             if not (self.folder / name).is_file():
-                raise FileNotFoundError(f"{self.folder} is no exported model: {name} is missing")
+                raise FileNotFoundError(
+                    f"{self.folder} is not an exported model: {name} is missing"
+                )
         self.manifest: dict[str, Any] = json.loads((self.folder / MANIFEST).read_text("utf-8"))
         self.labels: tuple[str, ...] = tuple(self.manifest["labels"])
         self.pad_id = int(self.manifest["pad_id"])
@@ -121,7 +123,7 @@ def softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def open_session(graph: Path, threads: int, device: str) -> onnxruntime.InferenceSession:
-    """A session on an ONNX file; `threads` and `device` as in TextClassifier."""
+    """A session on an ONNX file; `threads` and `device` as in OnnxClassifier."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1

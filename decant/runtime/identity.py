@@ -3,15 +3,17 @@
 DVC, KFP's cache, MLflow's tags, resume and promotion all rest on the digests of this module.
 """
 
+import dataclasses
 import hashlib
+import json
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import grimp
+if TYPE_CHECKING:
+    import grimp
 
-from decant.runtime.settings import canonical_json
 
 PROJECT = Path(__file__).resolve().parents[2]
 LOCK_FILE = PROJECT / "requirements.lock"
@@ -43,6 +45,15 @@ def file_digest(file: Path) -> str:
 
 def text_digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def canonical_json(value: Any) -> str:
+    """The one spelling of a value on which identities rest: sorted keys, no spaces, no NaN."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        value = dataclasses.asdict(value)
+    return json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    )
 
 
 def step_identity(
@@ -137,7 +148,9 @@ def _relative(path: Path) -> str:
 
 
 @cache
-def _graph() -> grimp.ImportGraph:
+def _graph() -> "grimp.ImportGraph":
+    import grimp  # not in the base installation
+
     return grimp.build_graph(LIBRARY, "components", cache_dir=None)
 
 

@@ -74,15 +74,6 @@ def parse(params_class: type[T], section: Mapping[str, Any], step: str) -> T:
         raise UserError(_explain(error, params_class, step)) from None
 
 
-def canonical_json(value: Any) -> str:
-    """The one spelling of a value on which identities rest: sorted keys, no spaces, no NaN."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        value = dataclasses.asdict(value)
-    return json.dumps(
-        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    )
-
-
 def _apply_override(content: dict[str, Any], override: str) -> None:
     path, equals, text = override.partition("=")
     if not equals or not path:

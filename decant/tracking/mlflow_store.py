@@ -100,10 +100,14 @@ def experiment_id(client: Any, name: str = "") -> str:
 def store_root() -> Path:
     """The project's root, also from the temporary copy in which `dvc exp run --temp` works.
 
+    Without a project it is the working folder.
+
     Such a copy lies in <root>/.dvc/tmp/exps/NAME, or .../standalone/NAME, below which the project
     has the same place as it has below the root of the repository.
     """
     project = identity.PROJECT
+    if not (project / "dvc.yaml").is_file():  # Decant is installed from a wheel
+        return Path.cwd()
     for folder in project.parents:
         copies = folder / "tmp" / "exps"
         if folder.name != ".dvc" or not project.is_relative_to(copies):

@@ -4,7 +4,6 @@ A text gets the same answer here, in every batch, and from a server, to the last
 """
 
 import json
-import logging
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -13,8 +12,8 @@ from typing import BinaryIO
 import click
 
 from decant.runtime.errors import UserError
+from decant.text_classifier import DEFAULT_MODEL, TextClassifier
 
-DEFAULT_MODEL = "artifacts/onnx/student"
 COLUMN = "text"
 BATCH_TEXTS = 256
 _CHUNK_BYTES = 1 << 16
@@ -62,7 +61,8 @@ def predict_command(
 
 def load_model(model: str) -> Predict:
     """Raises UserError when there is no such model or it cannot be read."""
-    return _registered(model) if model.startswith("models:/") else _exported(Path(model))
+    classifier = TextClassifier.load(model)
+    return lambda texts: [(found.label, found.score) for found in classifier.predict(texts)]
 
 
 def read_lines(stream: BinaryIO) -> Iterator[list[str]]:
@@ -142,63 +142,6 @@ def _decode(lines: Sequence[bytes], number: int) -> list[str]:
 def _slices(texts: Sequence[str]) -> Iterator[Sequence[str]]:
     for start in range(0, len(texts), BATCH_TEXTS):
         yield texts[start : start + BATCH_TEXTS]
-
-
-def _exported(folder: Path) -> Predict:
-    from decant.inference.classifier import MANIFEST, TextClassifier
-
-    if not folder.is_dir():
-        hint = "give --model FOLDER or --model models:/NAME/VERSION"
-        if str(folder) == DEFAULT_MODEL:
-            hint = f"make it with `dvc repro`, or {hint}"
-        raise UserError(f"there is no exported model at {folder}", hint=hint)
-    try:
-        classifier = TextClassifier(folder)
-    except Exception as error:  # each library has its own for a damaged file
-        inner = sorted(found.parent.name for found in folder.glob(f"*/{MANIFEST}"))
-        hint = f"it holds: {', '.join(inner)}; name one of them" if inner else ""
-        raise UserError(f"the model in {folder} cannot be read: {error}", hint=hint) from None
-    return lambda texts: [(found.label, found.score) for found in classifier.predict(texts)]
-
-
-def _registered(uri: str) -> Predict:
-    from decant.tracking.mlflow_store import (
-        open_client,
-        shown_uri,
-        tracking_uri,
-        without_secrets,
-    )
-
-    store = tracking_uri()
-    shown = shown_uri(store)
-    hint = f"list what {shown} holds with `mlflow ui`, or set MLFLOW_TRACKING_URI"
-    database = store.removeprefix("sqlite:///")
-    if database != store and not Path(database).is_file():
-        raise UserError(f"no model {uri}: there is no tracking store {shown} yet", hint=hint)
-    try:
-        open_client()
-        import mlflow.pyfunc
-        import pandas as pd
-
-        mlflow.set_tracking_uri(store)
-        # It would warn that onnxruntime is not installed where onnxruntime-gpu stands in for it.
-        logging.getLogger("mlflow.utils.requirements_utils").setLevel(logging.ERROR)
-        model = mlflow.pyfunc.load_model(uri)
-    except Exception as error:  # MLflow's, the database's, the artifact store's, the model's
-        problem = f"cannot load {uri} from {shown}: {without_secrets(str(error))}"
-        raise UserError(problem, hint=hint) from None
-
-    def predict(texts: Sequence[str]) -> list[tuple[str, float]]:
-        try:
-            answers = model.predict(pd.DataFrame({"text": list(texts)}))
-            return list(zip(answers["label"], map(float, answers["score"]), strict=True))
-        except UserError:
-            raise
-        except Exception as error:  # whatever another model raises; ours has been asked for texts
-            problem = f"{uri} does not answer texts with label and score: {error}"
-            raise UserError(problem, hint="name a model that Decant registered") from None
-
-    return predict
 
 
 def _json_lines(texts: Sequence[str], answers: Sequence[tuple[str, float]]) -> None:

@@ -13,7 +13,7 @@ from kfp.dsl import pipeline_context
 from kfp.dsl.graph_component import GraphComponent
 
 from decant.runtime.errors import UserError
-from decant.runtime.settings import canonical_json
+from decant.runtime.identity import canonical_json
 from decant.runtime.steps import STEPS
 from decant.training.processes import VARIABLE as PROCESSES_VARIABLE
 from pipelines.profiles.profile import Profile, Workspace, has_device

@@ -17,7 +17,7 @@ from scipy.stats import binomtest
 from components.evaluate.bootstrap import Interval, interval, resampled_accuracies
 from components.evaluate.quality import measure_quality
 from components.evaluate.tested_models import class_indices
-from decant.inference.classifier import TextClassifier
+from decant.inference.classifier import OnnxClassifier
 from decant.inference.latency import (
     Candidate,
     Speedup,
@@ -144,7 +144,7 @@ def _figures(
     judged: Judged, actual: NDArray[np.int64], probabilities: NDArray[np.float32]
 ) -> Figures:
     quality = measure_quality(actual, probabilities)
-    size = TextClassifier(judged.model).manifest.get("size_bytes")
+    size = OnnxClassifier(judged.model).manifest.get("size_bytes")
     return Figures(
         accuracy=quality.accuracy, macro_f1=quality.macro_f1, ece=quality.ece, size_bytes=size
     )
@@ -163,7 +163,7 @@ def _side_by_side(
     sample = [texts[index] for index in np.sort(chosen)]
     candidates = {}
     for name, judged in (("new", new), ("old", old)):
-        model = TextClassifier(judged.model, threads=1)
+        model = OnnxClassifier(judged.model, threads=1)
         candidates[name] = Candidate(
             predict=model.predict, encode=model.encode, run=model.run, texts=len(sample)
         )

@@ -12,9 +12,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from components.register.run_evidence import METRICS, PREDICTIONS, logged_evidence
-from decant.inference.classifier import MANIFEST, TextClassifier, softmax
+from decant.inference.classifier import MANIFEST, OnnxClassifier, softmax
 from decant.runtime.artifacts import read_json
 from decant.runtime.errors import UserError
+from decant.tracking.registered_model import exported_folder
 
 TEST_DIGEST_TAG = "decant.test_digest"
 
@@ -71,7 +72,7 @@ def downloaded(client: Any, *versions: Any) -> Iterator[list[Judged]]:
 
 def answers(judged: Judged, texts: list[str], *, batch_size: int = 32) -> NDArray[np.float32]:
     """Probabilities (rows, classes) of the model itself, asked now."""
-    logits = TextClassifier(judged.model, threads=0).logits(texts, batch_size=batch_size)
+    logits = OnnxClassifier(judged.model, threads=0).logits(texts, batch_size=batch_size)
     return softmax(logits).astype(np.float32)
 
 
@@ -89,14 +90,11 @@ def _download(client: Any, version: Any, folder: Path) -> Judged:
     model = mlflow.artifacts.download_artifacts(
         f"models:/{version.name}/{version.version}", dst_path=str(folder)
     )
-    exported = [file.parent for file in Path(model).rglob(MANIFEST)]
-    if not exported:
-        raise UserError(f"{shown} is no model of Decant: it holds no {MANIFEST}")
     return Judged(
         name=str(version.name),
         version=str(version.version),
         tags=dict(version.tags),
         metrics=read_json(found / METRICS),
         predictions=pd.read_parquet(found / PREDICTIONS),
-        model=exported[0],
+        model=exported_folder(Path(model), shown),
     )

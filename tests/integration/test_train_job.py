@@ -11,7 +11,8 @@ from decant.runner.kfp_task import run_component
 from decant.runner.run_step import run_step
 from decant.runner.train_job import watch as follow
 from decant.runtime.artifacts import read_card, read_sidecar
-from decant.runtime.settings import canonical_json, section_of
+from decant.runtime.identity import canonical_json
+from decant.runtime.settings import section_of
 from decant.runtime.steps import load_step
 from pipelines.arguments import pipeline_arguments
 from pipelines.kubeflow.compiling import compile_pipeline, read_package

@@ -14,7 +14,7 @@ from safetensors.numpy import load_file
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
-from decant.inference.classifier import TextClassifier
+from decant.inference.classifier import OnnxClassifier
 from decant.models.teacher import Teacher, load_teacher
 from decant.runner.run_step import run_step
 from decant.runtime.artifacts import read_card
@@ -115,13 +115,13 @@ def test_exported_folders_classify_text(artifacts: Path) -> None:
         "🙂 \uff37\uff29\uff24\uff25",
     ]
     for role in ("teacher", "student", "undistilled"):
-        classifier = TextClassifier(artifacts / "onnx" / role)
+        classifier = OnnxClassifier(artifacts / "onnx" / role)
         together = classifier.logits(texts)
         alone = np.concatenate([classifier.logits([text]) for text in texts])
         np.testing.assert_allclose(together, alone, atol=1e-4)
     labels = [
         prediction.label
-        for prediction in TextClassifier(artifacts / "onnx" / "teacher").predict(texts[:2])
+        for prediction in OnnxClassifier(artifacts / "onnx" / "teacher").predict(texts[:2])
     ]
     assert labels == ["positive", "negative"]
 
@@ -202,7 +202,7 @@ def assert_graphs_answer_as_their_models(root: Path) -> None:
     ):
         model = load_teacher(root / port) if port == "teacher" else load_student(root / port)
         expected = answers(model, root / port, TEXTS)
-        np.testing.assert_allclose(TextClassifier(onnx / role).logits(TEXTS), expected, atol=1e-4)
+        np.testing.assert_allclose(OnnxClassifier(onnx / role).logits(TEXTS), expected, atol=1e-4)
 
 
 def answers(model: Teacher | Student, folder: Path, texts: Sequence[str]) -> Any:
@@ -348,7 +348,7 @@ def test_a_second_member_leaves_the_main_teacher_as_it_is(
     assert not np.array_equal(
         student, load_file(artifacts / "student" / "model.safetensors")["output.weight"]
     )
-    TextClassifier(tmp_path / "onnx" / "student").predict(["a lovely film"])
+    OnnxClassifier(tmp_path / "onnx" / "student").predict(["a lovely film"])
 
 
 @pytest.mark.slow
@@ -364,7 +364,7 @@ def test_a_masked_lm_head_replaces_words(
     source = {"encoder": str(encoder), "local_encoder": str(encoder)}
     params = changed(tiny_params, ingest=source, distill={"augmentation": augmentation})
     run_chain(tmp_path / "root", params)
-    TextClassifier(tmp_path / "root" / "onnx" / "student").predict(["a lovely film"])
+    OnnxClassifier(tmp_path / "root" / "onnx" / "student").predict(["a lovely film"])
 
 
 def test_a_failed_step_leaves_no_output(

@@ -19,9 +19,9 @@ from decant.runner.train_job.node_plan import Plan
 from decant.runner.train_job.watch import follow
 from decant.runtime.artifacts import check_targets, read_card, written_whole
 from decant.runtime.errors import UserError
-from decant.runtime.identity import text_digest
+from decant.runtime.identity import canonical_json, text_digest
 from decant.runtime.reporter import Reporter
-from decant.runtime.settings import canonical_json, parse
+from decant.runtime.settings import parse
 from decant.runtime.steps import load_step
 from decant.tracking.spool import SPOOL
 

@@ -14,10 +14,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from benchmarks.study.command import study_command
-from decant.inference.classifier import TextClassifier
+from decant.inference.classifier import OnnxClassifier
 from decant.runtime.artifacts import read_card
 from decant.runtime.errors import UserError
-from decant.runtime.settings import canonical_json
+from decant.runtime.identity import canonical_json
 
 STUDY = {
     "seeds": [1, 2],
@@ -144,7 +144,7 @@ def test_the_table_holds_every_model_with_what_an_own_count_gives(
     corpus = next((root / "out" / "store" / "ingest").glob("*/corpus"))
     for split in ("validation", "test"):
         truth = pd.read_parquet(corpus / f"{split}.parquet")
-        said = TextClassifier(picked["folder"]).predict(truth["text"].tolist())
+        said = OnnxClassifier(picked["folder"]).predict(truth["text"].tolist())
         right = np.mean([p.label == label for p, label in zip(said, truth["label"], strict=True)])
         assert picked[f"{split}_accuracy"] == pytest.approx(right, abs=1e-5)
     teacher = rows.query("variant == 'default' and model == 'teacher' and seed == 2").iloc[0]

@@ -7,7 +7,7 @@ import pytest
 
 from components.evaluate import bert_base
 from components.evaluate.bert_base import BertBase, cached_graph
-from decant.inference.classifier import TextClassifier
+from decant.inference.classifier import OnnxClassifier
 
 
 @pytest.mark.slow
@@ -20,7 +20,7 @@ def test_exported_once_and_runs_on_any_shape(
     monkeypatch.setattr(bert_base, "_export", lambda file: pytest.fail("exported again"))
     assert cached_graph() == graph
     assert sorted(file.suffix for file in tmp_path.iterdir()) == [".lock", ".onnx"]
-    model = BertBase(TextClassifier(tiny_exported, threads=1), threads=1)
+    model = BertBase(OnnxClassifier(tiny_exported, threads=1), threads=1)
     for texts in (["a good film"], ["a film", "the plot is dull and sad"], ["good " * 40]):
         logits = model.run(model.encode(texts))
         assert logits.shape == (len(texts), 2)

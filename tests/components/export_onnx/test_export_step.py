@@ -13,7 +13,7 @@ import torch
 from tokenizers import Tokenizer
 
 from decant.data.tokens import to_batch
-from decant.inference.classifier import TextClassifier
+from decant.inference.classifier import OnnxClassifier
 from decant.models.encoder import copy_encoder, load_encoder
 from decant.models.teacher import Teacher, TeacherConfig, save_teacher
 from decant.runner.run_step import run_step
@@ -175,7 +175,7 @@ def test_small_forms_beside_float32(small: Path) -> None:
     for role, found in manifests.items():
         files = [small / role / name for name in ("model.onnx", "tokenizer.json")]
         assert found["size_bytes"] == sum(file.stat().st_size for file in files)
-        classifier = TextClassifier(small / role)
+        classifier = OnnxClassifier(small / role)
         assert classifier.encode(TEXTS).shape == (len(TEXTS), LENGTH)
         assert len(classifier.predict(TEXTS)) == len(TEXTS)
     metrics = read_card(small).metrics
@@ -184,12 +184,12 @@ def test_small_forms_beside_float32(small: Path) -> None:
 
 
 def test_every_model_has_its_own_ids(small: Path, inputs: Path) -> None:
-    classifier = TextClassifier(small / "student_float32")
+    classifier = OnnxClassifier(small / "student_float32")
     student = load_student(inputs / "student")
     ids = classifier.encode(TEXTS)
     assert (ids == classifier.pad_id).any()
     assert classifier.pad_id == student.config.pad_id == 1
-    assert TextClassifier(small / "teacher").pad_id == 0
+    assert OnnxClassifier(small / "teacher").pad_id == 0
     with torch.inference_mode():
         expected = student(torch.from_numpy(ids)).numpy()
     np.testing.assert_allclose(classifier.run(ids), expected, atol=1e-5)

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from components.register.step import Params
-from decant.inference.classifier import TextClassifier
+from decant.inference.classifier import OnnxClassifier
 from decant.runner.run_step import run_step
 from decant.runtime.artifacts import Card, read_json, write_json
 from decant.runtime.identity import PROJECT
@@ -130,7 +130,7 @@ def test_the_served_model_answers_as_the_exported_one(
     monkeypatch.setenv("DECANT_TRACKING", "on")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", store)
     run_step("register", SECTION, ports)
-    expected = TextClassifier(tiny_exported).predict(TEXTS)
+    expected = OnnxClassifier(tiny_exported).predict(TEXTS)
     command = ["models", "serve", "-m", "models:/tiny/1", "--env-manager", "local"]
     with serving(command, tmp_path / "serve.log", tmp_path) as url:
         for body in (

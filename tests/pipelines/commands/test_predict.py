@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from decant.inference.classifier import MAX_CHARACTERS, TextClassifier
+from decant.inference.classifier import MAX_CHARACTERS, OnnxClassifier
 from decant.runtime.errors import UserError
 from decant.runtime.identity import PROJECT
 from pipelines.__main__ import main
@@ -177,7 +177,7 @@ def test_an_answer_does_not_depend_on_its_neighbours(tiny_neighbourly: Path) -> 
     texts = ["a good film", "", "dull plot " * 100, "great", "a dull story of a sad, sad actor"]
     together = predict(tiny_neighbourly, "--json", *texts).splitlines()
     assert together == [predict(tiny_neighbourly, "--json", text).strip() for text in texts]
-    in_one_batch = TextClassifier(tiny_neighbourly).predict(texts, batch_size=len(texts))
+    in_one_batch = OnnxClassifier(tiny_neighbourly).predict(texts, batch_size=len(texts))
     assert in_one_batch[0].score != json.loads(together[0])["score"], "the graph shows nothing"
 
 

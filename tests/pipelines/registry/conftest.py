@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from onnx import numpy_helper
 
 from components.evaluate.tables import write_predictions
-from decant.inference.classifier import TextClassifier, softmax
+from decant.inference.classifier import OnnxClassifier, softmax
 from decant.runner.run_step import run_step
 from decant.runtime.artifacts import Card, read_json, write_json
 from decant.runtime.errors import UserError
@@ -107,7 +107,7 @@ def _register(
         write_json(folder / "card.json", dataclasses.asdict(card))
     test = pd.DataFrame({"row_id": range(len(texts)), "text": texts, "label": labels})
     classes = ("negative", "positive")
-    probabilities = softmax(TextClassifier(student).logits(texts)).astype(np.float32)
+    probabilities = softmax(OnnxClassifier(student).logits(texts)).astype(np.float32)
     teacher = np.array([[float(label == one) for one in classes] for label in labels], np.float32)
     teacher[:teacher_wrong] = 1 - teacher[:teacher_wrong]
     write_predictions(evaluation, test, classes, {"student": probabilities, "teacher": teacher})

@@ -7,6 +7,7 @@ from pathlib import Path
 import mlflow.pyfunc
 import pandas as pd
 import pytest
+from mlflow.tracking import MlflowClient
 
 from decant.runtime.errors import UserError
 from decant.tracking.mlflow_store import open_client
@@ -125,13 +126,22 @@ def test_a_csv_that_cannot_be_written_is_told(register: Register, cli: Cli, tmp_
         assert ("cannot write" in ended.output) == (code == 2)
 
 
-def test_predict_tells_that_a_model_is_none_of_ours(
-    store: str, monkeypatch: pytest.MonkeyPatch
+def test_predict_refuses_a_model_that_decant_did_not_register(
+    store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Foreign:
-        def predict(self, frame: pd.DataFrame) -> list[str]:
-            return ["yes" for _ in frame]
-
-    monkeypatch.setattr(mlflow.pyfunc, "load_model", lambda uri: Foreign())
-    with pytest.raises(UserError, match="models:/foreign/1 does not answer texts with label"):
-        load_model("models:/foreign/1")(["a text"])
+    script = tmp_path / "foreign.py"
+    script.write_text(
+        "import mlflow.pyfunc\n"
+        "class Foreign(mlflow.pyfunc.PythonModel):\n"
+        "    def predict(self, model_input: list[str]) -> list[str]:\n"
+        "        return model_input\n"
+        "mlflow.models.set_model(Foreign())\n"
+    )
+    folder = tmp_path / "foreign"
+    mlflow.pyfunc.save_model(folder, python_model=str(script), pip_requirements=[])
+    client = MlflowClient(store)
+    client.create_registered_model("foreign")
+    client.create_model_version("foreign", folder.as_uri())
+    with pytest.raises(UserError, match="models:/foreign/1 is not a model of Decant") as refused:
+        load_model("models:/foreign/1")
+    assert refused.value.code == "model-foreign"

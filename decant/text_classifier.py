@@ -1,0 +1,82 @@
+"""The classifier of the public API: loaded by one call, from a folder or from MLflow's registry."""
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from decant.inference.classifier import MANIFEST, OnnxClassifier, Prediction, problem_of
+from decant.runtime.errors import UserError
+
+DEFAULT_MODEL = "artifacts/onnx/student"
+_REGISTERED = "models:/"
+
+
+class TextClassifier(OnnxClassifier):
+    """An exported or registered model: texts in, labels with their probabilities out.
+
+    Make one with `load`. It may be shared by threads.
+    """
+
+    _download: tempfile.TemporaryDirectory[str] | None = None  # goes with the classifier
+
+    @classmethod
+    def load(
+        cls, model: str | Path = DEFAULT_MODEL, *, threads: int = 1, device: str = "cpu"
+    ) -> "TextClassifier":
+        """Load a model.
+
+        Args:
+            model: an exported folder, such as `artifacts/onnx/student`, or a registered model:
+                `models:/NAME/VERSION` or `models:/NAME@ALIAS` of the store in MLFLOW_TRACKING_URI
+                (needs the extra `mlflow`).
+            threads: of ONNX Runtime within one call; 0 means all cores.
+            device: "cpu", or "cuda", which fails where ONNX Runtime sees no GPU.
+
+        Raises:
+            UserError: there is no such model, or it cannot be read.
+            ModuleNotFoundError: a registered model without the extra `mlflow`.
+        """
+        if not str(model).startswith(_REGISTERED):
+            return cls._open(Path(model), threads, device)
+        from decant.tracking.registered_model import download_exported
+
+        download = tempfile.TemporaryDirectory(prefix="decant-model-")
+        folder = download_exported(str(model), Path(download.name))
+        classifier = cls._open(folder, threads, device)
+        classifier._download = download
+        return classifier
+
+    def predict(self, texts: Sequence[str], *, batch_size: int = 1) -> list[Prediction]:
+        """The best label of each text and its probability, in the order of the texts.
+
+        Args:
+            batch_size: 1 lets no text's answer depend on its neighbours (see OnnxClassifier).
+
+        Raises:
+            TypeError: one string instead of a list of them.
+            ValueError: an element is not a text or is too long; its index is named.
+        """
+        if isinstance(texts, str):
+            raise TypeError("predict takes a list of texts, not one string: write [text]")
+        for index, text in enumerate(texts):
+            if problem := problem_of(text):
+                raise ValueError(f"texts[{index}] is {problem}")
+        return super().predict(texts, batch_size=batch_size)
+
+    @classmethod
+    def _open(cls, folder: Path, threads: int, device: str) -> "TextClassifier":
+        if not folder.is_dir():
+            hint = "give an exported folder or models:/NAME/VERSION"
+            if str(folder) == DEFAULT_MODEL:
+                hint = f"make it with `dvc repro`, or {hint}"
+            raise UserError(
+                f"there is no exported model at {folder}", code="model-missing", hint=hint
+            )
+        try:
+            return cls(folder, threads=threads, device=device)
+        except Exception as error:  # each library has its own for a damaged file
+            inner = sorted(found.parent.name for found in folder.glob(f"*/{MANIFEST}"))
+            hint = f"it holds: {', '.join(inner)}; name one of them" if inner else ""
+            raise UserError(
+                f"the model in {folder} cannot be read: {error}", code="model-unreadable", hint=hint
+            ) from None
