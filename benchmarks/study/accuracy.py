@@ -63,7 +63,7 @@ def measure_runs(
     results: list[Result] = []
     problems: dict[Run, str] = {}
     digests: dict[Path, str] = {}  # of the corpora's rows
-    with reporter.progress("accuracy, runs", len(finished)) as advance:
+    with reporter.progress("accuracy", len(finished), unit="runs") as advance:
         for run in finished:
             chain = work.chains[run]
             try:

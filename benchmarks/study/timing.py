@@ -119,7 +119,7 @@ def _measure(
     candidates |= {control.name: control.candidate(count) for control in controls}
     with (
         tokenizer_threads(params.threads),
-        reporter.progress(f"latency of {len(candidates)} models, texts", count) as advance,
+        reporter.progress(f"latency of {len(candidates)} models", count, unit="texts") as advance,
     ):
         return measure_latency(candidates, texts, warmup=params.warmup_calls, advance=advance)
 

@@ -40,7 +40,7 @@ def run_tasks(
     where this one stopped.
     """
     queue = _Queue(tasks, store, jobs)
-    with reporter.progress("steps", len(tasks)) as advance:
+    with reporter.progress("running steps", len(tasks)) as advance:
         try:
             while queue.pending or queue.running:
                 queue.start_ready(reporter, advance)

@@ -116,7 +116,9 @@ class _Labeller:
         model = load_teacher(folder)
         say: Callable[..., Any] = model.features if what == "features" else model
         own = Retokenizer(self.teacher / TOKENIZER, folder / TOKENIZER)
-        with self.reporter.progress(f"teacher's {what}", sum(map(len, todo.values()))) as advance:
+        rows, member = sum(map(len, todo.values())), folder.name if folder != self.teacher else ""
+        action = "labelling by the teacher" if what == "logits" else f"{what} of the teacher"
+        with self.reporter.progress(f"{action} {member}".rstrip(), rows, unit="rows") as advance:
             for file, shard in todo.items():
                 values = predict_logits(
                     model,

@@ -87,7 +87,8 @@ def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) ->
     )
     targets = _ask(params, inputs, shards, reporter)
     held_out = _ask(params, inputs, validation, reporter)
-    own = StudentIds(inputs.tokens / "tokenizer.json", inputs.initial_student / "tokenizer.json")
+    source, target = (part / "tokenizer.json" for part in (inputs.tokens, inputs.initial_student))
+    own = StudentIds(source, target, reporter)
     validation_rows = own.of(validation)
     student = load_student(inputs.initial_student)
     distilled = _train(

@@ -8,6 +8,7 @@ from decant.data.retokenize import Retokenizer
 from decant.data.tokens import TokenRows
 from decant.runtime.cache_folder import write_once
 from decant.runtime.identity import file_digest
+from decant.runtime.reporter import Reporter
 
 
 class StudentIds:
@@ -18,8 +19,8 @@ class StudentIds:
         target: the student's tokenizer.json.
     """
 
-    def __init__(self, source: Path, target: Path) -> None:
-        self.retokenizer = Retokenizer(source, target)
+    def __init__(self, source: Path, target: Path, reporter: Reporter) -> None:
+        self.retokenizer, self.reporter = Retokenizer(source, target), reporter
         self.recipe = f"student ids {file_digest(source)} {file_digest(target)}"
 
     def of(self, shards: Sequence[TokenRows]) -> TokenRows:
@@ -31,8 +32,11 @@ class StudentIds:
         files = [rows_file(recipe, Retokenizer.__module__) for recipe in recipes]
 
         def compute(missing: list[int]) -> None:
-            for index in missing:
-                write_once(files[index], self.retokenizer.rows(shards[index]).write)
+            rows = sum(len(shards[index]) for index in missing)
+            with self.reporter.progress("token ids of the student", rows, unit="rows") as advance:
+                for index in missing:
+                    write_once(files[index], self.retokenizer.rows(shards[index]).write)
+                    advance(len(shards[index]))
 
         fill(files, compute)
         own = TokenRows.joined(map(TokenRows.map, files))

@@ -107,10 +107,11 @@ class _Copies:
         return shards
 
     def _make(self, todo: dict[Path, tuple[int, int]]) -> None:
-        pieces = self._pieces()
+        with self.reporter.activity("looking for neighbours of words"):
+            pieces = self._pieces()
         masked_lm = load_masked_lm(self.encoder) if self.by_head else None
         total = sum(len(self._chosen(block)) for _, block in todo.values())
-        with self.reporter.progress("augmented rows", total) as advance:
+        with self.reporter.progress("augmenting", total, unit="rows") as advance:
             for file, (copy, block) in todo.items():
                 made = self._block(copy, block, pieces, masked_lm)
                 write_once(file, made.write)

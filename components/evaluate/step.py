@@ -76,23 +76,25 @@ def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) ->
     models = open_models(inputs.onnx, threads=_ALL_CORES)
     labels = models["teacher"].labels
     test = read_test_split(inputs.corpus, labels)
-    control = fit_tfidf(inputs.corpus, labels, c_grid=params.tfidf_c_grid, seed=params.seed)
+    with reporter.activity("fitting the TF-IDF control"):
+        control = fit_tfidf(inputs.corpus, labels, c_grid=params.tfidf_c_grid, seed=params.seed)
     probabilities = _predict(models, control, test["text"].tolist(), params.batch_size, reporter)
 
     actual = class_indices(test["label"], labels)
     predicted = {name: values.argmax(axis=1) for name, values in probabilities.items()}
     quality = {name: measure_quality(actual, values) for name, values in probabilities.items()}
     manifests = {name: model.manifest for name, model in models.items()}
-    figures = quality_figures(
-        actual,
-        predicted,
-        quality,
-        manifests=manifests,
-        control=control,
-        majority=_majority(inputs.corpus, labels),
-        samples=params.bootstrap_samples,
-        seed=params.seed,
-    )
+    with reporter.activity("bootstrap intervals"):
+        figures = quality_figures(
+            actual,
+            predicted,
+            quality,
+            manifests=manifests,
+            control=control,
+            majority=_majority(inputs.corpus, labels),
+            samples=params.bootstrap_samples,
+            seed=params.seed,
+        )
     figures["data"] = _data_figures(inputs.corpus, test, labels)
     write_json(outputs.evaluation / "quality.json", figures)
     write_predictions(outputs.evaluation, test, labels, probabilities)
@@ -135,7 +137,7 @@ def _predict(
 ) -> dict[str, NDArray[np.float32]]:
     """Probabilities (rows, classes) of every model, batch by batch."""
     parts: dict[str, list[NDArray[np.float32]]] = {name: [] for name in (*models, TFIDF)}
-    with reporter.progress("test rows", len(texts)) as advance:
+    with reporter.progress("predicting the test split", len(texts), unit="rows") as advance:
         for start in range(0, len(texts), batch_size):
             batch = texts[start : start + batch_size]
             for name, model in models.items():
@@ -175,21 +177,23 @@ def _measure(
         reporter.message(
             "BERT-base for comparison (its graph is made once, then kept in the cache)"
         )
-        base = BertBase(models["teacher"], threads=params.threads)
+        with reporter.activity("BERT-base for comparison"):
+            base = BertBase(models["teacher"], threads=params.threads)
         candidates[BERT_BASE] = Candidate(
             predict=base.predict, encode=base.encode, run=base.run, texts=params.bert_base_texts
         )
     with tokenizer_threads(params.threads):
-        with reporter.progress("latency, texts", count) as advance:
+        with reporter.progress("measuring latency", count, unit="texts") as advance:
             timings = measure_latency(
                 candidates, texts, warmup=params.warmup_calls, advance=advance
             )
-        with reporter.progress("throughput, batches", params.throughput_batches) as advance:
+        batches = params.throughput_batches
+        with reporter.progress("measuring throughput", batches, unit="batches") as advance:
             throughput = measure_throughput(
                 candidates,
                 texts,
                 batch_size=params.batch_size,
-                batches=params.throughput_batches,
+                batches=batches,
                 advance=advance,
             )
     _latency_rows(timings, tokens).to_csv(report / "latency.csv", index=False)

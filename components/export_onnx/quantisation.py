@@ -122,7 +122,8 @@ def _try_all(
     tried = []
     for form in dict.fromkeys(forms.forms):
         reporter.message(f"{role} as {form}")
-        trial = trials.attempt(form, forms, max_slowdown=max_slowdown, log=reporter.message)
+        with reporter.activity(f"trying the {role} as {form}"):
+            trial = trials.attempt(form, forms, max_slowdown=max_slowdown, log=reporter.message)
         if trial.times_as_slow is not None:
             reporter.measure(f"{role}_{form}_times_as_slow", trial.times_as_slow)
         tried.append(trial)

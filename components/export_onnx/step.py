@@ -69,7 +69,8 @@ def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) ->
         reporter.message(f"exporting the {role}")
         folder = outputs.onnx / role
         folder.mkdir()
-        exported[role] = _export(model, source, folder, encoder, inputs.tokens, params)
+        with reporter.activity(f"exporting the {role} and checking its parity"):
+            exported[role] = _export(model, source, folder, encoder, inputs.tokens, params)
     _show_parity(exported, reporter)
     quantise_teacher(exported["teacher"], params.quantisation, reporter)
     quantise_students(exported["student"], exported["undistilled"], params.quantisation, reporter)

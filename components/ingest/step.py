@@ -82,17 +82,21 @@ def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) ->
     for number, origin in enumerate(_encoders(params)):
         folder = outputs.encoder / MORE_ENCODERS / str(number) if number else outputs.encoder
         folder.mkdir(parents=True, exist_ok=True)
-        copy_encoder(fetch_watched(origin), folder)
-    rows = read_rows(
-        _data(params),
-        format_name=params.format,
-        text_column=params.text_column,
-        label_column=params.label_column,
-        group_column=params.group_by,
-    )
-    labels = check_rows(rows, params.labels, params.unlabelled_labels)
-    drop_groups_of_given_splits(rows, reporter)
-    drop_duplicates(rows, reporter)
+        with reporter.activity(f"fetching {origin.role} {shown(origin.uri)}"):
+            copy_encoder(fetch_watched(origin), folder)
+    with reporter.activity(f"reading {shown(params.source)}"):
+        rows = read_rows(
+            _data(params),
+            format_name=params.format,
+            text_column=params.text_column,
+            label_column=params.label_column,
+            group_column=params.group_by,
+        )
+    with reporter.activity("checking the rows"):
+        labels = check_rows(rows, params.labels, params.unlabelled_labels)
+    with reporter.activity("looking for duplicates"):
+        drop_groups_of_given_splits(rows, reporter)
+        drop_duplicates(rows, reporter)
     assign_splits(
         rows,
         test_fraction=params.test_fraction,
@@ -109,14 +113,16 @@ def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) ->
         seed=params.split_seed,
         reporter=reporter,
     )
-    drop_known_unlabelled(rows)
+    with reporter.activity("looking for duplicates among unlabelled rows"):
+        drop_known_unlabelled(rows)
     schema = Schema(
         labels=tuple(labels),
         text_column=params.text_column,
         label_column=params.label_column,
         group_column=params.group_by,
     )
-    _write(rows, schema, outputs.corpus)
+    with reporter.activity("writing the corpus"):
+        _write(rows, schema, outputs.corpus)
     _report(rows, schema, reporter)
 
 

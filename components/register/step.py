@@ -87,7 +87,8 @@ def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) ->
         identity = registration_identity(params.name, evidence, served_digest(code))
         reasons = _reasons_against(params, evidence)
         if not reasons:
-            registered = _register(params, inputs, evidence, identity, code, reporter)
+            with reporter.activity("logging the model to MLflow"):
+                registered = _register(params, inputs, evidence, identity, code, reporter)
             _receipt(outputs, params, identity, [], registered)
             words = "registered" if registered.created else "was registered before"
             reporter.message(f"{words}: {registered.uri}")

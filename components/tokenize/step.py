@@ -73,7 +73,7 @@ def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) ->
     )
     rows = {split: split_rows(inputs.corpus, split) for split in SPLITS}
     counts: dict[str, SplitCounts] = {}
-    with reporter.progress("rows", sum(rows.values())) as advance:
+    with reporter.progress("tokenizing", sum(rows.values()), unit="rows") as advance:
         for split in SPLITS:
             counts[split] = encode_split(
                 inputs.corpus / f"{split}.parquet",

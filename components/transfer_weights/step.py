@@ -151,17 +151,18 @@ def _fill_table(
     encoder = _encoder(params, inputs)
     text_counts = counts * ~np.isin(kept, read_info(inputs.tokens).special_ids)
     table, own_columns, scale = _table(params, inputs, encoder, kept, text_counts, reporter)
-    projected, projection = project(
-        table,
-        params.width,
-        method=params.projection,
-        std=params.embedding_std,
-        counts=text_counts,
-        row_weights=token_weights(
-            counts, params.token_weighting, sif_coefficient=params.sif_coefficient
-        ),
-        first_columns=own_columns,
-    )
+    with reporter.activity(f"projecting the embeddings ({params.projection})"):
+        projected, projection = project(
+            table,
+            params.width,
+            method=params.projection,
+            std=params.embedding_std,
+            counts=text_counts,
+            row_weights=token_weights(
+                counts, params.token_weighting, sif_coefficient=params.sif_coefficient
+            ),
+            first_columns=own_columns,
+        )
     student.embedding.weight.copy_(torch.from_numpy(projected))
     reporter.metric("explained_variance", projection.explained_variance)
     reporter.message(
@@ -239,7 +240,7 @@ def _contextual(
 ) -> NDArray[np.float32]:
     where = pick_device(params.device)
     info = read_info(inputs.tokens)
-    with reporter.progress("token embeddings", len(kept)) as advance:
+    with reporter.progress("contextual embeddings", len(kept), unit="tokens") as advance:
         return contextual_embeddings(
             encoder,
             kept,

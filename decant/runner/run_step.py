@@ -64,13 +64,14 @@ def run_step(name: str, section: Mapping[str, Any], ports: Mapping[str, Path]) -
             processes.start(group, name, section, ports)
             return reporter_of(step, output_paths) if group.node == 0 else Reporter(step=name)
         _refuse_nodes(name, group)
-    digests = {
-        port: identity.content_digest(path)
-        for port, path in input_paths.items()
-        if not cards[port].varying
-    }
-    if step.pins:
-        digests |= step.pins(params)
+    with _reporter(step).activity("looking at the inputs"):  # reads them whole, or downloads them
+        digests = {
+            port: identity.content_digest(path)
+            for port, path in input_paths.items()
+            if not cards[port].varying
+        }
+        if step.pins:
+            digests |= step.pins(params)
     key = identity.step_identity(name, params, digests)
     with processes.joined():
         seed_everything(getattr(params, "seed", 0))
@@ -88,9 +89,10 @@ def _run(
     inputs: Mapping[str, Path],
     outputs: Mapping[str, Path],
 ) -> Reporter:
-    reporter = Reporter(step=step.name, identity=key)
+    reporter = _reporter(step, key)
     origins = [_origin(cards[port], path) for port, path in inputs.items()]
     with (
+        reporter.running(),
         tracked_step(step.name, key, params, origins, reporter) as run,
         written_whole(outputs) as folders,
     ):
@@ -125,7 +127,7 @@ def _run(
 
 def _assist(step: Step, params: Any, key: str, inputs: Mapping[str, Path]) -> Reporter:
     """A further process's share of the step. What it writes and says counts for nothing."""
-    reporter = Reporter(step=step.name, identity=key, console=Console(quiet=True))
+    reporter = _reporter(step, key)
     with tempfile.TemporaryDirectory(prefix="decant-process-") as scratch:
         folders = {port: Path(scratch) / port for port in step.output_ports}
         for folder in folders.values():
@@ -162,6 +164,13 @@ def end_on_termination() -> None:
     """Let SIGTERM (a pod that is taken away) unwind as Ctrl-C does: outputs whole, run closed."""
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+
+
+def _reporter(step: Step, key: str = "") -> Reporter:
+    """Of several processes the first alone prints."""
+    if processes.index() > 0:
+        return Reporter(step=step.name, identity=key, console=Console(quiet=True))
+    return Reporter(step=step.name, identity=key)
 
 
 def _refuse_nodes(name: str, group: processes.Group) -> None:

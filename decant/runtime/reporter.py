@@ -1,4 +1,4 @@
-"""What a step says while it runs: progress, learning curves, figures, tables."""
+"""What a step logs while it runs: progress, points of learning curves, figures, tables."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -10,11 +10,15 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
+    SpinnerColumn,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
 from rich.table import Table
+
+from decant.runtime.progress_lines import Pace, ProgressLines
 
 Advance = Callable[[int], None]
 PointListener = Callable[[str, int, float], None]
@@ -30,6 +34,7 @@ class Reporter:
         on_point: called with (curve, step, value) at once, so that curves can be watched live.
         run_id: the MLflow run of this step, empty when nothing is tracked.
         identity: of the step that runs, empty outside of one.
+        pace: of the lines on long work, where the console is not a terminal.
     """
 
     step: str
@@ -39,6 +44,11 @@ class Reporter:
     identity: str = ""
     metrics: dict[str, float] = field(default_factory=dict)
     measures: dict[str, float] = field(default_factory=dict)
+    pace: Pace = field(default_factory=Pace)
+    _lines: ProgressLines = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._lines = ProgressLines(self.message, self.pace)
 
     def message(self, text: str) -> None:
         self.console.print(f"[bold cyan]{self.step}[/] {escape(text)}")
@@ -58,19 +68,59 @@ class Reporter:
             self.on_point(curve, step, float(value))
 
     @contextmanager
-    def progress(self, description: str, total: int) -> Iterator[Advance]:
-        """A bar with what is done and what remains; call the yielded function to advance it."""
-        columns = (
-            TextColumn(f"[bold cyan]{self.step}[/] {{task.description}}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
-        )
-        with Progress(*columns, console=self.console, transient=True) as bar:
-            task = bar.add_task(description, total=total)
+    def progress(
+        self, description: str, total: int, *, unit: str = "steps", done: int = 0
+    ) -> Iterator[Advance]:
+        """Show what is done and what remains of counted work; call the yielded function to advance.
+
+        A bar on a terminal. Elsewhere a line now and then, also while nothing advances.
+
+        Args:
+            description: what is being done, such as "labelling by the teacher".
+            total: number of units.
+            unit: plural, such as "rows".
+            done: units that were done before, by an attempt that was cut off.
+        """
+        if not self._draws:
+            with self._lines.work(description, total=total, unit=unit, done=done) as work:
+                yield work.advance
+            return
+        columns = (BarColumn(), MofNCompleteColumn(), TextColumn(escape(unit)), TimeElapsedColumn())
+        with self._bar(*columns, TextColumn("left"), TimeRemainingColumn()) as bar:
+            task = bar.add_task(escape(description), total=total, completed=done)
             yield lambda amount: bar.advance(task, amount)
+
+    @contextmanager
+    def activity(self, description: str) -> Iterator[None]:
+        """Show that work goes on which cannot be counted, and for how long it has."""
+        if not self._draws:
+            with self._lines.work(description):
+                yield
+            return
+        with self._bar(TimeElapsedColumn(), SpinnerColumn()) as bar:
+            bar.add_task(escape(description), total=None)
+            yield
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Of a whole step: where there is no terminal, no log is silent for longer than the pace.
+
+        Within it, lines are about the progress or activity that goes on, if there is one.
+        """
+        if self._draws:
+            yield
+            return
+        with self._lines.work("", first_seconds=self.pace.every_seconds):
+            yield
+
+    @property
+    def _draws(self) -> bool:
+        """Whether the console can redraw what it shows. A quiet one needs no lines either."""
+        return self.console.is_interactive or self.console.is_jupyter or self.console.quiet
+
+    def _bar(self, *columns: ProgressColumn) -> Progress:
+        what = TextColumn(f"[bold cyan]{self.step}[/] {{task.description}}")
+        return Progress(what, *columns, console=self.console, transient=True)
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         table = Table(title=title, title_justify="left")

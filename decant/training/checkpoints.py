@@ -37,6 +37,11 @@ class Checkpoints:
     kept: bool = False
     last: Path | None = None
 
+    @property
+    def done_steps(self) -> int:
+        """Steps that the training had made there."""
+        return _steps(self.last) if self.last else 0
+
 
 @contextmanager
 def checkpoints(identity: str, name: str) -> Iterator[Checkpoints]:
@@ -72,10 +77,14 @@ def checkpoints(identity: str, name: str) -> Iterator[Checkpoints]:
 
 def _last_whole(folder: Path) -> Path | None:
     """The last one that was written whole: its state is what is written last."""
-    by_step = {int(found.name.rpartition("-")[2]): found for found in folder.glob("checkpoint-*")}
+    by_step = {_steps(found): found for found in folder.glob("checkpoint-*")}
     return next(
         (by_step[step] for step in sorted(by_step, reverse=True) if _is_whole(by_step[step])), None
     )
+
+
+def _steps(checkpoint: Path) -> int:
+    return int(checkpoint.name.rpartition("-")[2])
 
 
 def _is_whole(checkpoint: Path) -> bool:

@@ -85,7 +85,7 @@ def fit(
     steps, shared = -(-len(train) // plan.batch_size) * plan.epochs, processes.count() > 1
     with (
         checkpoints(reporter.identity, name) as kept,
-        reporter.progress(f"training {name}", steps) as advance,
+        reporter.progress(f"training {name}", steps, done=kept.done_steps) as advance,
     ):
         arguments = Arguments(
             output_dir=str(kept.folder),

@@ -56,7 +56,7 @@ def run_as_train_job(
     job = _job_name(run, name, section, plan)
     exchange = Exchange(Path(plan.shared), job)
     reporter, jobs = Reporter(step=name), TrainJobs()
-    with written_whole(outputs) as folders:
+    with reporter.running(), written_whole(outputs) as folders:
         try:
             if _is_under_way(jobs, job):
                 reporter.message(f"takes up the TrainJob {job} in namespace {jobs.namespace}")

@@ -13,8 +13,10 @@ from components.distill.student_ids import StudentIds
 from components.transfer_weights.student_vocabulary import pruned_tokenizer
 from decant.data.retokenize import Retokenizer
 from decant.data.tokens import TokenRows
+from decant.runtime.reporter import Reporter
 
 TEXTS = ["a good film", "the plots are dull", "a sad story", "boring", "an actor is acting", "it"]
+REPORTER = Reporter(step="distill")
 LABELS = [1, 0, 0, -1, -1, -1]
 
 
@@ -53,7 +55,7 @@ def rows(source: Path, labels: list[int]) -> TokenRows:
 def test_rows_of_all_shards_are_what_the_students_tokenizer_makes(
     source: Path, target: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    own = StudentIds(source, target).of(cut(rows(source, LABELS)))
+    own = StudentIds(source, target, REPORTER).of(cut(rows(source, LABELS)))
     assert [row.tolist() for row in own] == encoded(target) != encoded(source)
     assert own.labels.tolist() == LABELS
     assert len(list((tmp_path / "cache" / "rows").iterdir())) == 2
@@ -62,14 +64,14 @@ def test_rows_of_all_shards_are_what_the_students_tokenizer_makes(
         raise AssertionError("retokenised a second time")
 
     monkeypatch.setattr(Retokenizer, "rows", refuse)
-    again = StudentIds(source, target).of(cut(rows(source, LABELS[::-1])))
+    again = StudentIds(source, target, REPORTER).of(cut(rows(source, LABELS[::-1])))
     assert [row.tolist() for row in again] == encoded(target)
     assert again.labels.tolist() == LABELS[::-1]  # of these rows, not of those in the cache
 
 
 def test_one_tokenizer_needs_no_files(source: Path, tmp_path: Path) -> None:
     made = cut(rows(source, LABELS))
-    own = StudentIds(source, source).of(made)
+    own = StudentIds(source, source, REPORTER).of(made)
     assert [row.tolist() for row in own] == encoded(source)
     assert own.labels.tolist() == LABELS
     assert np.shares_memory(own[5], made[1][1])
