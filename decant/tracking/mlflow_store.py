@@ -46,6 +46,7 @@ def tracking_uri() -> str:
     if os.environ.get("KUBERNETES_SERVICE_HOST") and _is_local(uri):
         raise UserError(
             f"the tracking store {shown_uri(uri)} is local: on a cluster it would go with the pod",
+            code="tracking-local",
             hint="set MLFLOW_TRACKING_URI to a server in the profile, or DECANT_TRACKING=off",
         )
     return uri
@@ -188,5 +189,6 @@ def _check_credentials(uri: str) -> None:
         used = f"none are set in {_TOKEN}, or {_USER} and {_PASSWORD}"
     raise UserError(
         f"MLflow at {shown_uri(uri)} refuses the credentials (HTTP {answer.status_code}): {used}",
+        code="tracking-access-denied",
         hint=f"set {_TOKEN} to a token that is valid",
     )

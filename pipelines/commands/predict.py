@@ -46,7 +46,11 @@ def predict_command(
     Prints label, score and text: a table on a terminal, else separated by tabs.
     """
     if texts and file:
-        raise UserError(f"both texts and the file {file} are given", hint="give one of them")
+        raise UserError(
+            f"both texts and the file {file} are given",
+            code="option-conflict",
+            hint="give one of them",
+        )
     predict = load_model(model)
     if file:
         batches = _slices(read_file(file, column))
@@ -91,16 +95,23 @@ def read_file(file: Path, column: str = COLUMN) -> list[str]:
     from decant.tables import formats, known_format, read_table
 
     if not file.is_file():
-        raise UserError(f"there is no file {file}", hint="give the path of one")
+        raise UserError(
+            f"there is no file {file}", code="file-missing", hint="give the path of one"
+        )
     if not known_format(file):
         known = ", ".join(formats())
-        raise UserError(f"the name of {file} tells no known format", hint=f"name it as: {known}")
+        raise UserError(
+            f"the name of {file} tells no known format",
+            code="format-unknown",
+            hint=f"name it as: {known}",
+        )
     frame = read_table(file)
     if column not in frame.columns:
         reason = frame.attrs.get("left_out", {}).get(column)
         raise UserError(
             f"{file} has no column '{column}'{f' of text: {reason}' if reason else ''}; "
             f"it has: {', '.join(map(str, frame.columns))}",
+            code="column-not-text" if reason else "column-unknown",
             hint="give --column NAME",
         )
     for row, value in frame[column].items():
@@ -121,7 +132,7 @@ def _checked(batches: Iterable[Sequence[str]], place: str) -> Iterator[Sequence[
 
 
 def _unusable(place: str, problem: str) -> UserError:
-    return UserError(f"{place} is {problem}", hint="mend it or leave it out")
+    return UserError(f"{place} is {problem}", code="text-invalid", hint="mend it or leave it out")
 
 
 def _decode(lines: Sequence[bytes], number: int) -> list[str]:
@@ -133,6 +144,7 @@ def _decode(lines: Sequence[bytes], number: int) -> list[str]:
             raise UserError(
                 f"line {number + offset} of the input is not UTF-8: "
                 f"byte 0x{line[error.start]:02x} at position {error.start}",
+                code="encoding-not-utf8",
                 hint="convert it first, such as with `iconv -f latin1 -t utf-8`",
             ) from None
         texts.append(text.removeprefix("\ufeff") if number + offset == 1 else text)
@@ -151,13 +163,17 @@ def _exported(folder: Path) -> Predict:
         hint = "give --model FOLDER or --model models:/NAME/VERSION"
         if str(folder) == DEFAULT_MODEL:
             hint = f"make it with `dvc repro`, or {hint}"
-        raise UserError(f"there is no exported model at {folder}", hint=hint)
+        raise UserError(
+            f"there is no exported model at {folder}", code="artifact-missing", hint=hint
+        )
     try:
         classifier = TextClassifier(folder)
     except Exception as error:  # each library has its own for a damaged file
         inner = sorted(found.parent.name for found in folder.glob(f"*/{MANIFEST}"))
         hint = f"it holds: {', '.join(inner)}; name one of them" if inner else ""
-        raise UserError(f"the model in {folder} cannot be read: {error}", hint=hint) from None
+        raise UserError(
+            f"the model in {folder} cannot be read: {error}", code="model-unreadable", hint=hint
+        ) from None
     return lambda texts: [(found.label, found.score) for found in classifier.predict(texts)]
 
 
@@ -174,7 +190,11 @@ def _registered(uri: str) -> Predict:
     hint = f"list what {shown} holds with `mlflow ui`, or set MLFLOW_TRACKING_URI"
     database = store.removeprefix("sqlite:///")
     if database != store and not Path(database).is_file():
-        raise UserError(f"no model {uri}: there is no tracking store {shown} yet", hint=hint)
+        raise UserError(
+            f"no model {uri}: there is no tracking store {shown} yet",
+            code="tracking-store-missing",
+            hint=hint,
+        )
     try:
         open_client()
         import mlflow.pyfunc
@@ -186,7 +206,7 @@ def _registered(uri: str) -> Predict:
         model = mlflow.pyfunc.load_model(uri)
     except Exception as error:  # MLflow's, the database's, the artifact store's, the model's
         problem = f"cannot load {uri} from {shown}: {without_secrets(str(error))}"
-        raise UserError(problem, hint=hint) from None
+        raise UserError(problem, code="model-unreadable", hint=hint) from None
 
     def predict(texts: Sequence[str]) -> list[tuple[str, float]]:
         try:
@@ -196,7 +216,9 @@ def _registered(uri: str) -> Predict:
             raise
         except Exception as error:  # whatever another model raises; ours has been asked for texts
             problem = f"{uri} does not answer texts with label and score: {error}"
-            raise UserError(problem, hint="name a model that Decant registered") from None
+            raise UserError(
+                problem, code="model-foreign", hint="name a model that Decant registered"
+            ) from None
 
     return predict
 

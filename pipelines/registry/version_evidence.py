@@ -84,6 +84,7 @@ def _download(client: Any, version: Any, folder: Path) -> Judged:
     if found is None:
         raise UserError(
             f"{shown} carries no evidence: its run has no {PREDICTIONS} and {METRICS}",
+            code="evidence-missing",
             hint="register it again with this version of Decant (`dvc repro -s -f register`)",
         )
     model = mlflow.artifacts.download_artifacts(
@@ -91,7 +92,9 @@ def _download(client: Any, version: Any, folder: Path) -> Judged:
     )
     exported = [file.parent for file in Path(model).rglob(MANIFEST)]
     if not exported:
-        raise UserError(f"{shown} is no model of Decant: it holds no {MANIFEST}")
+        raise UserError(
+            f"{shown} is no model of Decant: it holds no {MANIFEST}", code="model-foreign"
+        )
     return Judged(
         name=str(version.name),
         version=str(version.version),
