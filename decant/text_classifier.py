@@ -70,7 +70,7 @@ class TextClassifier(OnnxClassifier):
             if str(folder) == DEFAULT_MODEL:
                 hint = f"make it with `dvc repro`, or {hint}"
             raise UserError(
-                f"there is no exported model at {folder}", code="model-missing", hint=hint
+                f"there is no exported model at {folder}", code="artifact-missing", hint=hint
             )
         try:
             return cls(folder, threads=threads, device=device)

@@ -203,8 +203,8 @@ def _without_stack_traces(send: Send) -> Send:
 
 async def _failure(send: Send, status: int, body: bytes) -> None:
     try:
-        said = json.loads(body)
-        code, message = str(said["error_code"]), str(said["message"])
+        content = json.loads(body)
+        code, message = str(content["error_code"]), str(content["message"])
     except (ValueError, TypeError, KeyError):  # MLflow sends some in plain text
         code, message = "BAD_REQUEST", body.decode("utf-8", "replace")
     await _answer(send, status, code, message)
@@ -218,8 +218,9 @@ def _load(uri: str) -> object:
     except Exception as error:  # MLflow's, the network's, the model's
         problem = re.sub(r"://[^/@\s]+@", "://", f"{type(error).__name__}: {error}")
         sys.exit(
-            f"error: the model {uri} cannot be loaded: {problem}\n  hint: set MODEL_URI and "
-            "MLFLOW_TRACKING_URI, or mount a folder with a model of MLflow's at /model"
+            f"error[model-unreadable]: the model {uri} cannot be loaded: {problem}\n"
+            "  hint: set MODEL_URI and MLFLOW_TRACKING_URI, "
+            "or mount a folder with a model of MLflow's at /model"
         )
 
 

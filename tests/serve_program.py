@@ -14,7 +14,6 @@ from dataclasses import dataclass
 
 import psutil
 
-from decant.runtime.errors import UserError
 from decant.runtime.identity import PROJECT
 from decant.tracking.mlflow_store import tracking_uri, without_secrets
 
@@ -46,12 +45,9 @@ class Server:
 
 @contextmanager
 def serving(model_uri: str) -> Iterator[Server]:
-    """Raises UserError, with what the program said, when it does not answer."""
+    """Raises RuntimeError, with the program's error, when it does not answer."""
     if not PROGRAM.is_file():
-        raise UserError(
-            f"{PROGRAM} is missing: servers are started from a clone of the repository",
-            hint="start one yourself and give --url",
-        )
+        raise FileNotFoundError(f"{PROGRAM} is missing")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -67,7 +63,7 @@ def serving(model_uri: str) -> Iterator[Server]:
             while not _answers(f"{url}/ping"):
                 if process.poll() is not None or time.monotonic() > deadline:
                     log.seek(0)
-                    raise UserError(_reason(log.read().decode("utf-8", "replace")))
+                    raise RuntimeError(_reason(log.read().decode("utf-8", "replace")))
                 time.sleep(_POLL_SECONDS)
             yield Server(url=url, process=psutil.Process(process.pid))
         finally:
@@ -88,6 +84,6 @@ def _answers(url: str) -> bool:
 
 
 def _reason(log: str) -> str:
-    said = re.search(r"^error: (.*(?:\n(?!  hint).*)*)", log, re.MULTILINE)
-    lines = log.strip().splitlines() or ["it said nothing"]
-    return f"the server did not start: {without_secrets(said[1] if said else lines[-1])}"
+    found = re.search(r"^error\S*: (.*(?:\n(?!  hint).*)*)", log, re.MULTILINE)
+    lines = log.strip().splitlines() or ["it logged nothing"]
+    return f"the server did not start: {without_secrets(found[1] if found else lines[-1])}"

@@ -73,6 +73,7 @@ def measure_runs(
                 if digests[corpus] != rows[run.data].digest:
                     raise UserError(
                         "its validation or test rows are not the default's: nothing to pair",
+                        code="rows-mismatch",
                         hint="let variants change neither splits nor labels",
                     )
                 results += _results(run, chain, store, rows[run.data], batch_size, cache)
@@ -158,7 +159,9 @@ def _measured_once(folder: Path, rows: Rows, batch_size: int, cache: Path) -> di
     if not file.is_file():
         model = OnnxClassifier(folder, threads=_ALL_CORES)
         if model.labels != rows.labels:
-            raise UserError(f"{folder} has other labels than the corpus: {model.labels}")
+            raise UserError(
+                f"{folder} has other labels than the corpus: {model.labels}", code="labels-mismatch"
+            )
 
         def predict(texts: Sequence[str]) -> NDArray[np.int64]:
             return np.asarray(model.logits(texts, batch_size=batch_size).argmax(axis=1))

@@ -96,7 +96,11 @@ def study_command(
                 plan, output, jobs=0 if report_only else jobs, bounds=shares, reporter=reporter
             )
             if failures:
-                raise UserError(_failed(failures), hint="mend the cause and run the study again")
+                raise UserError(
+                    _failed(failures),
+                    code="study-failed",
+                    hint="mend the cause and run the study again",
+                )
 
 
 def run_study(
@@ -170,7 +174,9 @@ def _alone_in(output: Path) -> Iterator[None]:
         lock.acquire()
     except Timeout:
         raise UserError(
-            f"another study is writing into {output}", hint="wait for it, or give --output"
+            f"another study is writing into {output}",
+            code="folder-busy",
+            hint="wait for it, or give --output",
         ) from None
     try:
         yield
@@ -195,9 +201,11 @@ def _seeds(text: str) -> list[int]:
     try:
         seeds = [int(part) for part in text.split(",")]
     except ValueError:
-        raise UserError(f"--seeds {text} are no whole numbers", hint="--seeds 13,14") from None
+        raise UserError(
+            f"--seeds {text} are no whole numbers", code="option-value", hint="--seeds 13,14"
+        ) from None
     if len(set(seeds)) < len(seeds) or min(seeds) < 0:
-        raise UserError(f"--seeds {text}: each 0 or more, and none twice")
+        raise UserError(f"--seeds {text}: each 0 or more, and none twice", code="option-value")
     return seeds
 
 
@@ -209,6 +217,7 @@ def _share(text: str) -> float:
     if not 0 < share <= 1:
         raise UserError(
             f"--max-share-of-teacher-latency {text} is no share above 0 and up to 1",
+            code="option-value",
             hint="write it as 1/50 or 0.02",
         )
     return share

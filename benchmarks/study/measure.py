@@ -45,7 +45,9 @@ def measure_study(
     sources = {data: _sources(plan, work, store, data) for data in plan.data}
     corpora = {data: pair for data, pair in sources.items() if pair}
     if not corpora:
-        raise UserError("nothing of this study is there yet", hint="let it run first")
+        raise UserError(
+            "nothing of this study is there yet", code="study-unfinished", hint="let it run first"
+        )
     rows = {data: Rows(corpus) for data, (corpus, _) in corpora.items()}
     found, problems = measure_runs(
         work,

@@ -67,6 +67,7 @@ def require_model2vec() -> None:
     if not all(map(importlib.util.find_spec, ("model2vec", "skeletoken"))):
         raise UserError(
             "the study's control Model2Vec needs the package model2vec",
+            code="package-missing",
             hint="pip install -r requirements-dev.lock, or set `model2vec: null` in the study",
         )
 

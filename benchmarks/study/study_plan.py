@@ -123,7 +123,7 @@ class Plan:
 def read_study(file: Path) -> Study:
     """Raises UserError naming every bad key, its value and what is allowed."""
     if not file.is_file():
-        raise UserError(f"no study file at {file}", hint="give --study FILE")
+        raise UserError(f"no study file at {file}", code="file-missing", hint="give --study FILE")
     return parse_study(read_params_file(file))
 
 
@@ -206,7 +206,10 @@ def nested(dotted: Mapping[str, Any]) -> dict[str, Any]:
         for parent in parents:
             target = target.setdefault(parent, {})
             if not isinstance(target, dict):
-                raise UserError(f"'{path}' lies in '{parent}', which has a value of its own")
+                raise UserError(
+                    f"'{path}' lies in '{parent}', which has a value of its own",
+                    code="parameter-conflict",
+                )
         target[key] = value
     return result
 
@@ -216,6 +219,7 @@ def _merge(target: dict[str, Any], overlay: Mapping[str, Any], path: tuple[str, 
         if key not in target:
             raise UserError(
                 f"no parameter '{'.'.join((*path, str(key)))}'",
+                code="parameter-unknown",
                 hint=f"known here: {', '.join(map(str, target))}",
             )
         if isinstance(value, Mapping) and isinstance(target[key], dict):
@@ -229,7 +233,9 @@ def _chosen(names: Sequence[str], known: Iterable[str], kind: str) -> list[str]:
     known = list(known)
     if unknown := [name for name in names if name not in known]:
         raise UserError(
-            f"the study has no {kind} '{unknown[0]}'", hint=f"it has: {', '.join(known)}"
+            f"the study has no {kind} '{unknown[0]}'",
+            code="study-name-unknown",
+            hint=f"it has: {', '.join(known)}",
         )
     return [name for name in known if not names or name in names]
 
@@ -254,7 +260,9 @@ def _contents(
                 problems.setdefault(str(error), []).append(f"{variant.name} on {name}")
     if problems:
         lines = [f"{', '.join(where)}: {message}" for message, where in problems.items()]
-        raise UserError("variants that do not fit the parameters:\n" + "\n".join(lines))
+        raise UserError(
+            "variants that do not fit the parameters:\n" + "\n".join(lines), code="parameter-value"
+        )
     return contents
 
 

@@ -27,6 +27,7 @@ def load_masked_lm(encoder: Path) -> nn.Module:
     if missing:
         raise UserError(
             f"the encoder has no masked-LM head: {missing[0]} is not among its weights",
+            code="masked-lm-head-missing",
             hint="set distill.augmentation.replace_with to neighbours, or take an encoder that "
             "was saved with its head",
         )

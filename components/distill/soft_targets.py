@@ -133,6 +133,7 @@ class _Labeller:
                 if not np.isfinite(values).all():
                     raise UserError(
                         f"the teacher's {what} are not all numbers: its training diverged",
+                        code="training-diverged",
                         hint="lower finetune.training.learning_rate",
                     )
                 _save(file, values.astype(np.float16) if what == "features" else values)

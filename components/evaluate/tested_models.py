@@ -29,12 +29,15 @@ def open_models(folder: Path, *, threads: int) -> dict[str, OnnxClassifier]:
         try:
             models[role] = OnnxClassifier(folder / role, threads=threads)
         except FileNotFoundError as error:
-            raise UserError(str(error), hint="run export_onnx again") from None
+            raise UserError(
+                str(error), code="model-unreadable", hint="run export_onnx again"
+            ) from None
     for role, model in models.items():
         if model.labels != models["teacher"].labels:
             raise UserError(
                 f"{folder / role} has the labels {_listed(model.labels)}, "
                 f"its teacher has {_listed(models['teacher'].labels)}",
+                code="labels-mismatch",
                 hint="run the steps from finetune on again: the models are of different data",
             )
     return models
@@ -46,6 +49,7 @@ def read_test_split(corpus: Path, labels: tuple[str, ...]) -> pd.DataFrame:
     if test.empty:
         raise UserError(
             f"{corpus / 'test.parquet'} has no rows: there is nothing to evaluate on",
+            code="split-empty",
             hint="give ingest a test split or a test share above 0",
         )
     known = test["label"].isin(labels).to_numpy()
@@ -54,6 +58,7 @@ def read_test_split(corpus: Path, labels: tuple[str, ...]) -> pd.DataFrame:
         raise UserError(
             f"{corpus / 'test.parquet'}, row {row} ({test['row_id'].iloc[row]}): label "
             f"'{test['label'].iloc[row]}' is none of the models' labels: {_listed(labels)}",
+            code="labels-mismatch",
             hint="run the steps from finetune on again: models and corpus are of different data",
         )
     return test

@@ -55,6 +55,7 @@ def fit_tfidf(
         raise UserError(
             f"{corpus / 'train.parquet'} has rows of {train['label'].nunique()} label(s); "
             "a classifier needs at least 2",
+            code="class-single",
             hint="raise the label budget or take it per class",
         )
     vectorizer = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=_TOKEN)
@@ -84,11 +85,14 @@ def _checked(corpus: Path, split: str, labels: tuple[str, ...]) -> pd.DataFrame:
     file = corpus / f"{split}.parquet"
     if rows.empty:
         raise UserError(
-            f"{file} has no rows", hint=f"give ingest a {split} share above 0, or such a file"
+            f"{file} has no rows",
+            code="split-empty",
+            hint=f"give ingest a {split} share above 0, or such a file",
         )
     if unknown := sorted(set(rows["label"]) - set(labels)):
         raise UserError(
             f"{file} has the label '{unknown[0]}', which no model knows",
+            code="labels-mismatch",
             hint="run the steps from finetune on again: models and corpus are of different data",
         )
     return rows

@@ -61,6 +61,7 @@ def check_parity(
             f"logits differ by up to {difference:.2e} (allowed {limits.max_logit_difference:.0e}), "
             f"labels agree on {parity.label_agreement:.2%} "
             f"(demanded {limits.min_label_agreement:.2%})",
+            code="export-parity",
             hint="look for an operator without an exact ONNX form; do not serve this graph",
         )
     return parity

@@ -48,6 +48,7 @@ def _per_class(sizes: np.ndarray, labels: Sequence[str], budget: int) -> list[in
         raise UserError(
             f"ingest.label_budget is {budget} per class, but class '{labels[smallest]}' has only "
             f"{sizes[smallest]} training rows",
+            code="label-budget",
             hint=f"set ingest.label_budget to at most {sizes[smallest]}, or to null for all",
         )
     return [budget] * len(sizes)
@@ -59,11 +60,13 @@ def _shared(sizes: np.ndarray, budget: int) -> list[int]:
         raise UserError(
             f"ingest.label_budget is {budget}, but there are only {sizes.sum()} labelled training "
             "rows",
+            code="label-budget",
             hint="set ingest.label_budget to null to keep all",
         )
     if budget < len(sizes):
         raise UserError(
             f"ingest.label_budget is {budget}, less than one for each of {len(sizes)} classes",
+            code="label-budget",
             hint=f"set ingest.label_budget to at least {len(sizes)}",
         )
     exact = sizes / sizes.sum() * budget

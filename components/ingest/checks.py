@@ -71,10 +71,13 @@ def candidates(rows: pd.DataFrame) -> "pd.Series[bool]":
 
 def _check_names(labels: Sequence[str] | None, unlabelled_labels: Sequence[str]) -> None:
     if labels is not None and len(set(labels)) < len(labels):
-        raise UserError(f"ingest.labels names a class twice: {', '.join(labels)}")
+        raise UserError(
+            f"ingest.labels names a class twice: {', '.join(labels)}", code="parameter-value"
+        )
     if both := sorted(set(labels or ()) & set(unlabelled_labels)):
         raise UserError(
             f"'{both[0]}' is both in ingest.labels and in ingest.unlabelled_labels",
+            code="parameter-conflict",
             hint="take it out of one of them",
         )
 
@@ -93,6 +96,7 @@ def _refuse_unseen(unseen: pd.DataFrame) -> None:
         raise UserError(
             f"{first['row_id']}: label '{first['label']}' is never seen in training "
             f"({len(unseen)} rows of {first['role']} have such labels)",
+            code="label-untrained",
             hint="add training rows of that class, or list the classes in ingest.labels, "
             "which rejects rows of any other",
         )
@@ -105,6 +109,7 @@ def _check_classes(rows: pd.DataFrame, classes: Sequence[str]) -> None:
         raise UserError(
             f"class '{lacking[0]}' of ingest.labels has no row in ingest.source; "
             f"labels found: {', '.join(sorted(_all_labels(rows))[:20]) or 'none'}",
+            code="class-empty",
             hint="correct ingest.labels or ingest.label_column",
         )
     if len(classes) < 2:
@@ -112,6 +117,7 @@ def _check_classes(rows: pd.DataFrame, classes: Sequence[str]) -> None:
             f"only one class in the data: {', '.join(classes)}"
             if classes
             else "no row of ingest.source has both text and label",
+            code="class-single" if classes else "rows-unusable",
             hint="give data with two classes or more; check ingest.label_column",
         )
 

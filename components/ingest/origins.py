@@ -45,5 +45,6 @@ def _check_watched(origin: Origin) -> None:
         raise UserError(
             f"'{origin.uri}' lies outside of '{origin.watched}', so that DVC would not see when it "
             "changes",
+            code="source-unwatched",
             hint=f"move it there, or set {origin.watched_by} to it or to its folder",
         )

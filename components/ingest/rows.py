@@ -30,6 +30,7 @@ def read_rows(
     if format_name not in (AUTO, *formats()):
         raise UserError(
             f"unknown format '{format_name}'",
+            code="format-unknown",
             hint=f"set ingest.format to {AUTO} or one of: {', '.join(formats())}",
         )
     files = [(origin.role, file) for origin in origins for file in _files(fetch_watched(origin))]
@@ -80,6 +81,7 @@ def _files(path: Path) -> list[Path]:
     if not files:
         raise UserError(
             f"no data file in the folder '{path}'",
+            code="file-missing",
             hint=f"put a file there; formats: {', '.join(formats())}",
         )
     return files
@@ -105,10 +107,12 @@ def _column(frame: pd.DataFrame, column: str, file: Path, parameter: str) -> "pd
         if column in (left_out := frame.attrs.get("left_out", {})):
             raise UserError(
                 f"column '{column}' of {file.name} cannot be read as text: {left_out[column]}",
+                code="column-not-text",
                 hint=f"save it as text, or set ingest.{parameter} to another column",
             )
         raise UserError(
             f"no column '{column}' in {file.name}; it has: {', '.join(map(str, frame.columns))}",
+            code="column-unknown",
             hint=f"set ingest.{parameter} to one of them",
         )
     return frame[column]

@@ -35,7 +35,9 @@ def assign_splits(
         if given.any():
             if not (given & usable).any():
                 raise UserError(
-                    f"no usable row in ingest.{split}", hint="check its text and label columns"
+                    f"no usable row in ingest.{split}",
+                    code="rows-unusable",
+                    hint="check its text and label columns",
                 )
             rows.loc[given & usable, "split"] = split
             continue
@@ -47,6 +49,7 @@ def assign_splits(
     if lacking := [label for label in labels if label not in counts.index]:
         raise UserError(
             f"class '{lacking[0]}' has no row left for training",
+            code="class-empty",
             hint="give more rows of that class, or another ingest.split_seed",
         )
 
@@ -84,5 +87,6 @@ def _cannot_split(pool: pd.DataFrame, split: str, problem: str) -> UserError:
     smallest = f"; smallest class: '{counts.index[-1]}' with {counts.iloc[-1]}" if len(pool) else ""
     return UserError(
         f"the {split} split cannot be made from {len(pool)} rows{smallest}: {problem}",
+        code="split-impossible",
         hint=f"give more rows, give ingest.{split} as a file, or change ingest.{split}_fraction",
     )

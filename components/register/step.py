@@ -110,6 +110,7 @@ def _reasons_against(params: Params, evidence: Evidence) -> list[str]:
     if params.strict:
         raise UserError(
             f"nothing was registered: {'; '.join(reasons)}",
+            code="gate-failed",
             hint="improve the student, relax the gate's thresholds in params.yaml, "
             "or set register.strict to false",
         )
@@ -128,6 +129,7 @@ def _register(
     if not tracking_is_on():
         raise UserError(
             "register needs MLflow, and DECANT_TRACKING is off",
+            code="tracking-off",
             hint=f"unset DECANT_TRACKING, or set register.enabled to false; {_AGAIN}",
         )
     where = shown_uri(tracking_uri())
@@ -135,6 +137,7 @@ def _register(
     if not run_id:
         raise UserError(
             f"nothing was registered: MLflow at {where} could not be reached",
+            code="tracking-unreachable",
             hint=f"check MLFLOW_TRACKING_URI and the server, {_AGAIN}",
         )
     from mlflow.exceptions import MlflowException
@@ -168,6 +171,7 @@ def _register(
     except (MlflowException, OSError) as error:
         raise UserError(
             f"MLflow at {where} did not register the model: {without_secrets(str(error))}",
+            code="tracking-failed",
             hint=f"mend that, {_AGAIN}",
         ) from None
 

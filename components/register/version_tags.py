@@ -46,14 +46,22 @@ def read_evidence(student: Path, report: Path, ports: Mapping[str, Path]) -> Evi
     """Raises UserError when the report lacks a figure that the decision rests on."""
     manifest = student / MANIFEST
     if not manifest.is_file():
-        raise UserError(f"{student} is no exported model: {MANIFEST} is missing")
+        raise UserError(
+            f"{student} is no exported model: {MANIFEST} is missing", code="artifact-missing"
+        )
     file = report / "metrics.json"
     if not file.is_file():
-        raise UserError(f"{report} has no metrics.json", hint="run evaluate first")
+        raise UserError(
+            f"{report} has no metrics.json", code="artifact-missing", hint="run evaluate first"
+        )
     metrics = _with_dotted_keys(read_json(file))
     needed = ("gate.passed", "gate.reasons", "student.accuracy", "data.test_digest")
     if missing := [key for key in needed if key not in metrics]:
-        raise UserError(f"{file} lacks {', '.join(missing)}", hint="run evaluate again")
+        raise UserError(
+            f"{file} lacks {', '.join(missing)}",
+            code="artifact-outdated",
+            hint="run evaluate again",
+        )
     return Evidence(
         metrics=metrics,
         manifest=read_json(manifest),

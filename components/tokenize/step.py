@@ -55,6 +55,7 @@ def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) ->
         raise UserError(
             f"tokenize.max_length_tokens is {params.max_length_tokens}, but the encoder knows only "
             f"{limit} positions",
+            code="parameter-value",
             hint=f"set it to at most {limit}",
         )
     tokenizer = load_tokenizer(inputs.encoder)
@@ -102,6 +103,7 @@ def _vocabulary_size(tokenizer: Tokenizer, encoder: Path) -> int:
         raise UserError(
             f"the encoder's tokenizer has token ids up to {size - 1}, but {CONFIG} says that it "
             f"has embeddings for {rows}",
+            code="tokenizer-mismatch",
             hint="give an encoder together with the tokenizer that it was trained with",
         )
     return size

@@ -178,6 +178,7 @@ def _whole_tensors(filled: Mapping[str, bool]) -> list[str]:
     if not filled:
         raise UserError(
             "transfer_weights.freeze_layers is true, but nothing of BERT's layers was transferred",
+            code="parameter-conflict",
             hint="set transfer_weights.layer_matrix or students.transformer.copied_layers, or "
             "freeze_layers to false",
         )
@@ -185,6 +186,7 @@ def _whole_tensors(filled: Mapping[str, bool]) -> list[str]:
         raise UserError(
             "transfer_weights.freeze_layers freezes whole tensors, but BERT fills only a part of "
             f"{', '.join(partial)}",
+            code="parameter-conflict",
             hint="take fewer filters, units or heads, or set freeze_layers to false",
         )
     return list(filled)

@@ -43,6 +43,7 @@ class Retokenizer:
                 raise UserError(
                     f"{file} is a {content['model']['type']} tokenizer: its words cannot be split "
                     "as another tokenizer does",
+                    code="tokenizer-mismatch",
                     hint="take encoders that share one tokenizer, or WordPiece encoders",
                 )
         tokenizer = Tokenizer.from_file(str(target))
@@ -66,6 +67,7 @@ class Retokenizer:
             if token not in known:
                 raise UserError(
                     f"{target} has no token {token}, which {source} has",
+                    code="tokenizer-mismatch",
                     hint="take encoders whose tokenizers have the same added tokens",
                 )
             self._direct[index] = known[token]

@@ -79,12 +79,14 @@ def check_encoder(folder: Path) -> None:
     if not folder.is_dir() or not (folder / CONFIG).is_file():
         raise UserError(
             f"{folder} is no encoder: it has no {CONFIG}",
+            code="encoder-config-missing",
             hint="give a folder as save_pretrained() writes it, or an hf:// model",
         )
     model_type = read_config(folder).get("model_type")
     if model_type not in SUPPORTED:
         raise UserError(
             f"{folder} holds a model of type '{model_type}', which is no BERT-family encoder",
+            code="encoder-type-unsupported",
             hint=f"types that work: {', '.join(SUPPORTED)}",
         )
     for name in _weight_files(folder):
@@ -93,6 +95,7 @@ def check_encoder(folder: Path) -> None:
     if not any((folder / name).is_file() for name in (TOKENIZER, *_SLOW_VOCABULARIES[:2])):
         raise UserError(
             f"{folder} has no fast tokenizer: neither {TOKENIZER} nor a vocabulary to make it from",
+            code="tokenizer-missing",
             hint="save it with AutoTokenizer.from_pretrained(...).save_pretrained(folder)",
         )
 
@@ -138,6 +141,7 @@ def load_encoder(folder: Path) -> "PreTrainedModel":
         raise UserError(
             f"the weights in {folder} do not fill the model: {len(missing)} tensors are missing, "
             f"such as {missing[0]}",
+            code="encoder-weights-missing",
             hint="give the complete encoder",
         )
     return encoder
@@ -174,6 +178,7 @@ def load_pretrained(
     except (OSError, RuntimeError, ValueError, SafetensorError) as error:
         raise UserError(
             f"the weights in {folder} cannot be loaded: {error}",
+            code="encoder-weights-invalid",
             hint=f"give the weights that belong to its {CONFIG}",
         ) from None
     finally:
@@ -200,6 +205,7 @@ def load_tokenizer(folder: Path) -> Tokenizer:
     except Exception as error:  # the library raises no narrower one
         raise UserError(
             f"{folder / TOKENIZER} is no readable tokenizer: {error}",
+            code="tokenizer-invalid",
             hint="save it with AutoTokenizer.from_pretrained(...).save_pretrained(folder)",
         ) from None
     tokenizer.no_padding()
@@ -219,6 +225,7 @@ def special_ids(folder: Path) -> SpecialIds:
         if token_id is None:
             raise UserError(
                 f"the tokenizer of {folder} has no {name}",
+                code="tokenizer-unsuitable",
                 hint="give an encoder that was pretrained with masked tokens, as BERT was",
             )
         ids[name.replace("_token", "_id")] = token_id
@@ -227,6 +234,7 @@ def special_ids(folder: Path) -> SpecialIds:
         raise UserError(
             f"the tokenizer of {folder} does not encode text as {tokens['cls_token']} ... "
             f"{tokens['sep_token']}: 'text' gives {encoded}",
+            code="tokenizer-unsuitable",
             hint=f"give a {TOKENIZER} whose post-processor adds both, as BERT's does",
         )
     return SpecialIds(**ids)
@@ -250,9 +258,9 @@ def _json(file: Path) -> dict[str, Any]:
     try:
         content = read_json(file)
     except ValueError as error:
-        raise UserError(f"{file} is no valid JSON: {error}") from None
+        raise UserError(f"{file} is no valid JSON: {error}", code="file-invalid") from None
     if not isinstance(content, dict):
-        raise UserError(f"{file} holds no JSON object")
+        raise UserError(f"{file} holds no JSON object", code="file-invalid")
     return content
 
 
@@ -271,17 +279,24 @@ def _weight_files(folder: Path) -> list[str]:
     if (folder / _INDEX).is_file():
         weight_map = _json(folder / _INDEX).get("weight_map")
         if not isinstance(weight_map, dict) or not weight_map:
-            raise UserError(f"{folder / _INDEX} has no weight_map, which names the shards")
+            raise UserError(
+                f"{folder / _INDEX} has no weight_map, which names the shards",
+                code="encoder-weights-invalid",
+            )
         shards = sorted({str(name) for name in weight_map.values()})
         outside = {name for name in shards if Path(name).name != name}
         lacking = [name for name in shards if name in outside or not (folder / name).exists()]
         if lacking:
-            raise UserError(f"{folder} lacks shards of its weights: {', '.join(lacking)}")
+            raise UserError(
+                f"{folder} lacks shards of its weights: {', '.join(lacking)}",
+                code="encoder-weights-missing",
+            )
         return [_INDEX, *shards]
     pickled = sorted(file.name for file in folder.glob("*.bin"))
     found = f"only {', '.join(pickled)}, which is pickle and can run code" if pickled else "none"
     raise UserError(
         f"{folder} has no {_WEIGHTS}; weights found: {found}",
+        code="encoder-weights-missing",
         hint="save the model with save_pretrained(folder, safe_serialization=True), "
         "or name a revision that has safetensors",
     )
@@ -295,6 +310,7 @@ def _check_weights(file: Path) -> None:
     except (SafetensorError, OSError) as error:
         raise UserError(
             f"{file} is no readable safetensors file: {error}",
+            code="encoder-weights-invalid",
             hint="fetch or save the encoder anew",
         ) from None
 
@@ -329,6 +345,7 @@ def _auto_tokenizer(folder: Path) -> Any:
     except Exception as error:
         raise UserError(
             f"no fast tokenizer can be made from {folder}: {error}",
+            code="tokenizer-invalid",
             hint="save it with AutoTokenizer.from_pretrained(...).save_pretrained(folder)",
         ) from None
     return tokenizer

@@ -136,7 +136,7 @@ def _assist(step: Step, params: Any, key: str, inputs: Mapping[str, Path]) -> Re
             step.run(params, step.inputs(**inputs), step.outputs(**folders), reporter)
         except UserError as error:
             problem = f"process {processes.index()}: {error.problem}"
-            raise UserError(problem, hint=error.hint) from None
+            raise UserError(problem, code=error.code, hint=error.hint) from None
     return reporter
 
 
@@ -178,6 +178,7 @@ def _refuse_nodes(name: str, group: processes.Group) -> None:
     if group.nodes > 1:
         raise UserError(
             f"step {name} runs on one node (PET_NNODES is {group.nodes})",
+            code="nodes-unsupported",
             hint="give one node; several share finetune and distill",
         )
 

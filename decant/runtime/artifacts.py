@@ -57,6 +57,7 @@ def read_card(folder: Path) -> Card:
     if not file.is_file():
         raise UserError(
             f"{folder} is no artifact: it has no {CARD}",
+            code="artifact-missing",
             hint="run the step that writes it first (`dvc repro` runs them in order)",
         )
     return _read(Card, file)
@@ -80,6 +81,7 @@ def check_targets(targets: Mapping[str, Path], sources: Mapping[str, Path]) -> N
         ):
             raise UserError(
                 f"--{port} {target} exists and is no artifact of Decant; it would be lost",
+                code="output-taken",
                 hint="name a new folder",
             )
         others = {**sources, **{name: path for name, path in targets.items() if name != port}}
@@ -88,6 +90,7 @@ def check_targets(targets: Mapping[str, Path], sources: Mapping[str, Path]) -> N
             if one == two or one in two.parents or two in one.parents:
                 raise UserError(
                     f"--{port} {target} and --{name} {other} overlap",
+                    code="port-overlap",
                     hint="give every port a folder of its own",
                 )
 
@@ -120,7 +123,9 @@ def written_whole(targets: Mapping[str, Path]) -> Iterator[dict[str, Path]]:
             try:
                 folder.mkdir(parents=True)
             except OSError as error:
-                raise UserError(f"cannot write in {folder.parent}: {error.strerror}") from None
+                raise UserError(
+                    f"cannot write in {folder.parent}: {error.strerror}", code="path-unwritable"
+                ) from None
         yield partial
         for port, target in targets.items():
             old = target.with_name(f".{target.name}.old-{os.getpid()}")
@@ -139,5 +144,6 @@ def _read(kind: type[T], file: Path) -> T:
     except (TypeError, ValueError):
         raise UserError(
             f"{file} was written by another version of Decant, or is damaged",
+            code="artifact-outdated",
             hint="run the step that made it again",
         ) from None

@@ -9,6 +9,8 @@ from importlib.metadata import requires
 from rich.console import Console
 from rich.markup import escape
 
+from decant.runtime.error_codes import ERROR_CODES
+
 
 class UserError(Exception):
     """A mistake that the user can correct: shown as one message, without a traceback.
@@ -23,11 +25,17 @@ class UserError(Exception):
 
     Attributes:
         problem: what is wrong, and the value.
-        code: names the kind of mistake. It is stable: scripts and tests match it, not the sentence.
-        hint: what to do, empty where the problem says it.
+        code: names the kind of mistake, one of error_codes.py. It is stable: scripts and tests
+            match it, not the sentence.
+        hint: what to do, empty where the problem makes it clear.
+
+    Raises:
+        ValueError: unknown code.
     """
 
-    def __init__(self, problem: str, *, code: str = "", hint: str = "") -> None:
+    def __init__(self, problem: str, *, code: str, hint: str = "") -> None:
+        if code not in ERROR_CODES:
+            raise ValueError(f"unknown error code '{code}': add it to error_codes.py")
         super().__init__(problem)
         self.problem = problem
         self.code = code
@@ -65,8 +73,7 @@ def exit_on_user_error() -> Iterator[None]:
 def show_error(error: UserError) -> None:
     """Print the code and the message to standard error."""
     console = Console(stderr=True, soft_wrap=True, highlight=False)
-    code = escape(f"[{error.code}]") if error.code else ""
-    console.print(f"[bold red]error{code}:[/] {escape(str(error))}")
+    console.print(f"[bold red]error{escape(f'[{error.code}]')}:[/] {escape(str(error))}")
 
 
 def _extra_with(package: str) -> str:

@@ -38,13 +38,18 @@ def settings(cls: type[T]) -> type[T]:
 def read_params_file(file: Path, overrides: Iterable[str] = ()) -> dict[str, Any]:
     """All sections of a params file, with `section.key=value` overrides (values as YAML)."""
     if not file.is_file():
-        raise UserError(f"no parameter file at {file}", hint="give --params FILE")
+        raise UserError(
+            f"no parameter file at {file}", code="file-missing", hint="give --params FILE"
+        )
     try:
         content = YAML(typ="safe").load(file.read_text("utf-8"))
     except (YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{file} is no valid YAML: {error}") from None
+        raise UserError(f"{file} is no valid YAML: {error}", code="file-invalid") from None
     if not isinstance(content, dict):
-        raise UserError(f"{file} holds {type(content).__name__}, not sections of parameters")
+        raise UserError(
+            f"{file} holds {type(content).__name__}, not sections of parameters",
+            code="file-invalid",
+        )
     for override in overrides:
         _apply_override(content, override)
     return content
@@ -54,10 +59,17 @@ def section_of(content: Mapping[str, Any], step: str, params_class: type[Any]) -
     """The step's section, plus the shared `seed` where its Params has such a field."""
     section = content.get(step, {})
     if not isinstance(section, dict):
-        raise UserError(f"parameter section '{step}' is {section!r}, not a mapping of keys")
+        raise UserError(
+            f"parameter section '{step}' is {section!r}, not a mapping of keys",
+            code="parameter-value",
+        )
     if "seed" in {field.name for field in dataclasses.fields(params_class)}:
         if "seed" not in content:
-            raise UserError("the parameter 'seed' is missing", hint="add `seed: 13` to the file")
+            raise UserError(
+                "the parameter 'seed' is missing",
+                code="parameter-missing",
+                hint="add `seed: 13` to the file",
+            )
         section = {**section, "seed": content["seed"]}
     return section
 
@@ -67,17 +79,22 @@ def parse(params_class: type[T], section: Mapping[str, Any], step: str) -> T:
     try:
         text = json.dumps(section)
     except TypeError as error:
-        raise UserError(f"parameter section '{step}': {error}") from None
+        raise UserError(f"parameter section '{step}': {error}", code="parameter-value") from None
     try:
         return pydantic.TypeAdapter(params_class).validate_json(text)
     except pydantic.ValidationError as error:
-        raise UserError(_explain(error, params_class, step)) from None
+        raise UserError(
+            _explain(error, params_class, step),
+            code="parameter-unknown" if _only_unknown_keys(error) else "parameter-value",
+        ) from None
 
 
 def _apply_override(content: dict[str, Any], override: str) -> None:
     path, equals, text = override.partition("=")
     if not equals or not path:
-        raise UserError(f"'{override}' is no override", hint="write SECTION.KEY=VALUE")
+        raise UserError(
+            f"'{override}' is no override", code="override-invalid", hint="write SECTION.KEY=VALUE"
+        )
     *parents, key = path.split(".")
     target: Any = content
     for parent in parents:
@@ -86,14 +103,21 @@ def _apply_override(content: dict[str, Any], override: str) -> None:
             sections = ", ".join(key for key, value in content.items() if isinstance(value, dict))
             raise UserError(
                 f"no parameter section '{parent}' (from '{override}')",
+                code="parameter-unknown",
                 hint=f"sections: {sections}",
             )
     if key not in target:
-        raise UserError(f"no parameter '{path}'", hint=_suggestion(content, parents, key, target))
+        raise UserError(
+            f"no parameter '{path}'",
+            code="parameter-unknown",
+            hint=_suggestion(content, parents, key, target),
+        )
     try:
         target[key] = YAML(typ="safe").load(text)
     except YAMLError:
-        raise UserError(f"the value of '{override}' is no valid YAML: {text!r}") from None
+        raise UserError(
+            f"the value of '{override}' is no valid YAML: {text!r}", code="override-invalid"
+        ) from None
 
 
 def _suggestion(
@@ -111,6 +135,13 @@ def _suggestion(
         if nested
         else (f"allowed here: {', '.join(map(str, target))}")
     )
+
+
+def _only_unknown_keys(error: pydantic.ValidationError) -> bool:
+    return {problem["type"] for problem in error.errors()} <= {
+        "unexpected_keyword_argument",
+        "extra_forbidden",
+    }
 
 
 def _explain(error: pydantic.ValidationError, params_class: type[Any], step: str) -> str:

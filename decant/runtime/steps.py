@@ -71,6 +71,7 @@ class Step:
         if wrong := sorted(expected ^ set(ports)):
             raise UserError(
                 f"step {self.name}: ports missing or unknown: {', '.join(wrong)}",
+                code="port-unknown",
                 hint=f"ports: {', '.join((*self.input_ports, *self.output_ports))}",
             )
         return (
@@ -82,7 +83,7 @@ class Step:
 def load_step(name: str) -> Step:
     """Raises UserError for a name that is no step."""
     if not (PROJECT / "components" / name / "step.py").is_file():
-        raise UserError(f"no step '{name}'", hint=f"steps: {', '.join(STEPS)}")
+        raise UserError(f"no step '{name}'", code="step-unknown", hint=f"steps: {', '.join(STEPS)}")
     module = importlib.import_module(f"components.{name}.step")
     return Step(
         name=name,

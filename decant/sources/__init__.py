@@ -66,6 +66,7 @@ def _source(uri: str) -> Source:
         return source
     raise UserError(
         f"no source for '{scheme}://' (in '{shown(uri)}')",
+        code="scheme-unknown",
         hint=f"schemes: {', '.join(sorted(sources))}",
     )
 

@@ -39,6 +39,7 @@ def cached(kind: str, key: str, fill: Fill) -> Entry:
         except OSError as error:
             raise UserError(
                 f"the cache folder '{parent}' cannot be made: {error.strerror}",
+                code="path-unwritable",
                 hint="set DECANT_CACHE to a folder that can be written",
             ) from None
         with FileLock(parent / f"{key}.lock"):

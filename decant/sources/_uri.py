@@ -26,6 +26,7 @@ def split_sha256(uri: str) -> tuple[str, str]:
     if name != "sha256" or not _SHA256.fullmatch(digest.lower()):
         raise UserError(
             f"'{shown(uri)}' ends in '#{fragment}', which is no pin",
+            code="uri-invalid",
             hint="write #sha256= and 64 hexadecimal digits",
         )
     return address, digest.lower()
@@ -46,6 +47,7 @@ def refuse_password(uri: str) -> None:
     if _PASSWORD.search(uri):
         raise UserError(
             f"the URI of {shown(uri)} holds a password, which would be written to every artifact",
+            code="secret-exposed",
             hint="keep credentials in the environment or in the client's own settings file",
         )
 
@@ -55,6 +57,7 @@ def check_sha256(uri: str, expected: str, found: str) -> None:
     if expected and expected != found:
         raise UserError(
             f"wrong sha256 of {shown(uri.partition('#')[0])}: expected {expected}, found {found}",
+            code="sha256-mismatch",
             hint="the file is not the one that was pinned: check where it comes from, "
             "or correct the pin",
         )

@@ -68,6 +68,7 @@ def _parse(uri: str) -> _Address:
     if not (at and rev and slash and path.strip("/")):
         raise UserError(
             f"'{shown(uri)}' does not name a file of a repository",
+            code="uri-invalid",
             hint="write dvc://REPO@REV/PATH; an empty REPO is this project",
         )
     return _Address(repo or str(PROJECT), unquote(rev), unquote(path).strip("/"))
@@ -81,6 +82,7 @@ def _resolve(address: _Address, uri: str) -> str:
     except FileNotFoundError:
         raise UserError(
             f"no '{address.path}' in {shown(address.repo)} at {address.rev}",
+            code="source-missing",
             hint="check the path and the revision; PATH is relative to the repository's root",
         ) from None
     except Exception as error:
@@ -103,5 +105,6 @@ def _open(address: _Address, rev: str, uri: str) -> Any:
 def _failed(uri: str, error: Exception) -> UserError:
     return UserError(
         f"DVC could not read {shown(uri)}: {shown(str(error)) or type(error).__name__}",
+        code="source-unreachable",
         hint="check repository, revision and path, and that the data was pushed (`dvc push`)",
     )

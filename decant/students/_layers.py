@@ -58,6 +58,7 @@ def encoder_layers(bert: Bert) -> list[EncoderLayer]:
     if len(bert.into) == 0:
         raise UserError(
             "BERT's layers cannot read random embeddings: the two have no space in common",
+            code="parameter-conflict",
             hint="set transfer_weights.layer_matrix and students.transformer.copied_layers to "
             "none, or take other embeddings",
         )
@@ -69,12 +70,14 @@ def encoder_layers(bert: Bert) -> list[EncoderLayer]:
     else:
         raise UserError(
             f"the layers of an encoder of type '{kind}' cannot be taken over: they are not BERT's",
+            code="transfer-mismatch",
             hint=f"types that work: {', '.join(sorted((*_LIKE_BERT, 'distilbert')))}",
         )
     hidden = int(bert.encoder.config.hidden_size)  # type: ignore[union-attr,arg-type]
     if len(bert.into) != hidden:
         raise UserError(
             f"the encoder's layers are {hidden} wide, but its input embeddings {len(bert.into)}",
+            code="transfer-mismatch",
             hint="set transfer_weights.embeddings to contextual; for a transformer, which takes "
             "positions over too, students.transformer.copied_layers to none",
         )
@@ -98,6 +101,7 @@ def layer_matrix(bert: Bert) -> tuple[Tensor, Tensor] | None:
     if bert.layer >= len(layers):
         raise UserError(
             f"transfer_weights.layer is {bert.layer}, but the encoder has {len(layers)} layers",
+            code="parameter-value",
             hint=f"give 0 to {len(layers) - 1}",
         )
     layer = layers[bert.layer]

@@ -58,6 +58,7 @@ def transfer(body: Static, bert: Bert) -> dict[str, bool]:
     if body.hidden is None:
         raise UserError(
             f"a static student without a hidden layer has no place for BERT's {bert.matrix} matrix",
+            code="parameter-conflict",
             hint="set transfer_weights.layer_matrix to none, or students.static.hidden above 0",
         )
     weight, bias = filled

@@ -70,6 +70,7 @@ def transfer(body: Transformer, bert: Bert) -> dict[str, bool]:
     if bert.matrix != "none":
         raise UserError(
             f"a transformer has no place for BERT's {bert.matrix} matrix beside whole layers",
+            code="parameter-conflict",
             hint="set transfer_weights.layer_matrix to none",
         )
     if body.copied_layers == "none":
@@ -100,6 +101,7 @@ def chosen(
     if needed > of:
         raise UserError(
             f"{needed} layers of the encoder are asked for, but it has {of}",
+            code="parameter-value",
             hint="lower students.transformer.layers or the numbers in copied_layers",
         )
     if wanted == "first":

@@ -44,10 +44,10 @@ def read_table(file: Path, format_name: str = AUTO) -> pd.DataFrame:
         UserError: unknown format, broken row or byte (with its place), or no rows at all.
     """
     if file.stat().st_size == 0:
-        raise UserError(f"{file.name} is empty", hint="give a file with rows")
+        raise UserError(f"{file.name} is empty", code="file-empty", hint="give a file with rows")
     frame = _reader(file, format_name).read(file)
     if frame.empty:
-        raise UserError(f"{file.name} has no rows", hint="give a file with rows")
+        raise UserError(f"{file.name} has no rows", code="file-empty", hint="give a file with rows")
     return frame
 
 
@@ -66,6 +66,7 @@ def _reader(file: Path, format_name: str) -> Reader:
         what = f"the name of {file.name} tells no known format"
         raise UserError(
             what if format_name == AUTO else f"unknown format '{format_name}'",
+            code="format-unknown",
             hint=f"set ingest.format to one of: {', '.join(formats())}",
         )
     return _readers()[name]

@@ -27,7 +27,7 @@ def read_bytes(file: Path) -> bytes:
                 with pa.CompressedInputStream(pa.OSFile(str(file)), "zstd") as stream:
                     return bytes(stream.read())
     except (OSError, EOFError, ValueError, lzma.LZMAError, zlib.error) as error:
-        raise UserError(f"{file.name} cannot be unpacked: {error}") from None
+        raise UserError(f"{file.name} cannot be unpacked: {error}", code="file-invalid") from None
     return file.read_bytes()
 
 
@@ -45,5 +45,6 @@ def read_text(file: Path) -> str:
         raise UserError(
             f"{file.name}, line {line} (the first line of the file is 1): "
             f"byte 0x{content[start]:02x} is not UTF-8",
+            code="encoding-not-utf8",
             hint="save the file as UTF-8",
         ) from None

@@ -39,7 +39,9 @@ def parse(
                 skiprows=range(1, header_rows),
             )
     except pd.errors.EmptyDataError:
-        raise UserError(f"{file.name} is empty", hint="give a file with rows") from None
+        raise UserError(
+            f"{file.name} is empty", code="file-empty", hint="give a file with rows"
+        ) from None
     except (pd.errors.ParserError, pd.errors.ParserWarning) as error:
         raise _broken_row(text, file, delimiter, quoted, header_rows, str(error)) from None
     frame.index = pd.RangeIndex(1, len(frame) + 1)
@@ -72,11 +74,12 @@ def _broken_row(
                     break
             line = reader.line_num + 1
         else:
-            return UserError(f"{file.name} cannot be read: {problem.strip()}")
+            return UserError(f"{file.name} cannot be read: {problem.strip()}", code="file-invalid")
     except csv.Error as error:
         number, problem = number + 1, f"its quotes do not match ({error})"
     return UserError(
         f"{file.name}, data row {number - header_rows} (the header does not count; "
         f"line {line} of the file): {problem}",
+        code="row-invalid",
         hint='mend the row; a field that holds a delimiter or a quote is written "like ""this"""',
     )

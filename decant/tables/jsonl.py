@@ -37,6 +37,7 @@ def _row(line: str, file: Path, number: int) -> dict[str, str | None]:
         problem = f"a JSON {type(value).__name__}, not an object"
     raise UserError(
         f"{file.name}, line {number} (the first line of the file is 1): {problem}",
+        code="row-invalid",
         hint='each line must be one object, such as {"text": "...", "label": "..."}',
     )
 

@@ -20,7 +20,9 @@ def read(file: Path) -> pd.DataFrame:
     try:
         table = pq.read_table(file)
     except (pa.ArrowException, OSError) as error:
-        raise UserError(f"{file.name} is no readable Parquet file: {error}") from None
+        raise UserError(
+            f"{file.name} is no readable Parquet file: {error}", code="file-invalid"
+        ) from None
     columns: dict[str, pd.Series[str]] = {}
     left_out: dict[str, str] = {}
     for name in dict.fromkeys(table.column_names):
@@ -33,7 +35,10 @@ def read(file: Path) -> pd.DataFrame:
             left_out[name] = str(error)
     if not columns:
         reasons = "; ".join(f"'{name}': {reason}" for name, reason in left_out.items())
-        raise UserError(f"{file.name} has no column that can be read as text: {reasons or 'none'}")
+        raise UserError(
+            f"{file.name} has no column that can be read as text: {reasons or 'none'}",
+            code="column-not-text",
+        )
     frame = pd.DataFrame(columns, dtype="str")
     frame.attrs["left_out"] = left_out
     frame.index = pd.RangeIndex(1, len(frame) + 1)

@@ -7,6 +7,7 @@ MLFLOW_EXPERIMENT_NAME. MLflow is imported only when a client is opened (about 1
 import logging
 import os
 import re
+import sysconfig
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -46,6 +47,7 @@ def tracking_uri() -> str:
     if os.environ.get("KUBERNETES_SERVICE_HOST") and _is_local(uri):
         raise UserError(
             f"the tracking store {shown_uri(uri)} is local: on a cluster it would go with the pod",
+            code="tracking-local",
             hint="set MLFLOW_TRACKING_URI to a server in the profile, or DECANT_TRACKING=off",
         )
     return uri
@@ -106,7 +108,7 @@ def store_root() -> Path:
     has the same place as it has below the root of the repository.
     """
     project = identity.PROJECT
-    if not (project / "dvc.yaml").is_file():  # Decant is installed from a wheel
+    if project == Path(sysconfig.get_path("purelib")):  # Decant is installed from a wheel
         return Path.cwd()
     for folder in project.parents:
         copies = folder / "tmp" / "exps"
@@ -192,5 +194,6 @@ def _check_credentials(uri: str) -> None:
         used = f"none are set in {_TOKEN}, or {_USER} and {_PASSWORD}"
     raise UserError(
         f"MLflow at {shown_uri(uri)} refuses the credentials (HTTP {answer.status_code}): {used}",
+        code="tracking-access-denied",
         hint=f"set {_TOKEN} to a token that is valid",
     )

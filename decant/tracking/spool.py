@@ -52,6 +52,7 @@ class Spool:
         except (ImportError, ValueError) as error:
             raise UserError(
                 f"the spool {shown_uri(uri)} cannot be opened: {error}",
+                code="spool-unusable",
                 hint=f"set {SPOOL} to a folder, s3://BUCKET/FOLDER or gs://BUCKET/FOLDER",
             ) from None
 
@@ -121,6 +122,7 @@ class Spool:
         except OSError as error:
             raise UserError(
                 f"the spool {self} cannot be written: {error.strerror}",
+                code="spool-unusable",
                 hint="runs that were sent are removed there: copy it, and name the copy",
             ) from None
         try:

@@ -65,6 +65,7 @@ def checkpoints(identity: str, name: str) -> Iterator[Checkpoints]:
     except OSError as error:
         raise UserError(
             f"cannot write into {VARIABLE} {root}: {error.strerror}",
+            code="path-unwritable",
             hint="mount a volume there that user 10001 may write, or unset it",
         ) from None
     last = _last_whole(own)

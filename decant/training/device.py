@@ -16,6 +16,7 @@ def pick_device(wanted: Device) -> torch.device:
     if wanted == "cuda" and not available:
         raise UserError(
             f"a GPU was asked for, but torch {torch.__version__} sees none",
+            code="gpu-missing",
             hint="check the driver and the CUDA build of torch, or set device to auto",
         )
     return torch.device("cuda" if available and wanted != "cpu" else "cpu")

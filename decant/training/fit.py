@@ -276,6 +276,7 @@ def _shared_out(batch_size: int) -> int:
     if batch_size % processes.count():
         raise UserError(
             f"{processes.count()} processes cannot share a batch of {batch_size} rows evenly",
+            code="parameter-value",
             hint=f"set training.batch_size to a multiple of {processes.count()}",
         )
     return batch_size

@@ -63,6 +63,7 @@ def wanted() -> Group:
     if missing := [name for name in _MEETING_POINT if not os.environ.get(name)]:
         raise UserError(
             f"PET_NNODES is {nodes}, but {' and '.join(missing)} is not set",
+            code="variable-missing",
             hint="start the step as a TrainJob of a torch runtime, which sets it on each node",
         )
     address, port = (os.environ[name] for name in _MEETING_POINT)
@@ -118,6 +119,7 @@ def start(group: Group, name: str, section: Mapping[str, Any], ports: Mapping[st
             raise UserError(
                 f"node {group.node} of {group.nodes} has lost the others, or never met them at "
                 f"{group.meeting_point}: {str(error).partition(chr(10))[0]}",
+                code="node-lost",
                 hint="see why the other nodes have not started, or ended",
             ) from None
         except ChildFailedError as error:
@@ -126,6 +128,7 @@ def start(group: Group, name: str, section: Mapping[str, Any], ports: Mapping[st
                 raise SystemExit(2) from None
             raise UserError(
                 f"process {rank} of {group.size} of step {name} ended with code {failure.exitcode}",
+                code="process-failed",
                 hint="its own message stands above; -9 is often for want of memory",
             ) from None
 
@@ -200,9 +203,13 @@ def _per_node() -> int:
     try:
         number = int(determine_local_world_size(text))
     except ValueError as error:
-        raise UserError(f"PET_NPROC_PER_NODE is '{text}': {error}") from None
+        raise UserError(f"PET_NPROC_PER_NODE is '{text}': {error}", code="variable-value") from None
     if not 1 <= number <= _MOST:
-        raise UserError(f"PET_NPROC_PER_NODE is '{text}'", hint=f"give 1 to {_MOST}, or auto")
+        raise UserError(
+            f"PET_NPROC_PER_NODE is '{text}'",
+            code="variable-value",
+            hint=f"give 1 to {_MOST}, or auto",
+        )
     return number
 
 
@@ -211,7 +218,9 @@ def _number(variable: str, least: int, most: int, such_as: str) -> int:
     text = os.environ.get(variable, str(least))
     if not text.isdecimal() or not least <= int(text) <= most:
         raise UserError(
-            f"{variable} is '{text}'", hint=f"give {least} to {most}, such as {such_as}"
+            f"{variable} is '{text}'",
+            code="variable-value",
+            hint=f"give {least} to {most}, such as {such_as}",
         )
     return int(text)
 

@@ -74,7 +74,7 @@ def _write_csv(differing: pd.DataFrame, file: Path) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         differing.to_csv(file, index=False)
     except OSError as error:
-        raise UserError(f"cannot write {file}: {error.strerror}") from None
+        raise UserError(f"cannot write {file}: {error.strerror}", code="path-unwritable") from None
 
 
 def as_object(found: Comparison, names: list[str]) -> dict[str, object]:

@@ -95,6 +95,7 @@ def parse_model(text: str) -> ModelUri:
     if not match:
         raise UserError(
             f"--model {text} is no registered model",
+            code="model-reference-invalid",
             hint="write models:/NAME@ALIAS or models:/NAME/VERSION",
         )
     parts = match.groupdict(default="")
@@ -112,11 +113,13 @@ def check_tracking_uri(given: str | None) -> str:
         raise UserError(
             "the pods need an MLflow server to load the model from; found "
             f"{parts.scheme + '://...' if parts.scheme else 'none'}",
+            code="tracking-local",
             hint="give --tracking-uri http://HOST:PORT, as the cluster reaches it",
         )
     if parts.username or parts.password:
         raise UserError(
             "the tracking URI holds a user or a password, which would stand in the manifest",
+            code="secret-exposed",
             hint="put a token into a secret, and name it with --token-secret",
         )
     return uri
@@ -148,6 +151,7 @@ def resolve(uri: ModelUri, pods_uri: str) -> tuple[ModelUri, str]:
         if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
             raise UserError(
                 f"there is no {uri} in {shown}",
+                code="model-version-unknown",
                 hint=f"look at it with `mlflow ui`, or give {uri.alias} to a version",
             ) from None
         return uri, _unresolved(uri, shown, without_secrets(str(error)))
@@ -158,7 +162,7 @@ def resolve(uri: ModelUri, pods_uri: str) -> tuple[ModelUri, str]:
 def write_manifest(output: Path, documents: list[dict[str, Any]], note: str) -> None:
     """One YAML file, whole or not at all. Raises UserError when it cannot be written."""
     if output.is_dir():
-        raise UserError(f"the output {output} is a folder", hint="name a file")
+        raise UserError(f"the output {output} is a folder", code="output-taken", hint="name a file")
     writer = YAML()
     writer.indent(mapping=2, sequence=4, offset=2)
     writer.width = 10_000
@@ -172,7 +176,9 @@ def write_manifest(output: Path, documents: list[dict[str, Any]], note: str) -> 
         writer.dump_all([first, *documents[1:]], partial)
         partial.replace(output)
     except OSError as error:
-        raise UserError(f"cannot write {output}: {error.strerror}") from None
+        raise UserError(
+            f"cannot write {output}: {error.strerror}", code="path-unwritable"
+        ) from None
 
 
 def _unresolved(uri: ModelUri, shown: str, problem: str) -> str:
@@ -187,6 +193,7 @@ def _check_image(image: str) -> None:
     if not is_fixed(image):
         raise UserError(
             f"the image '{image}' has no fixed tag, so pods could differ from each other",
+            code="image-not-fixed",
             hint="name a version (decant-serve:0.1.0) or, better, a digest (...@sha256:...)",
         )
 
@@ -203,6 +210,7 @@ def _checked(value: str, option: str) -> str:
     if not _LABEL.fullmatch(value) or (option == "--name" and len(value) > _LONGEST_NAME):
         raise UserError(
             f"{option} {value} is no name in Kubernetes",
+            code="option-value",
             hint=f"lower-case letters, digits and dashes, a letter first, up to {_LONGEST_NAME}",
         )
     return value

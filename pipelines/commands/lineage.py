@@ -40,14 +40,18 @@ def lineage_command(name: str, version: str | None, alias: str | None, as_json: 
 def lineage_of(name: str, version: str | None, alias: str | None = None) -> Lineage:
     """Raises UserError for an unknown version, or for both a version and an alias."""
     if version and alias:
-        raise UserError("give one of --version and --alias")
+        raise UserError("give one of --version and --alias", code="option-conflict")
     with registry() as client:
         if version or alias:
             found = find_version(client, Reference(name, version, alias))
         else:
             newest = versions_of(client, name)[:1]
             if not newest:
-                raise UserError(f"{name} has no versions", hint="register one: `dvc repro`")
+                raise UserError(
+                    f"{name} has no versions",
+                    code="model-version-unknown",
+                    hint="register one: `dvc repro`",
+                )
             found = newest[0]
         return read_lineage(client, found)
 

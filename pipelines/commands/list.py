@@ -48,7 +48,9 @@ def list_command(
     experiment_id = None if all_experiments else find_experiment(connection, experiment)
     if not all_experiments and not experiment_id:
         raise UserError(
-            f"there is no experiment '{experiment}'", hint="--all shows every experiment's"
+            f"there is no experiment '{experiment}'",
+            code="experiment-unknown",
+            hint="--all shows every experiment's",
         )
     if only_runs or not only_schedules:
         columns: tuple[str, ...] = ("run", "state", "created", "took", "name")

@@ -45,7 +45,11 @@ def predict_command(
     Prints label, score and text: a table on a terminal, else separated by tabs.
     """
     if texts and file:
-        raise UserError(f"both texts and the file {file} are given", hint="give one of them")
+        raise UserError(
+            f"both texts and the file {file} are given",
+            code="option-conflict",
+            hint="give one of them",
+        )
     predict = load_model(model)
     if file:
         batches = _slices(read_file(file, column))
@@ -91,16 +95,23 @@ def read_file(file: Path, column: str = COLUMN) -> list[str]:
     from decant.tables import formats, known_format, read_table
 
     if not file.is_file():
-        raise UserError(f"there is no file {file}", hint="give the path of one")
+        raise UserError(
+            f"there is no file {file}", code="file-missing", hint="give the path of one"
+        )
     if not known_format(file):
         known = ", ".join(formats())
-        raise UserError(f"the name of {file} tells no known format", hint=f"name it as: {known}")
+        raise UserError(
+            f"the name of {file} tells no known format",
+            code="format-unknown",
+            hint=f"name it as: {known}",
+        )
     frame = read_table(file)
     if column not in frame.columns:
         reason = frame.attrs.get("left_out", {}).get(column)
         raise UserError(
             f"{file} has no column '{column}'{f' of text: {reason}' if reason else ''}; "
             f"it has: {', '.join(map(str, frame.columns))}",
+            code="column-not-text" if reason else "column-unknown",
             hint="give --column NAME",
         )
     for row, value in frame[column].items():
@@ -121,7 +132,7 @@ def _checked(batches: Iterable[Sequence[str]], place: str) -> Iterator[Sequence[
 
 
 def _unusable(place: str, problem: str) -> UserError:
-    return UserError(f"{place} is {problem}", hint="mend it or leave it out")
+    return UserError(f"{place} is {problem}", code="text-invalid", hint="mend it or leave it out")
 
 
 def _decode(lines: Sequence[bytes], number: int) -> list[str]:
@@ -133,6 +144,7 @@ def _decode(lines: Sequence[bytes], number: int) -> list[str]:
             raise UserError(
                 f"line {number + offset} of the input is not UTF-8: "
                 f"byte 0x{line[error.start]:02x} at position {error.start}",
+                code="encoding-not-utf8",
                 hint="convert it first, such as with `iconv -f latin1 -t utf-8`",
             ) from None
         texts.append(text.removeprefix("\ufeff") if number + offset == 1 else text)

@@ -67,7 +67,11 @@ def promote_command(
     promotion and no --version is given, nothing else is done: it can be run again.
     """
     if force and not reason.strip():
-        raise UserError("--force needs a reason", hint="add --reason 'why the gate is wrong'")
+        raise UserError(
+            "--force needs a reason",
+            code="option-missing",
+            hint="add --reason 'why the gate is wrong'",
+        )
     gate, seed = read_gate(params, overrides)
     check_alias(alias)
     console = open_console()
@@ -148,12 +152,20 @@ def _candidate(client: Any, name: str, version: str | None) -> Any:
     if version is None:
         if versions:
             return versions[0]
-        raise UserError(f"{name} has no version that is ready", hint="register one first")
+        raise UserError(
+            f"{name} has no version that is ready",
+            code="model-version-unknown",
+            hint="register one first",
+        )
     for one in versions:
         if str(one.version) == version:
             return one
     there = ", ".join(str(one.version) for one in versions)
-    raise UserError(f"{name} has no version {version} that is ready", hint=f"there are: {there}")
+    raise UserError(
+        f"{name} has no version {version} that is ready",
+        code="model-version-unknown",
+        hint=f"there are: {there}",
+    )
 
 
 def _settle(client: Any, name: str, alias: str, console: Console, dry_run: bool) -> bool:
@@ -189,6 +201,7 @@ def _unchanged(client: Any, name: str, alias: str, before: str | None) -> None:
     if now_there != before:
         raise UserError(
             f"nothing was moved: meanwhile {alias} of {name} is version {now_there}",
+            code="decision-conflict",
             hint="promote again, against that one",
         )
 

@@ -35,7 +35,9 @@ def rollback_command(
     rollback, nothing else is done: it can be run again without going back twice.
     """
     if not reason.strip():
-        raise UserError("--reason is empty", hint="say why: it is kept in the history")
+        raise UserError(
+            "--reason is empty", code="option-value", hint="say why: it is kept in the history"
+        )
     check_alias(alias)
     console = open_console()
     with registry() as client:
@@ -54,12 +56,14 @@ def rollback_command(
             raise UserError(
                 f"nothing was moved: at this moment someone decides: "
                 f"{in_words(after.decision, name)}",
+                code="decision-conflict",
                 hint="look at it with `decant models`, then decide again",
             )
         target = version or _previous(entries, name, alias, before)
         if target not in there:
             raise UserError(
                 f"version {target} of {name} is gone",
+                code="model-version-unknown",
                 hint=f"name another with --version: {', '.join(there)}",
             )
         if target == before:
@@ -99,5 +103,6 @@ def _previous(entries: Sequence[Entry], name: str, alias: str, present: str | No
         return held[-2].version
     raise UserError(
         f"the history of {name} knows no {alias} before version {present or 'none'}",
+        code="rollback-impossible",
         hint="name one with --version",
     )

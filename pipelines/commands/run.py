@@ -38,7 +38,11 @@ def run_command(
 ) -> None:
     """Run the pipeline's steps here, in the order of its graph."""
     if runner != "docker" and (image or gpus):
-        raise UserError("--image and --gpus are for containers", hint="add --runner docker")
+        raise UserError(
+            "--image and --gpus are for containers",
+            code="option-conflict",
+            hint="add --runner docker",
+        )
     run_id = str(uuid.uuid4())
     output = output or Path("runs") / run_id[:8]
     run_pipeline(

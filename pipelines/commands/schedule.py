@@ -65,6 +65,7 @@ def schedule_command(
         if old and not replace:
             raise UserError(
                 f"there is a schedule '{name}': {', '.join(old)}",
+                code="schedule-exists",
                 hint="--replace puts this one in its place, or give another --name",
             )
         uploaded = upload_shown(connection, made)

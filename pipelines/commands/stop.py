@@ -17,7 +17,9 @@ from pipelines.kubeflow.states import read_run
 def stop_command(run_id: str | None, server: ServerOptions, schedule: str | None) -> None:
     """End the run RUN_ID, or switch off a schedule (its running runs go on)."""
     if bool(run_id) == bool(schedule):
-        raise UserError("nothing to stop", hint="give either RUN_ID or --schedule NAME")
+        raise UserError(
+            "nothing to stop", code="option-missing", hint="give either RUN_ID or --schedule NAME"
+        )
     connection = server.connect()
     if run_id:
         stop_run(connection, run_id)
@@ -30,7 +32,9 @@ def stop_run(connection: Connection, run_id: str) -> None:
     try:
         run = read_run(connection.runs.run_service_get_run(run_id))
     except NotFound:
-        raise UserError(f"there is no run {run_id}", hint="decant list --runs") from None
+        raise UserError(
+            f"there is no run {run_id}", code="run-unknown", hint="decant list --runs"
+        ) from None
     if run.is_final or run.state == "CANCELING":
         click.echo(f"run {run_id} is {run.state} already")
         return
@@ -42,7 +46,11 @@ def stop_schedule(connection: Connection, name: str) -> None:
     """Raises UserError for a schedule that is not there."""
     found = find_schedules(connection, name)
     if not found:
-        raise UserError(f"there is no schedule '{name}'", hint="decant list --schedules")
+        raise UserError(
+            f"there is no schedule '{name}'",
+            code="schedule-unknown",
+            hint="decant list --schedules",
+        )
     for schedule in found:
         connection.schedules.recurring_run_service_disable_recurring_run(schedule.recurring_run_id)
         click.echo(

@@ -48,7 +48,11 @@ def submit_command(
     The same commit and parameters give the same pipeline version, which is uploaded once.
     """
     if timeout_seconds and not wait:
-        raise UserError("--timeout-seconds without --wait waits for nothing", hint="add --wait")
+        raise UserError(
+            "--timeout-seconds without --wait waits for nothing",
+            code="option-conflict",
+            hint="add --wait",
+        )
     with tempfile.TemporaryDirectory() as folder:
         made = make_package(package, Path(folder))
         connection = server.connect()
@@ -99,5 +103,6 @@ def start_run(
     except Unavailable as error:
         raise Unavailable(
             f"{error.problem}; the run may have started all the same",
+            code="cluster-unavailable",
             hint=f"look for '{name}' in `decant list --runs` before trying again",
         ) from None

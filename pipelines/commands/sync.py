@@ -38,12 +38,18 @@ def sync_command(spool: str | None, any_store: bool) -> None:
     """
     source, console = Spool(spool or spool_uri()), open_console()
     if spool and source.is_local and not Path(source.root).is_dir():
-        raise UserError(f"there is no folder {source}", hint="name one that runs were spooled to")
+        raise UserError(
+            f"there is no folder {source}",
+            code="file-missing",
+            hint="name one that runs were spooled to",
+        )
     rows: list[Row] = []
     with source.locked() as is_free:
         if not is_free:
             raise UserError(
-                f"another process is sending {source} now", hint="wait, then run this again"
+                f"another process is sending {source} now",
+                code="folder-busy",
+                hint="wait, then run this again",
             )
         runs = _read(source)
         try:
@@ -95,6 +101,7 @@ def _connect(here: str) -> Any:
     except Exception as error:
         raise UserError(
             f"MLflow at {here}: {without_secrets(str(error))}",
+            code="tracking-failed",
             hint="check MLFLOW_TRACKING_URI and the server, then run this again; nothing is lost",
         ) from None
 
@@ -105,6 +112,7 @@ def _read(source: Spool) -> list[Spooled]:
     except Exception as error:  # each kind of bucket has its own
         raise UserError(
             f"the spool {source} cannot be read: {without_secrets(str(error))}",
+            code="spool-unusable",
             hint="check its address, and the credentials in the environment",
         ) from None
 

@@ -101,11 +101,19 @@ class BearerToken:
                 token = self.file.read_text("utf-8").strip()
             except (OSError, UnicodeDecodeError) as error:
                 reason = getattr(error, "strerror", None) or "no text"
-                raise UserError(f"cannot read {self.source}: {reason}", hint=self.hint) from None
+                raise UserError(
+                    f"cannot read {self.source}: {reason}",
+                    code="credentials-invalid",
+                    hint=self.hint,
+                ) from None
         if not token:
-            raise UserError(f"{self.source} is empty", hint=self.hint)
+            raise UserError(f"{self.source} is empty", code="credentials-missing", hint=self.hint)
         if not (token.isascii() and token.isprintable()) or " " in token:
-            raise UserError(f"{self.source} is no token: it must be one word", hint=self.hint)
+            raise UserError(
+                f"{self.source} is no token: it must be one word",
+                code="credentials-invalid",
+                hint=self.hint,
+            )
         return token
 
 
@@ -116,12 +124,18 @@ def find_credentials(
     if mode == "auto":
         mode = _detect(token_file)
     elif token_file and mode != "token":
-        raise UserError(f"--token-file does not go with --auth {mode}", hint="use --auth token")
+        raise UserError(
+            f"--token-file does not go with --auth {mode}",
+            code="option-conflict",
+            hint="use --auth token",
+        )
     match mode:
         case "token":
             if not token_file and not os.environ.get(TOKEN_VARIABLE):
                 raise UserError(
-                    "--auth token without a token", hint=f"set {TOKEN_VARIABLE} or --token-file"
+                    "--auth token without a token",
+                    code="credentials-missing",
+                    hint=f"set {TOKEN_VARIABLE} or --token-file",
                 )
             return BearerToken(
                 "token",
@@ -143,6 +157,7 @@ def find_credentials(
             if not user or not password:
                 raise UserError(
                     "--auth dex without user and password",
+                    code="credentials-missing",
                     hint=f"set {USER_VARIABLE} and {PASSWORD_VARIABLE}",
                 )
             return DexSession(host, user, password, ca=ca)

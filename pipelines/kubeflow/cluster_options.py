@@ -117,7 +117,9 @@ def clean_host(host: str | None) -> str:
     if not host and _is_in_cluster():
         return IN_CLUSTER_HOST
     if not host:
-        raise UserError("no server", hint="give --host URL or set DECANT_KFP_HOST")
+        raise UserError(
+            "no server", code="option-missing", hint="give --host URL or set DECANT_KFP_HOST"
+        )
     try:
         parts = urlsplit(host)
         well_formed = parts.scheme in ("http", "https") and bool(parts.hostname)
@@ -127,10 +129,15 @@ def clean_host(host: str | None) -> str:
     if "@" in host.partition("://")[2].partition("/")[0]:
         raise UserError(
             "--host holds a user or a password, which others could read",
+            code="secret-exposed",
             hint="set DECANT_KFP_USERNAME and DECANT_KFP_PASSWORD instead",
         )
     if not well_formed:
-        raise UserError(f"--host {host} is no address", hint="write https://... or http://...")
+        raise UserError(
+            f"--host {host} is no address",
+            code="option-value",
+            hint="write https://... or http://...",
+        )
     return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
 
 

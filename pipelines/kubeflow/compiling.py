@@ -41,6 +41,7 @@ def compile_pipeline(
     if "@" in urlsplit(mlflow_uri or "").netloc:
         raise UserError(
             "--mlflow-uri holds a user or a password, which the package would show to others",
+            code="secret-exposed",
             hint="give the steps MLFLOW_TRACKING_USERNAME and _PASSWORD by a profile's secrets",
         )
     if profile and mlflow_uri:
@@ -51,11 +52,13 @@ def compile_pipeline(
     pipeline = apply_profile(distillation, profile) if profile else distillation
     arguments = arguments_for(profile, arguments) if profile else arguments
     if output.is_dir():
-        raise UserError(f"the output {output} is a folder", hint="name a file")
+        raise UserError(f"the output {output} is a folder", code="output-taken", hint="name a file")
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError(f"cannot write in {output.parent}: {error.strerror}") from None
+        raise UserError(
+            f"cannot write in {output.parent}: {error.strerror}", code="path-unwritable"
+        ) from None
     with tempfile.TemporaryDirectory() as folder:
         compiled = Path(folder) / "pipeline.yaml"
         compiler.Compiler().compile(pipeline, str(compiled), pipeline_parameters=dict(arguments))
@@ -103,16 +106,19 @@ def check_image(image: str, profile: Profile | None = None) -> None:
     if at and not re.fullmatch(r"sha256:[0-9a-f]{64}", digest):
         raise UserError(
             f"the image '{image}' has no valid digest",
+            code="image-invalid",
             hint="write ...@sha256: and 64 hexadecimal digits",
         )
     if not is_fixed(image):
         raise UserError(
             f"the image '{image}' has no fixed tag, so KFP's cache would trust stale results",
+            code="image-not-fixed",
             hint="name a version (decant-steps:0.1.0) or, better, a digest (...@sha256:...)",
         )
     if not at and profile and not profile.development:
         raise UserError(
             f"{profile.file}: image: '{image}' has no digest, and the tag can be moved",
+            code="image-not-fixed",
             hint="push the image and give --image REGISTRY/decant-steps@sha256:<64 hex>, "
             "or set `development: true` in the profile",
         )
@@ -126,5 +132,6 @@ def _refuse_two_tracking_uris(profile: Profile) -> None:
                 raise UserError(
                     f"{profile.file}: {source} sets {TRACKING_URI} of {step}, "
                     "and --mlflow-uri is given too",
+                    code="option-conflict",
                     hint="leave out one of them",
                 )

@@ -141,7 +141,9 @@ class Client(ApiClient):
                 tail = (tail + part)[-max_bytes:]
         except HTTPError:
             if not tail:
-                raise Unavailable(f"{self._shown_host} broke the answer off") from None
+                raise Unavailable(
+                    f"{self._shown_host} broke the answer off", code="cluster-unavailable"
+                ) from None
         finally:
             answer.release_conn()
         return tail.decode("utf-8", "replace")
@@ -157,7 +159,9 @@ class Client(ApiClient):
         except ApiException as error:
             raise self._refusal(error.status, error.body, error.headers or {}) from None
         except LocationParseError:
-            raise UserError(f"--host {self._shown_host} is no address") from None
+            raise UserError(
+                f"--host {self._shown_host} is no address", code="option-value"
+            ) from None
         except HTTPError as error:
             raise self._silence(error) from None
         if "text/html" in (_header(answer, "content-type") or ""):
@@ -176,27 +180,35 @@ class Client(ApiClient):
         if status == 401:
             return AccessDenied(
                 f"{self._shown_host} refuses {self.credentials.source} (HTTP 401)",
+                code="cluster-access-denied",
                 hint=self.credentials.hint,
             )
         if status == 403:
             return AccessDenied(
                 f"{self.credentials.source}: not allowed to do this (HTTP 403)"
                 f"{f': {said}' if said else ''}",
+                code="cluster-access-denied",
                 hint=self.credentials.hint
                 if self.credentials.mode == "none"
                 else "check --namespace; its owner can give this account the role kubeflow-edit",
             )
         if status == 404:
-            return NotFound(answer)
+            return NotFound(answer, code="cluster-not-found")
         if status == 409:
-            return AlreadyExists(answer)
-        return Unavailable(answer) if status in _TRANSIENT else ClusterError(answer)
+            return AlreadyExists(answer, code="cluster-already-exists")
+        return (
+            Unavailable(answer, code="cluster-unavailable")
+            if status in _TRANSIENT
+            else ClusterError(answer, code="cluster-refused")
+        )
 
     def _redirection(self, target: str) -> ClusterError:
         here, there = urlsplit(self.configuration.host), urlsplit(target)
         if there.scheme == "https" and here.scheme == "http" and there.hostname == here.hostname:
             return ClusterError(
-                f"{self._shown_host} wants encryption", hint=f"--host https://{there.netloc}"
+                f"{self._shown_host} wants encryption",
+                code="option-value",
+                hint=f"--host https://{there.netloc}",
             )
         return self._web_page()
 
@@ -204,6 +216,7 @@ class Client(ApiClient):
         return AccessDenied(
             f"{self._shown_host} answers with a web page, such as a login, not as the pipelines' "
             f"API (sent: {self.credentials.source})",
+            code="cluster-access-denied",
             hint=f"{self.credentials.hint}; or --host is not the API's address, "
             "which often ends in /pipeline",
         )
@@ -214,11 +227,14 @@ class Client(ApiClient):
             reason = getattr(cause.args[0], "verify_message", "") if cause.args else ""
             return ClusterError(
                 f"no encrypted connection to {self._shown_host}: {reason or one_line(str(cause))}",
+                code="certificate-untrusted",
                 hint="give the certificate of its authority with --ca FILE",
             )
         said = without_secrets(one_line(_reason(cause)), self.credentials)
         return Unavailable(
-            f"no answer from {self._shown_host}: {said}", hint="check --host and the network"
+            f"no answer from {self._shown_host}: {said}",
+            code="cluster-unavailable",
+            hint="check --host and the network",
         )
 
 
@@ -244,6 +260,7 @@ def open_connection(
     elif not namespace:
         raise UserError(
             f"{urlsplit(host).netloc} is shared by namespaces",
+            code="option-missing",
             hint="give yours: --namespace NAME",
         )
     return Connection(
@@ -283,10 +300,14 @@ def _server_facts(client: Client) -> dict[str, Any]:
     if not isinstance(answer, dict):
         raise ClusterError(
             f"{urlsplit(client.configuration.host).netloc} is no server of Kubeflow Pipelines 2",
+            code="cluster-foreign",
             hint="--host is the API's address, which often ends in /pipeline",
         )
     if answer.get("apiServerReady") is False:
-        raise Unavailable("the pipelines' web server answers, but not the API server behind it")
+        raise Unavailable(
+            "the pipelines' web server answers, but not the API server behind it",
+            code="cluster-unavailable",
+        )
     return {
         "tag_name": answer.get("tag_name") or answer.get("apiServerTagName") or "",
         "multi_user": bool(answer.get("multi_user") or answer.get("apiServerMultiUser")),
@@ -297,7 +318,9 @@ def _check_ca(file: Path) -> None:
     try:
         ssl.create_default_context(cafile=str(file))
     except (OSError, ssl.SSLError):
-        raise UserError(f"--ca {file} holds no certificate in PEM format") from None
+        raise UserError(
+            f"--ca {file} holds no certificate in PEM format", code="certificate-invalid"
+        ) from None
 
 
 def _header(answer: Any, name: str) -> str | None:

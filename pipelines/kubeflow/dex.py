@@ -57,21 +57,28 @@ class DexSession:
                 page = self._walk(session, session.get(self._host, timeout=TIMEOUTS_SECONDS))
             except requests.exceptions.SSLError:
                 raise ClusterError(
-                    f"the certificate of {self._host} is not trusted", hint="give --ca FILE"
+                    f"the certificate of {self._host} is not trusted",
+                    code="certificate-untrusted",
+                    hint="give --ca FILE",
                 ) from None
             except requests.RequestException as error:
                 raise Unavailable(
                     f"no login at {self._host}: {type(error).__name__}",
+                    code="cluster-unavailable",
                     hint="check --host and the network",
                 ) from None
         self._shown_never.update(cookie.value for cookie in session.cookies if cookie.value)
         if page.status_code >= 400:
             raise AccessDenied(
-                f"the login at {self._host} ended with HTTP {page.status_code}", hint=self.hint
+                f"the login at {self._host} ended with HTTP {page.status_code}",
+                code="cluster-access-denied",
+                hint=self.hint,
             )
         if not session.cookies:
             raise AccessDenied(
-                f"{self._host} shows no login form", hint="use --auth none or --auth token"
+                f"{self._host} shows no login form",
+                code="cluster-access-denied",
+                hint="use --auth none or --auth token",
             )
         self._session = session
 
@@ -88,7 +95,11 @@ class DexSession:
                 answer = session.get(connectors.pop(0), timeout=TIMEOUTS_SECONDS)
                 has_sent_password = False
             elif form:
-                raise AccessDenied("Dex refuses the user or the password", hint=self.hint)
+                raise AccessDenied(
+                    "Dex refuses the user or the password",
+                    code="cluster-access-denied",
+                    hint=self.hint,
+                )
             elif not has_sent_password and (found := page.connectors(answer.url)):
                 connectors = found
                 answer = session.get(connectors.pop(0), timeout=TIMEOUTS_SECONDS)
@@ -99,7 +110,9 @@ class DexSession:
             else:
                 return answer
         raise AccessDenied(
-            f"the login at {self._host} does not come to an end", hint="use --auth token"
+            f"the login at {self._host} does not come to an end",
+            code="cluster-access-denied",
+            hint="use --auth token",
         )
 
     def _filled(self, form: "Form") -> dict[str, str]:
@@ -114,6 +127,7 @@ class DexSession:
         if self._host.startswith("https://") and not target.startswith("https://"):
             raise AccessDenied(
                 f"the login form of {self._host} leads to a server without encryption",
+                code="cluster-access-denied",
                 hint="use --auth token",
             )
         if form.method == "post":

@@ -143,6 +143,7 @@ def check_tracking_uri(uri: str | None) -> None:
     if uri and (uri.startswith(_LOCAL_STORES) or "://" not in uri):
         raise UserError(
             f"the MLflow store {shown_uri(uri)} is local: on a cluster it would go with the pod",
+            code="tracking-local",
             hint="name a server that the cluster reaches",
         )
 

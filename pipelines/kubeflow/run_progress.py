@@ -77,11 +77,14 @@ def follow_run(
             failures += 1
         except NotFound:
             raise UserError(
-                f"there is no run {run_id} (any more)", hint="decant list --runs"
+                f"there is no run {run_id} (any more)",
+                code="run-unknown",
+                hint="decant list --runs",
             ) from None
         except AccessDenied as error:
             raise AccessDenied(
                 f"{error.problem}; the run goes on",
+                code="cluster-access-denied",
                 hint=f"{error.hint}; then: decant follow {run_id}",
             ) from None
         else:

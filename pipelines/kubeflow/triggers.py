@@ -47,6 +47,7 @@ def read_cron(text: str) -> str:
     if len(fields) != len(_FIELDS):
         raise UserError(
             f"--cron '{text}' has {len(fields)} fields",
+            code="option-value",
             hint="write minutes, hours, day of month, month, day of week, such as '0 3 * * 1-5'; "
             "or six fields, seconds first",
         )
@@ -55,6 +56,7 @@ def read_cron(text: str) -> str:
             if problem := _problem(part, smallest, largest, names):
                 raise UserError(
                     f"--cron '{text}': {name} '{value}': {problem}",
+                    code="option-value",
                     hint=f"{smallest} to {largest}"
                     f"{f' or {names[0]} to {names[-1]}' if names else ''}, *, a-b, a,b, */step",
                 )
@@ -66,10 +68,16 @@ def read_interval(text: str) -> int:
     compact = text.replace(" ", "").lower()
     parts = _INTERVAL.findall(compact)
     if not parts or "".join(f"{number}{unit}" for number, unit in parts) != compact:
-        raise UserError(f"--every '{text}' is no interval", hint="write 30m, 6h, 1d, 1w or 1h30m")
+        raise UserError(
+            f"--every '{text}' is no interval",
+            code="option-value",
+            hint="write 30m, 6h, 1d, 1w or 1h30m",
+        )
     seconds = sum(int(number) * _UNITS[unit] for number, unit in parts)
     if seconds < 1:
-        raise UserError(f"--every '{text}' is no time at all", hint="at least 1s")
+        raise UserError(
+            f"--every '{text}' is no time at all", code="option-value", hint="at least 1s"
+        )
     return seconds
 
 
@@ -80,6 +88,7 @@ def read_time(option: str, text: str) -> datetime:
     except (ValueError, OverflowError):
         raise UserError(
             f"{option} '{text}' is no time",
+            code="option-value",
             hint="write 2027-01-31, 2027-01-31T03:00 or 2027-01-31T03:00+01:00",
         ) from None
 
@@ -91,6 +100,7 @@ def read_trigger(
     if bool(cron) == bool(every):
         raise UserError(
             "a schedule needs either --cron or --every",
+            code="option-missing",
             hint="--cron '0 3 * * *' for 3 o'clock every day, or --every 6h",
         )
     trigger = Trigger(
@@ -100,7 +110,7 @@ def read_trigger(
         end=read_time("--end", end) if end else None,
     )
     if trigger.start and trigger.end and trigger.end <= trigger.start:
-        raise UserError(f"--end {end} is not after --start {start}")
+        raise UserError(f"--end {end} is not after --start {start}", code="option-conflict")
     return trigger
 
 

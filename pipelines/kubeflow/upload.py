@@ -107,7 +107,9 @@ def _upload_version(connection: Connection, pipeline_id: str, package: Package) 
         str(package.file), name=package.version, pipelineid=pipeline_id
     )
     if not version.pipeline_version_id:
-        raise ClusterError(f"the server took version {package.version}, but gave it no id")
+        raise ClusterError(
+            f"the server took version {package.version}, but gave it no id", code="cluster-refused"
+        )
     return str(version.pipeline_version_id)
 
 

@@ -68,7 +68,7 @@ def docker_runner(
         with _ended_on_termination(), _patient_clients():
             yield local.DockerRunner(**arguments)
     except (DockerException, RequestException) as error:
-        raise UserError(f"Docker failed: {_explained(error)}") from None
+        raise UserError(f"Docker failed: {_explained(error)}", code="docker-failed") from None
     finally:
         _remove_containers(client, run_id)
         client.close()
@@ -120,6 +120,7 @@ def check_image(client: Any, image: str, arguments: Mapping[str, Any]) -> None:
     except ImageNotFound:
         raise UserError(
             f"there is no image {image} on this machine",
+            code="image-missing",
             hint="make it with `make image`, or name another with --image",
         ) from None
     try:
@@ -130,11 +131,13 @@ def check_image(client: Any, image: str, arguments: Mapping[str, Any]) -> None:
     except (ContainerError, ValueError, IndexError) as error:
         raise UserError(
             f"the image {image} cannot tell which code it holds: {_explained(error)}",
+            code="image-invalid",
             hint="build it anew with `make image`",
         ) from None
     except APIError as error:
         raise UserError(
             f"Docker cannot run {image} here: {_explained(error)}",
+            code="docker-failed",
             hint="the folders of this machine must be those of the daemon's; "
             "--gpus needs the NVIDIA container toolkit",
         ) from None
@@ -144,6 +147,7 @@ def check_image(client: Any, image: str, arguments: Mapping[str, Any]) -> None:
         raise UserError(
             f"the image {image} (commit {revision}) holds other code than this checkout: "
             f"{', '.join(other)}",
+            code="image-outdated",
             hint="build it anew with `make image`",
         )
 
@@ -159,6 +163,7 @@ def _connect() -> tuple[Any, dict[str, Any]]:
         where = os.environ.get("DOCKER_HOST", "its usual place")
         raise UserError(
             f"no Docker daemon answers at {where}: {_explained(error)}",
+            code="docker-unreachable",
             hint="start it, join its group, or say where it is: export DOCKER_HOST=unix://...",
         ) from None
 
@@ -237,7 +242,9 @@ def _make(*folders: Path) -> None:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise UserError(f"the folder {folder} cannot be made: {error.strerror}") from None
+            raise UserError(
+                f"the folder {folder} cannot be made: {error.strerror}", code="path-unwritable"
+            ) from None
 
 
 @contextmanager

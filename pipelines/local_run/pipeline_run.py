@@ -29,17 +29,24 @@ def run_pipeline(
     failed (its own message stands above, in the log).
     """
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise UserError(f"the output {output} is not an empty folder", hint="give another --output")
+        raise UserError(
+            f"the output {output} is not an empty folder",
+            code="output-taken",
+            hint="give another --output",
+        )
     root = (output / ".kfp").resolve()
     if not image and "python3" in str(root):
         raise UserError(
             f"the output path {root} holds the word python3, which KFP's local runner replaces",
+            code="option-value",
             hint="give another --output",
         )
     try:
         root.mkdir(parents=True)
     except OSError as error:
-        raise UserError(f"cannot write in {output}: {error.strerror}") from None
+        raise UserError(
+            f"cannot write in {output}: {error.strerror}", code="path-unwritable"
+        ) from None
     try:
         if image:
             _run_in_containers(arguments, root, run_id, image, gpus)
@@ -105,5 +112,6 @@ def _collect(root: Path, output: Path) -> None:
     if missing:
         raise UserError(
             f"the pipeline failed; not made: {', '.join(missing)}",
+            code="pipeline-failed",
             hint="read the failed step's message above; what was made is in the output folder",
         )

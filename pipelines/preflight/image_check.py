@@ -81,7 +81,7 @@ def read_image_name(image: str) -> ImageName:
     registry, path = (first, rest) if has_registry else ("", name)
     repository, _, tag = path.partition(":")
     if not repository or (digest and not digest.startswith("sha256:")):
-        raise UserError(f"'{image}' is no image name")
+        raise UserError(f"'{image}' is no image name", code="image-invalid")
     return ImageName(registry=registry, repository=repository, reference=digest or tag or "latest")
 
 

@@ -44,6 +44,7 @@ def check_tracking(
     if for_cluster and not given:
         raise UserError(
             "no MLflow server is named for the steps on the cluster",
+            code="option-missing",
             hint="give --mlflow-uri, or set MLFLOW_TRACKING_URI in the profile",
         )
     if for_cluster:
@@ -61,7 +62,9 @@ def _write_and_delete() -> Result:
         client.log_text(run.info.run_id, "may be deleted", _FILE)
         artifacts = get_artifact_repository(run.info.artifact_uri, tracking_uri=tracking_uri())
         if _FILE not in {file.path for file in artifacts.list_artifacts()}:
-            raise UserError("the artifact store takes a file and does not show it")
+            raise UserError(
+                "the artifact store takes a file and does not show it", code="tracking-failed"
+            )
         artifacts.delete_artifacts(_FILE)
     finally:
         client.delete_run(run.info.run_id)

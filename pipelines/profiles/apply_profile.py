@@ -65,11 +65,13 @@ def arguments_for(profile: Profile, arguments: Mapping[str, str]) -> dict[str, s
             case "cpu", True:
                 raise UserError(
                     f"{profile.file}: gpu.count of {step} is {count}, but {step}.device is cpu",
+                    code="profile-conflict",
                     hint=f"set {step}.device to auto, or steps.{step}.gpu.count to 0",
                 )
             case "cuda", False:
                 raise UserError(
                     f"{profile.file}: gpu.count of {step} is 0, but {step}.device is cuda",
+                    code="profile-conflict",
                     hint=f"set {step}.device to auto, or steps.{step}.gpu.count to 1",
                 )
     return adjusted

@@ -95,11 +95,13 @@ def load_profile(name_or_path: str) -> Profile:
     content = _read(file)
     header, problems = validate(_File, content, lambda _: "")
     if header is None:
-        raise UserError(_lines(file, problems))
+        raise UserError(_lines(file, problems), code="profile-value")
     general, own = header.all or {}, {k: v or {} for k, v in (header.steps or {}).items()}
     if unknown := sorted(set(own) - set(STEPS)):
         raise UserError(
-            f"{file}: steps.{unknown[0]}: no such step", hint=f"steps: {', '.join(STEPS)}"
+            f"{file}: steps.{unknown[0]}: no such step",
+            code="step-unknown",
+            hint=f"steps: {', '.join(STEPS)}",
         )
     steps: dict[str, StepSettings] = {}
     for step in STEPS:
@@ -113,7 +115,7 @@ def load_profile(name_or_path: str) -> Profile:
         if parsed is not None:
             steps[step] = parsed
     if problems:
-        raise UserError(_lines(file, problems))
+        raise UserError(_lines(file, problems), code="profile-value")
     for step, parsed in steps.items():
         _check_step(file, step, parsed, _section(step, own.get(step, {})))
     return Profile(
@@ -133,6 +135,7 @@ def _find(name_or_path: str) -> Path:
     if not file.is_file():
         raise UserError(
             f"no profile '{name_or_path}'",
+            code="profile-unknown",
             hint=f"give the path of a YAML file, or one of: {', '.join(shipped_profiles())}",
         )
     return file
@@ -144,14 +147,15 @@ def _read(file: Path) -> dict[str, Any]:
     except MarkedYAMLError as error:  # its text would quote the line, which may hold a secret
         place = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
         problem = str(error.problem).partition(" with value")[0]
-        raise UserError(f"{file}{place}: no valid YAML: {problem}") from None
+        raise UserError(f"{file}{place}: no valid YAML: {problem}", code="file-invalid") from None
     except (YAMLError, UnicodeDecodeError):
-        raise UserError(f"{file} is no valid YAML") from None
+        raise UserError(f"{file} is no valid YAML", code="file-invalid") from None
     except OSError as error:
-        raise UserError(f"cannot read {file}: {error.strerror}") from None
+        raise UserError(f"cannot read {file}: {error.strerror}", code="file-unreadable") from None
     if not isinstance(content, dict):
         raise UserError(
             f"{file} holds {type(content).__name__}, not a mapping",
+            code="file-invalid",
             hint=f"keys: {', '.join(keys_at(_File, ()))}",
         )
     return content
@@ -200,6 +204,7 @@ def _refuse_caching(file: Path, own: Mapping[str, Any]) -> None:
         raise UserError(
             f"{file}: steps.{NEVER_CACHED}.caching: {NEVER_CACHED} is never answered from the "
             "cache (value True), since the registry may have changed",
+            code="profile-value",
             hint="leave the key out",
         )
 
@@ -211,6 +216,7 @@ def _check_step(
     if parsed.nodes > 1 and step not in SEVERAL_NODES:
         raise UserError(
             f"{file}: {section(('nodes',))}.nodes: {step} runs on one node (value {parsed.nodes})",
+            code="profile-value",
             hint=f"set it in steps.{' or steps.'.join(SEVERAL_NODES)}",
         )
     if parsed.nodes > 1:
@@ -220,6 +226,7 @@ def _check_step(
         raise UserError(
             f"{file}: {section(('gpu', 'count'))}.gpu.count: {step} has no parameter `device` and "
             f"would leave the GPU idle (value {parsed.gpu.count})",
+            code="profile-conflict",
             hint=f"give GPUs in `steps`, to some of: {able}",
         )
     if parsed.gpu.count > 1 and not load_step(step).parallel:
@@ -227,12 +234,14 @@ def _check_step(
         raise UserError(
             f"{file}: {section(('gpu', 'count'))}.gpu.count: {step} runs in one process and would "
             f"leave all GPUs but one idle (value {parsed.gpu.count})",
+            code="profile-conflict",
             hint=f"give it 1; several can be given to: {able}",
         )
     if parsed.gpu.count > 1 and PROCESSES_VARIABLE in parsed.env:
         raise UserError(
             f"{file}: {section(('env', PROCESSES_VARIABLE))}.env.{PROCESSES_VARIABLE}: is set to "
             f"the number of GPUs, {parsed.gpu.count}, by itself",
+            code="profile-value",
             hint="leave it out",
         )
     for name, value in parsed.env.items():
@@ -240,6 +249,7 @@ def _check_step(
             raise UserError(
                 f"{file}: {section(('env', name))}.env.{name}: looks like a secret, which everyone "
                 "who sees the package could read",
+                code="secret-exposed",
                 hint="put it into a Kubernetes secret and write "
                 f"`env_from_secrets: {{NAME-OF-SECRET: {{KEY-IN-SECRET: {name}}}}}`",
             )
@@ -255,6 +265,7 @@ def _check_nodes(
             f"{file}: {section(('nodes',))}.nodes: the nodes of {step} exchange what they read and "
             "write over a volume, and none of its `volumes` has `access_mode: ReadWriteMany` "
             f"(KFP's own workspace is not known to them) (value {parsed.nodes})",
+            code="profile-conflict",
             hint="make such a claim once and write "
             "`volumes: {CLAIM: {path: /shared, access_mode: ReadWriteMany}}`",
         )
@@ -262,6 +273,7 @@ def _check_nodes(
         raise UserError(
             f"{file}: {section(('image_pull_policy',))}.image_pull_policy: a TrainJob has no such "
             f"setting for the {parsed.nodes} nodes of {step} (value {parsed.image_pull_policy!r})",
+            code="profile-conflict",
             hint="write IfNotPresent, as Kubernetes does with a fixed tag or a digest",
         )
     for name in set(KEPT_VARIABLES) & set(parsed.env):
@@ -270,6 +282,7 @@ def _check_nodes(
             raise UserError(
                 f"{file}: {section(('env', name))}.env.{name}: all nodes of {step} must see it, so "
                 f"it lies on a volume with the access mode ReadWriteMany (value {value!r})",
+                code="profile-value",
                 hint=f"name a folder below {shared[0].path}",
             )
     number = parsed.env.get(PROCESSES_VARIABLE, "1")
@@ -277,6 +290,7 @@ def _check_nodes(
         where = section(("env", PROCESSES_VARIABLE))
         raise UserError(
             f"{file}: {where}.env.{PROCESSES_VARIABLE}: no number of processes (value {number!r})",
+            code="profile-value",
             hint="give 1 or more",
         )
 

@@ -93,7 +93,8 @@ def compare(
     if set(new.labels) != set(old.labels):
         raise UserError(
             f"{new} and {old} cannot be compared: their classes are {', '.join(new.labels)} "
-            f"and {', '.join(old.labels)}"
+            f"and {', '.join(old.labels)}",
+            code="labels-mismatch",
         )
     test = new.predictions
     texts = test["text"].tolist()

@@ -42,6 +42,7 @@ def read_gate(file: Path, overrides: Iterable[str] = ()) -> tuple[PromotionGate,
     if type(seed) is not int or seed < 0:
         raise UserError(
             f"the parameter 'seed' of {file} is {seed!r}, not a whole number from 0",
+            code="parameter-value",
             hint="add `seed: 13` to the file",
         )
     return parse(PromotionGate, content.get(SECTION, {}), SECTION), seed

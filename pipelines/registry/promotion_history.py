@@ -151,6 +151,7 @@ def decide(client: Any, name: str, decision: Decision) -> Entry:
         raise LostRace(
             f"nothing was moved: meanwhile {winner.decision.who} decided that "
             f"{winner.decision.alias} is version {winner.decision.version}",
+            code="decision-conflict",
             hint="look at it with `decant models`, then decide again",
         )
     settle(client, name, decision.alias)

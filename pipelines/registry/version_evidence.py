@@ -85,6 +85,7 @@ def _download(client: Any, version: Any, folder: Path) -> Judged:
     if found is None:
         raise UserError(
             f"{shown} carries no evidence: its run has no {PREDICTIONS} and {METRICS}",
+            code="evidence-missing",
             hint="register it again with this version of Decant (`dvc repro -s -f register`)",
         )
     model = mlflow.artifacts.download_artifacts(

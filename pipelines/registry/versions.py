@@ -42,7 +42,9 @@ def parse_reference(text: str) -> Reference:
     match = _REFERENCE.fullmatch(text)
     if not match:
         raise UserError(
-            f"'{text}' names no version of a model", hint="write NAME/VERSION or NAME@ALIAS"
+            f"'{text}' names no version of a model",
+            code="model-reference-invalid",
+            hint="write NAME/VERSION or NAME@ALIAS",
         )
     return Reference(**match.groupdict())
 
@@ -51,11 +53,14 @@ def check_alias(alias: str) -> None:
     """Raises UserError for what MLflow takes for no alias; it would be refused too late."""
     if not _ALIAS.fullmatch(alias):
         raise UserError(
-            f"'{alias}' is no alias", hint="write letters, digits, _ and -, up to 255 of them"
+            f"'{alias}' is no alias",
+            code="alias-invalid",
+            hint="write letters, digits, _ and -, up to 255 of them",
         )
     if alias.lower() == "latest" or re.fullmatch(r"[vV]\d+", alias):
         raise UserError(
             f"the alias '{alias}' is reserved by MLflow",
+            code="alias-invalid",
             hint="name another: `latest` and `v1`, `v2`, ... cannot be moved",
         )
 
@@ -72,6 +77,7 @@ def registry() -> Iterator[Any]:
     if database != store and not Path(database).is_file():
         raise UserError(
             f"there is no tracking store at {shown} yet",
+            code="tracking-store-missing",
             hint="register a model with `dvc repro`, or set MLFLOW_TRACKING_URI",
         )
     try:
@@ -98,7 +104,11 @@ def find_version(client: Any, reference: Reference) -> Any:
         if by_alias or str(version.version) == reference.version:
             return version
     there = ", ".join(str(version.version) for version in versions)
-    raise UserError(f"there is no {reference}", hint=f"versions of {reference.name}: {there}")
+    raise UserError(
+        f"there is no {reference}",
+        code="model-version-unknown",
+        hint=f"versions of {reference.name}: {there}",
+    )
 
 
 def versions_of(client: Any, name: str) -> list[Any]:
@@ -112,7 +122,9 @@ def versions_of(client: Any, name: str) -> list[Any]:
             raise
         known = ", ".join(model_names(client)) or "none"
         raise UserError(
-            f"there is no registered model '{name}'", hint=f"registered models: {known}"
+            f"there is no registered model '{name}'",
+            code="model-unknown",
+            hint=f"registered models: {known}",
         ) from None
     found = list(_pages(client.search_model_versions, f"name = '{name}'"))
     of_version: dict[str, list[str]] = {}
@@ -149,5 +161,6 @@ def _told(shown: str, error: Exception) -> UserError:
     problem = without_secrets(str(error)).strip().partition("\n")[0]
     return UserError(
         f"MLflow at {shown}: {problem}",
+        code="tracking-failed",
         hint="check MLFLOW_TRACKING_URI and the server; nothing is lost, run this again",
     )

@@ -62,10 +62,14 @@ def git(*arguments: str, check: bool = True) -> "subprocess.CompletedProcess[byt
     try:
         done = subprocess.run(["git", *arguments], cwd=PROJECT, capture_output=True, check=False)
     except OSError as error:
-        raise UserError(f"git cannot be run: {error.strerror}", hint="install git") from None
+        raise UserError(
+            f"git cannot be run: {error.strerror}", code="program-missing", hint="install git"
+        ) from None
     if check and done.returncode:
         message = done.stderr.decode(errors="replace").strip().splitlines()
-        raise UserError(f"git {arguments[0]} failed: {message[-1] if message else ''}")
+        raise UserError(
+            f"git {arguments[0]} failed: {message[-1] if message else ''}", code="command-failed"
+        )
     return done
 
 

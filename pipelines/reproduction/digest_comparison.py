@@ -69,6 +69,7 @@ def exported_in(registered: Path) -> Path:
         return file.parent
     raise UserError(
         f"what MLflow keeps of the registered model holds no {MANIFEST}",
+        code="model-foreign",
         hint="it is none of Decant's, or its files are gone from the artifact store",
     )
 

@@ -73,11 +73,13 @@ def _require_commit(lineage: Lineage) -> None:
     if not lineage.commit:
         raise UserError(
             f"{lineage.name}/{lineage.version} does not say which commit it was made from",
+            code="commit-unknown",
             hint="it was made outside a git repository, or by another program",
         )
     if committed(lineage.commit, "dvc.yaml") is None:
         raise UserError(
             f"commit {lineage.commit} of {lineage.name}/{lineage.version} is not here",
+            code="commit-unknown",
             hint="fetch the branch of this repository that holds it: git fetch --all",
         )
 
@@ -85,7 +87,11 @@ def _require_commit(lineage: Lineage) -> None:
 def _add_worktree(lineage: Lineage, folder: Path) -> Path:
     inside = git("rev-parse", "--show-prefix").stdout.decode().strip()
     if folder.is_file():
-        raise UserError(f"{folder} is a file", hint="name a folder that is new, or a worktree")
+        raise UserError(
+            f"{folder} is a file",
+            code="output-taken",
+            hint="name a folder that is new, or a worktree",
+        )
     if folder.exists() and any(folder.iterdir()):
         there = subprocess.run(
             ["git", "-C", str(folder), "rev-parse", "--show-toplevel", "HEAD"],
@@ -96,6 +102,7 @@ def _add_worktree(lineage: Lineage, folder: Path) -> Path:
         if there != [str(folder.resolve()), lineage.commit]:
             raise UserError(
                 f"{folder} is no worktree of commit {lineage.commit}",
+                code="output-taken",
                 hint="give another --folder, or remove it",
             )
     else:
@@ -113,6 +120,7 @@ def _require_vouched_code(lineage: Lineage) -> None:
             f"{lineage.name}/{lineage.version} was made with files that differed from commit "
             f"{lineage.commit[:12]}, and no run tells any more whether they were the code of "
             f"{', '.join(unknown)}",
+            code="code-uncommitted",
             hint="nothing can vouch for that code: register a version from a clean checkout",
         )
 
@@ -132,6 +140,7 @@ def _require_same_code(lineage: Lineage, project: Path) -> None:
         raise UserError(
             f"commit {lineage.commit} cannot be run with this environment: "
             f"{(done.stderr.strip().splitlines() or ['no message'])[-1]}",
+            code="environment-mismatch",
             hint="install that commit's requirements.lock and run `reproduce` there",
         )
     found: Mapping[str, str] = json.loads(done.stdout)
@@ -139,6 +148,7 @@ def _require_same_code(lineage: Lineage, project: Path) -> None:
         raise UserError(
             f"{lineage.name}/{lineage.version} was made from code that is not that of commit "
             f"{lineage.commit[:12]}: {', '.join(other)}",
+            code="code-uncommitted",
             hint="there were changes that were not committed; they cannot be brought back",
         )
 
@@ -213,6 +223,7 @@ def _dvc(project: Path, *arguments: str, captured: bool = False) -> str:
     if done.returncode:
         raise UserError(
             f"dvc {' '.join(arguments)} failed in {project}",
+            code="command-failed",
             hint="its message stands above; run `reproduce` again to go on",
         )
     return done.stdout or ""

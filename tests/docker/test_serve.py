@@ -49,7 +49,7 @@ foreign = {
     module
     for module, owners in metadata.packages_distributions().items()
     if not {name_of(owner) for owner in owners} & allowed
-} - {"components"}
+} - {"decant"}
 
 finders = [finder for finder in sys.meta_path if "editable" not in repr(finder).lower()]
 
@@ -205,6 +205,6 @@ def test_a_model_that_is_not_there_is_said_without_a_traceback(tmp_path: Path) -
         check=False,
     )
     assert done.returncode == 1
-    assert done.stderr.count("error: the model") == 1
+    assert done.stderr.count("error[model-unreadable]: the model") == 1
     assert "hint: set MODEL_URI" in done.stderr
     assert "Traceback" not in done.stderr

@@ -33,7 +33,9 @@ def typed_options(kind: str, options: Mapping[str, Any], *, where: str) -> Any:
     """The typed options of a head."""
     module = _heads().get(kind)
     if module is None:
-        raise UserError(f"no head '{kind}'", hint=f"heads: {', '.join(_heads())}")
+        raise UserError(
+            f"no head '{kind}'", code="head-unknown", hint=f"heads: {', '.join(_heads())}"
+        )
     return parse(module.Config, options, f"{where}.{kind}")
 
 

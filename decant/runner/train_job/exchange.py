@@ -30,6 +30,7 @@ class Exchange:
         except OSError as error:
             raise UserError(
                 f"cannot copy the inputs of {name} to {self.folder}: {error.strerror or error}",
+                code="path-unwritable",
                 hint="mount a volume there that has room and that user 10001 may write",
             ) from None
 
@@ -49,6 +50,7 @@ class Exchange:
             if not (self.folder / port).is_dir():
                 raise UserError(
                     f"the TrainJob is complete, but there is no {self.folder / port}",
+                    code="train-job-output-missing",
                     hint="its nodes must mount the same volume at the same path as this task",
                 )
             shutil.copytree(self.folder / port, folder, dirs_exist_ok=True)

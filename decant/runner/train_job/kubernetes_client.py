@@ -79,6 +79,7 @@ class TrainJobs:
         except (ConfigException, OSError) as error:
             raise UserError(
                 f"no way to the cluster's API: {error}",
+                code="cluster-unavailable",
                 hint="a TrainJob is started from within a cluster, or with a KUBECONFIG",
             ) from None
         self._objects, self._core = backend.custom_api, backend.core_api
@@ -94,7 +95,9 @@ class TrainJobs:
             except ApiException as error:
                 if error.status == 404:
                     raise UserError(
-                        "the cluster knows no TrainJob", hint="install Kubeflow Trainer 2.2"
+                        "the cluster knows no TrainJob",
+                        code="trainer-missing",
+                        hint="install Kubeflow Trainer 2.2",
                     ) from None
                 if error.status != 409:
                     raise
@@ -183,7 +186,9 @@ def _asking(what: str, namespace: str) -> Iterator[None]:
             raise Unreachable(f"cannot {what}: {error.status} {error.reason}") from None
         hint = _RIGHTS if error.status in (401, 403) else ""
         raise UserError(
-            f"may not {what} in namespace {namespace}: {_told(error)}", hint=hint
+            f"may not {what} in namespace {namespace}: {_told(error)}",
+            code="cluster-refused",
+            hint=hint,
         ) from None
 
 

@@ -108,6 +108,7 @@ def _is_under_way(jobs: TrainJobs, name: str) -> bool:
     if not jobs.delete(name, seconds=START_SECONDS):
         raise UserError(
             f"the TrainJob {name} of an earlier attempt does not go away",
+            code="train-job-stuck",
             hint=f"see what holds it: kubectl describe trainjob {name}",
         )
     return False
@@ -121,7 +122,7 @@ def _insisting(ask: Callable[[A], B], what: A) -> B:
             return ask(what)
         except Unreachable as error:
             if time.monotonic() > end:
-                raise UserError(str(error)) from None
+                raise UserError(str(error), code="cluster-unavailable") from None
             time.sleep(ASK_AGAIN_SECONDS)
 
 

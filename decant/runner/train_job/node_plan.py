@@ -39,5 +39,7 @@ def plan_from_environment() -> Plan | None:
         return Plan(**json.loads(text))
     except (ValueError, TypeError):
         raise UserError(
-            f"{VARIABLE} holds no plan of a TrainJob", hint="compile the pipeline anew"
+            f"{VARIABLE} holds no plan of a TrainJob",
+            code="node-plan-missing",
+            hint="compile the pipeline anew",
         ) from None

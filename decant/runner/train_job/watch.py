@@ -32,14 +32,18 @@ def follow(jobs: TrainJobs, name: str, timeout_seconds: int | None, reporter: Re
             answered = time.monotonic()
         except Unreachable as error:
             if time.monotonic() - answered > PATIENCE_SECONDS:
-                raise UserError(f"lost sight of the TrainJob {name}: {error}") from None
+                raise UserError(
+                    f"lost sight of the TrainJob {name}: {error}", code="cluster-unavailable"
+                ) from None
             time.sleep(LOOK_SECONDS)
             continue
         if (state := _state(nodes)) != shown:
             reporter.message(f"TrainJob {name}: {state}")
             shown = state
         if job is None or job.going:
-            raise UserError(f"the TrainJob {name} was deleted while it was under way")
+            raise UserError(
+                f"the TrainJob {name} was deleted while it was under way", code="train-job-deleted"
+            )
         if job.ended == "Complete":
             return
         failed = [node for node in nodes if node.phase == "Failed"]
@@ -48,6 +52,7 @@ def follow(jobs: TrainJobs, name: str, timeout_seconds: int | None, reporter: Re
         if timeout_seconds and time.monotonic() - started > timeout_seconds:
             raise UserError(
                 f"the TrainJob {name} has not ended after {timeout_seconds} s ({state})",
+                code="train-job-timeout",
                 hint="raise timeout_seconds in the profile, or see why its nodes wait",
             )
         time.sleep(LOOK_SECONDS)
@@ -86,7 +91,7 @@ def _phase(node: Node) -> str:
 def _failure(jobs: TrainJobs, name: str, failed: Sequence[Node], message: str) -> UserError:
     """What the node said that failed first: the others then only miss it."""
     if not failed:
-        return UserError(f"the TrainJob {name} has failed: {message}")
+        return UserError(f"the TrainJob {name} has failed: {message}", code="train-job-failed")
     first = min(failed, key=lambda node: (node.finished or "~", node.number))
     if first.number > 0:
         try:
@@ -99,5 +104,6 @@ def _failure(jobs: TrainJobs, name: str, failed: Sequence[Node], message: str) -
     ended = "has failed" if first.code is None else f"ended with code {first.code}"
     return UserError(
         f"node {first.number} of the TrainJob {name} {ended}{why}",
+        code="train-job-failed",
         hint="its own message stands above; OOMKilled: raise memory.limit in the profile",
     )

@@ -7,8 +7,8 @@ import pytest
 from pydantic import Field
 
 from decant.runtime.errors import UserError
+from decant.runtime.identity import canonical_json
 from decant.runtime.settings import (
-    canonical_json,
     parse,
     read_params_file,
     section_of,

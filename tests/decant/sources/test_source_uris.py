@@ -134,7 +134,7 @@ def test_cache_entry_is_made_once_by_many() -> None:
 def test_cache_entry_that_fails_is_not_there(cache: Path) -> None:
     def fail(folder: Path) -> str:
         (folder / "half").write_text("x")
-        raise UserError("broken")
+        raise UserError("broken", code="source-unreachable")
 
     with pytest.raises(UserError):
         cached("kind", "key", fail)

@@ -114,7 +114,7 @@ def test_a_check_that_breaks_off_is_a_failed_check(monkeypatch: pytest.MonkeyPat
     )
 
     def refused() -> Result:
-        raise UserError("no\nroom", hint="make some")
+        raise UserError("no\nroom", code="path-unwritable", hint="make some")
 
     assert guarded("disk", refused) == Result(
         name="disk", status="failed", detail="no room", hint="make some"
