@@ -219,8 +219,8 @@ def _load(uri: str) -> object:
         problem = re.sub(r"://[^/@\s]+@", "://", f"{type(error).__name__}: {error}")
         sys.exit(
             f"error[model-unreadable]: the model {uri} cannot be loaded: {problem}\n"
-            "  hint: set MODEL_URI and MLFLOW_TRACKING_URI, "
-            "or mount a folder with a model of MLflow's at /model"
+            "  hint: set MODEL_URI and MLFLOW_TRACKING_URI, or mount a folder with an MLflow model "
+            "at /model"
         )
 
 

@@ -30,7 +30,7 @@ def open_models(folder: Path, *, threads: int) -> dict[str, OnnxClassifier]:
             models[role] = OnnxClassifier(folder / role, threads=threads)
         except FileNotFoundError as error:
             raise UserError(
-                str(error), code="model-unreadable", hint="run export_onnx again"
+                str(error), code="artifact-missing", hint="run export_onnx again"
             ) from None
     for role, model in models.items():
         if model.labels != models["teacher"].labels:

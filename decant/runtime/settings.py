@@ -19,6 +19,7 @@ from decant.runtime.errors import UserError
 
 T = TypeVar("T")
 Seed = Annotated[int, pydantic.Field(ge=0, lt=2**32)]
+_UNKNOWN = {"unexpected_keyword_argument", "extra_forbidden"}  # pydantic's names
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(pydantic.Field,))
@@ -83,10 +84,13 @@ def parse(params_class: type[T], section: Mapping[str, Any], step: str) -> T:
     try:
         return pydantic.TypeAdapter(params_class).validate_json(text)
     except pydantic.ValidationError as error:
-        raise UserError(
-            _explain(error, params_class, step),
-            code="parameter-unknown" if _only_unknown_keys(error) else "parameter-value",
-        ) from None
+        kinds = {problem["type"] for problem in error.errors()}
+        problems = _explain(error, params_class, step)
+        if kinds <= _UNKNOWN:
+            raise UserError(problems, code="parameter-unknown") from None
+        if kinds == {"missing"}:
+            raise UserError(problems, code="parameter-missing") from None
+        raise UserError(problems, code="parameter-value") from None
 
 
 def _apply_override(content: dict[str, Any], override: str) -> None:
@@ -137,13 +141,6 @@ def _suggestion(
     )
 
 
-def _only_unknown_keys(error: pydantic.ValidationError) -> bool:
-    return {problem["type"] for problem in error.errors()} <= {
-        "unexpected_keyword_argument",
-        "extra_forbidden",
-    }
-
-
 def _explain(error: pydantic.ValidationError, params_class: type[Any], step: str) -> str:
     lines = []
     for problem in error.errors(include_url=False):
@@ -151,7 +148,7 @@ def _explain(error: pydantic.ValidationError, params_class: type[Any], step: str
         match problem["type"]:
             case "missing":
                 lines.append(f"{location}: missing; every parameter must be in the file")
-            case "unexpected_keyword_argument" | "extra_forbidden":
+            case kind if kind in _UNKNOWN:
                 known = ", ".join(_known_keys(params_class, problem["loc"][:-1]))
                 lines.append(
                     f"{location}: unknown parameter (value {problem['input']!r}); known: {known}"

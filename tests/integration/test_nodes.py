@@ -16,10 +16,10 @@ from safetensors.numpy import load_file
 
 from decant.runner.run_step import run_step
 from decant.runtime.artifacts import read_card
-from decant.runtime.errors import UserError
 from decant.runtime.settings import section_of
 from decant.runtime.steps import load_step
 from decant.training import processes
+from tests.errors import raises
 
 
 def run(root: Path, params: dict[str, Any], *names: str) -> None:
@@ -159,7 +159,7 @@ def test_the_teachers_shards_are_shared_out_to_all_processes_of_all_nodes(tmp_pa
 def test_a_node_whose_others_never_come(node: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processes, "MEETING_SECONDS", 3)
     group = processes.Group(nodes=2, node=node, meeting_point=f"127.0.0.1:{free_port()}")
-    with pytest.raises(UserError, match=f"node {node} of 2 .* never met them at 127.0.0.1"):
+    with raises("node-lost", f"node {node} of 2", "127.0.0.1"):
         processes.start(group, "finetune", {}, {})
 
 
@@ -188,22 +188,22 @@ def test_what_torchrun_would_read(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("variable", "value", "told"),
+    ("variable", "value", "code", "values"),
     [
-        ("NNODES", "two", "PET_NNODES is 'two'"),
-        ("NPROC_PER_NODE", "0", "PET_NPROC_PER_NODE is '0'"),
-        ("NPROC_PER_NODE", "many", "PET_NPROC_PER_NODE is 'many'"),
-        ("NODE_RANK", "2", "PET_NODE_RANK is '2'"),
-        ("MASTER_ADDR", "", "PET_NNODES is 2, but PET_MASTER_ADDR is not set"),
+        ("NNODES", "two", "variable-value", ["PET_NNODES is 'two'"]),
+        ("NPROC_PER_NODE", "0", "variable-value", ["PET_NPROC_PER_NODE is '0'"]),
+        ("NPROC_PER_NODE", "many", "variable-value", ["PET_NPROC_PER_NODE is 'many'"]),
+        ("NODE_RANK", "2", "variable-value", ["PET_NODE_RANK is '2'"]),
+        ("MASTER_ADDR", "", "variable-missing", ["PET_NNODES is 2", "PET_MASTER_ADDR"]),
     ],
 )
 def test_variables_that_make_no_group(
-    variable: str, value: str, told: str, monkeypatch: pytest.MonkeyPatch
+    variable: str, value: str, code: str, values: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     good = {"NNODES": "2", "NPROC_PER_NODE": "1", "NODE_RANK": "1"}
     meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29400"}
     setting(monkeypatch, **(good | meeting | {variable: value}))
-    with pytest.raises(UserError, match=told):
+    with raises(code, *values):
         processes.wanted()
 
 
@@ -211,6 +211,6 @@ def test_a_step_that_does_not_train_refuses_several_nodes(
     tmp_path: Path, tiny_params: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     setting(monkeypatch, NNODES="2", NODE_RANK="1", MASTER_ADDR="127.0.0.1", MASTER_PORT="29400")
-    with pytest.raises(UserError, match=r"step ingest runs on one node \(PET_NNODES is 2\)"):
+    with raises("nodes-unsupported", "ingest", "PET_NNODES is 2"):
         run(tmp_path, tiny_params, "ingest")
     assert not (tmp_path / "corpus").exists()

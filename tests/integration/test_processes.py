@@ -14,10 +14,10 @@ from safetensors.numpy import load_file
 
 from decant.runner.run_step import run_step
 from decant.runtime.artifacts import read_card, read_sidecar
-from decant.runtime.errors import UserError
 from decant.runtime.settings import section_of
 from decant.runtime.steps import load_step
 from decant.training import processes
+from tests.errors import raises
 
 BEFORE = ("ingest", "tokenize")
 PARALLEL = ("finetune", "transfer_weights", "distill")
@@ -92,5 +92,5 @@ def test_what_goes_wrong_in_a_process_is_told_once_and_nothing_is_written(
 @pytest.mark.parametrize("text", ["0", "two", "-1", "2000", ""])
 def test_a_number_that_is_none(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(processes.VARIABLE, text)
-    with pytest.raises(UserError, match=f"DECANT_PROCESSES is '{text}'"):
+    with raises("variable-value", f"DECANT_PROCESSES is '{text}'"):
         processes.wanted()

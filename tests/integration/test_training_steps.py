@@ -18,11 +18,11 @@ from decant.inference.classifier import OnnxClassifier
 from decant.models.teacher import Teacher, load_teacher
 from decant.runner.run_step import run_step
 from decant.runtime.artifacts import read_card
-from decant.runtime.errors import UserError
 from decant.runtime.identity import content_digest, file_digest
 from decant.runtime.settings import section_of
 from decant.runtime.steps import load_step
 from decant.students import Student, load_student
+from tests.errors import raises
 
 # Parts of params.yaml that a variant gives whole.
 BFLOAT16 = {
@@ -373,7 +373,7 @@ def test_a_failed_step_leaves_no_output(
     for port in ("tokens", "teacher", "student", "undistilled"):
         (tmp_path / port).symlink_to(artifacts / port)
     bad = changed(tiny_params, export_onnx={"max_logit_difference": 1e-12})
-    with pytest.raises(UserError, match="does not answer as its PyTorch model"):
+    with raises("export-parity", "teacher", "1e-12"):
         run_chain(tmp_path, bad, ("export_onnx",))
     assert not (tmp_path / "onnx").exists()
     assert not list(tmp_path.glob(".*partial*"))

@@ -10,13 +10,13 @@ from ruamel.yaml import YAML
 
 from decant.runner.step_command import step_command
 from decant.runner.steps_image import STEPS_IMAGE
-from decant.runtime.errors import UserError
 from decant.runtime.identity import PROJECT, code_dependencies
 from decant.runtime.settings import parse, read_params_file, section_of
 from decant.runtime.steps import STEPS, artifact_folder, load_step
 from pipelines.arguments import pipeline_arguments
 from pipelines.kubeflow.compiling import compile_pipeline, read_package
 from pipelines.local_run.pipeline_run import run_pipeline
+from tests.errors import raises
 
 UI_PORTS = {"metrics", "page"}  # for KFP's UI only
 PARAMS = PROJECT / "params.yaml"
@@ -159,26 +159,36 @@ def test_register_is_never_answered_from_the_cache(package: list[dict[str, Any]]
 
 @pytest.mark.parametrize("image", ["decant-steps", "decant-steps:latest", "host:5000/decant-steps"])
 def test_an_image_that_can_change_is_refused(image: str, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no fixed tag"):
+    with raises("image-not-fixed", f"'{image}'"):
         compile_pipeline(tmp_path / "p.yaml", pipeline_arguments(PARAMS), image=image)
     assert not any(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(
-    ("override", "message"),
+    ("override", "code", "values"),
     [
-        ("distill.temperature=0", r"distill\.temperature.*greater than 0"),
-        ("seed=-1", r"\.seed.*greater than or equal to 0"),
-        ("finetune.head=lienar", "no head 'lienar'"),
-        ("finetune.heads.cnn.filters=0", r"finetune\.heads\.cnn\.filters"),
-        ("transfer_weights.architecture=cnm", "no student architecture 'cnm'"),
-        ("transfer_weights.students.cnn.filters=-4", r"students\.cnn\.filters"),
-        ("evaluate.gate.max_latency_p50_us=.inf", r"evaluate\.gate\.max_latency_p50_us"),
-        ("distill.splice_probability=1", r"did you mean distill\.augmentation\.splice_probability"),
+        ("distill.temperature=0", "parameter-value", ["distill.temperature", "greater than 0"]),
+        ("seed=-1", "parameter-value", [".seed", "greater than or equal to 0"]),
+        ("finetune.head=lienar", "head-unknown", ["'lienar'"]),
+        ("finetune.heads.cnn.filters=0", "parameter-value", ["finetune.heads.cnn.filters"]),
+        ("transfer_weights.architecture=cnm", "student-unknown", ["'cnm'"]),
+        ("transfer_weights.students.cnn.filters=-4", "parameter-value", ["students.cnn.filters"]),
+        (
+            "evaluate.gate.max_latency_p50_us=.inf",
+            "parameter-value",
+            ["evaluate.gate.max_latency_p50_us"],
+        ),
+        (
+            "distill.splice_probability=1",
+            "parameter-unknown",
+            ["distill.augmentation.splice_probability"],
+        ),
     ],
 )
-def test_a_bad_parameter_is_told_before_anything_runs(override: str, message: str) -> None:
-    with pytest.raises(UserError, match=message):
+def test_a_bad_parameter_is_refused_before_anything_runs(
+    override: str, code: str, values: list[str]
+) -> None:
+    with raises(code, *values):
         pipeline_arguments(PARAMS, [override])
 
 
@@ -193,13 +203,13 @@ def test_an_override_may_leave_out_training() -> None:
 def test_outputs_that_cannot_be_written_are_errors_of_the_user(tmp_path: Path) -> None:
     arguments = pipeline_arguments(PARAMS)
     (tmp_path / "file").write_text("mine")
-    with pytest.raises(UserError, match="is a folder"):
+    with raises("output-taken", str(tmp_path)):
         compile_pipeline(tmp_path, arguments)
-    with pytest.raises(UserError, match="cannot write"):
+    with raises("path-unwritable", "file"):
         compile_pipeline(tmp_path / "file" / "p.yaml", arguments)
-    with pytest.raises(UserError, match="not an empty folder"):
+    with raises("output-taken", str(tmp_path)):
         run_pipeline(arguments, tmp_path, run_id="1")
-    with pytest.raises(UserError, match="not an empty folder"):
+    with raises("output-taken", str(tmp_path / "file")):
         run_pipeline(arguments, tmp_path / "file", run_id="1")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 

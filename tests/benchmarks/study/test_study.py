@@ -16,8 +16,8 @@ from click.testing import CliRunner, Result
 from benchmarks.study.command import study_command
 from decant.inference.classifier import OnnxClassifier
 from decant.runtime.artifacts import read_card
-from decant.runtime.errors import UserError
 from decant.runtime.identity import canonical_json
+from tests.errors import raises
 
 STUDY = {
     "seeds": [1, 2],
@@ -197,7 +197,7 @@ def test_a_part_of_a_study_is_reported_as_a_part(
 
 
 def test_nothing_there_is_a_clear_error(files: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="nothing of this study is there yet"):
+    with raises("study-unfinished"):
         study(files, "--report-only", "--output", str(tmp_path / "none"))
 
 
@@ -206,22 +206,24 @@ def test_two_studies_do_not_write_into_one_folder(files: Path, tmp_path: Path) -
 
     with (
         FileLock(tmp_path / ".lock"),
-        pytest.raises(UserError, match="another study is writing"),
+        raises("folder-busy", str(tmp_path)),
     ):
         study(files, "--report-only", "--output", str(tmp_path))
 
 
 @pytest.mark.parametrize(
-    ("option", "message"),
+    ("option", "code", "values"),
     [
-        (["--data", "other"], "the study has no data set 'other'"),
-        (["--variant", "other"], "the study has no variant 'other'"),
-        (["--seeds", "1,x"], "--seeds 1,x are no whole numbers"),
-        (["--seeds", "1,1"], "none twice"),
-        (["--max-share-of-teacher-latency", "2"], "is no share above 0 and up to 1"),
-        (["--max-share-of-teacher-latency", "1/0"], "is no share above 0 and up to 1"),
+        (["--data", "other"], "study-name-unknown", ["data set 'other'", "tiny"]),
+        (["--variant", "other"], "study-name-unknown", ["variant 'other'", "default, hard"]),
+        (["--seeds", "1,x"], "option-value", ["--seeds 1,x"]),
+        (["--seeds", "1,1"], "option-value", ["--seeds 1,1"]),
+        (["--max-share-of-teacher-latency", "2"], "option-value", ["latency 2"]),
+        (["--max-share-of-teacher-latency", "1/0"], "option-value", ["latency 1/0"]),
     ],
 )
-def test_a_wrong_option_is_named(files: Path, option: list[str], message: str) -> None:
-    with pytest.raises(UserError, match=message):
+def test_a_wrong_option_is_named(
+    files: Path, option: list[str], code: str, values: list[str]
+) -> None:
+    with raises(code, *values):
         study(files, "--dry-run", *option)

@@ -11,8 +11,8 @@ from benchmarks.study.controls import Control, fit_controls
 from benchmarks.study.model2vec_control import StaticClassifier, fit_model2vec, require_model2vec
 from benchmarks.study.study_plan import Model2Vec
 from decant.data.corpus import Schema, write_schema
-from decant.runtime.errors import UserError
 from tests.conftest import corpus_rows
+from tests.errors import raises
 
 LABELS = ("negative", "neutral", "positive")  # no row is neutral
 SETTINGS = Model2Vec(dimensions=8, sif_coefficient=0.0001)
@@ -111,6 +111,6 @@ def test_all_controls(corpus: Path, tiny_encoder: Path, cache: Path) -> None:
 def test_a_missing_library_is_a_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
     require_model2vec()
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(UserError, match="needs the package model2vec") as caught:
+    with raises("package-missing", "model2vec") as caught:
         require_model2vec()
     assert "requirements-dev.lock" in str(caught.value)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from components.distill.masked_lm import load_masked_lm, replaced_words
 from decant.data.tokens import TokenRows, TokensInfo
-from decant.runtime.errors import UserError
+from tests.errors import raises
 
 INFO = TokensInfo(
     max_length_tokens=16, vocabulary_size=20, pad_id=0, unk_id=1, cls_id=2, sep_id=3, mask_id=4
@@ -77,7 +77,7 @@ def test_the_same_seed_draws_the_same() -> None:
 
 
 def test_an_encoder_without_the_head_is_refused(tiny_encoder: Path) -> None:
-    with pytest.raises(UserError, match=r"no masked-LM head[\s\S]*replace_with to neighbours"):
+    with raises("masked-lm-head-missing", "cls.predictions.bias", "replace_with"):
         load_masked_lm(tiny_encoder)
 
 

@@ -16,8 +16,8 @@ from components.distill.soft_targets import SoftTargets, soft_targets
 from decant.data.tokens import TokenRows, pad
 from decant.models.encoder import load_encoder
 from decant.models.teacher import MEMBERS, Teacher, TeacherConfig, load_teacher, save_teacher
-from decant.runtime.errors import UserError
 from decant.runtime.reporter import Reporter
+from tests.errors import raises
 
 
 def write_teacher(folder: Path, encoder: Path, seed: int) -> None:
@@ -114,7 +114,7 @@ def test_a_teacher_that_diverged_is_refused(teacher: Path) -> None:
     with torch.no_grad():
         diverged.output.bias.fill_(float("nan"))
     save_teacher(diverged, teacher)
-    with pytest.raises(UserError, match="its training diverged"):
+    with raises("training-diverged", "logits", "learning_rate"):
         ask(teacher, SHARDS)
 
 

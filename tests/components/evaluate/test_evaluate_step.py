@@ -13,8 +13,8 @@ import pytest
 
 from decant.runner.run_step import run_step
 from decant.runtime.artifacts import read_json
-from decant.runtime.errors import UserError
 from decant.runtime.identity import content_digest, text_digest
+from tests.errors import raises
 
 HOSTILE = "<script>alert('x')</script> | good *film* [link](http://example.org) "
 
@@ -259,7 +259,7 @@ def test_test_label_that_no_model_knows(
         tmp_path / "corpus",
         lambda test: test.assign(label=["positive"] * 7 + ["mixed"] + ["negative"] * 92),
     )
-    with pytest.raises(UserError, match=r"row 7 \(row-207\): label 'mixed'"):
+    with raises("labels-mismatch", "row 7 (row-207)", "'mixed'"):
         evaluate(evaluate_onnx, corpus, evaluate_section, tmp_path / "out")
     assert not (tmp_path / "out" / "evaluation").exists()
 
@@ -271,7 +271,7 @@ def test_empty_test_split(
     evaluate_section: dict[str, Any],
 ) -> None:
     corpus = make_corpus(tmp_path / "corpus", lambda test: test[:0])
-    with pytest.raises(UserError, match=r"test\.parquet has no rows"):
+    with raises("split-empty", "test.parquet"):
         evaluate(evaluate_onnx, corpus, evaluate_section, tmp_path / "out")
 
 
@@ -285,7 +285,7 @@ def test_models_of_different_labels(
     shutil.copytree(evaluate_onnx, onnx)
     file = onnx / "student" / "manifest.json"
     file.write_text(json.dumps({**read_json(file), "labels": ["positive", "negative"]}), "utf-8")
-    with pytest.raises(UserError, match=r"student has the labels positive, negative"):
+    with raises("labels-mismatch", "student", "positive, negative"):
         evaluate(onnx, make_corpus(tmp_path / "corpus"), evaluate_section, tmp_path / "out")
 
 
@@ -298,7 +298,7 @@ def test_missing_model(
     onnx = tmp_path / "onnx"
     shutil.copytree(evaluate_onnx, onnx)
     (onnx / "undistilled" / "model.onnx").unlink()
-    with pytest.raises(UserError, match=r"model\.onnx is missing"):
+    with raises("artifact-missing", "model.onnx"):
         evaluate(onnx, make_corpus(tmp_path / "corpus"), evaluate_section, tmp_path / "out")
 
 
@@ -309,5 +309,5 @@ def test_unknown_threshold_is_refused(
     evaluate_section: dict[str, Any],
 ) -> None:
     section = {**evaluate_section, "gate": {**evaluate_section["gate"], "min_acuracy": 0.5}}
-    with pytest.raises(UserError, match=r"evaluate\.gate\.min_acuracy: unknown parameter"):
+    with raises("parameter-unknown", "evaluate.gate.min_acuracy"):
         evaluate(evaluate_onnx, make_corpus(tmp_path / "corpus"), section, tmp_path / "out")

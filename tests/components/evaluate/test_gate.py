@@ -7,8 +7,8 @@ import pytest
 
 from components.evaluate.findings import findings
 from components.evaluate.gate import Gate, judge
-from decant.runtime.errors import UserError
 from decant.runtime.settings import parse
+from tests.errors import raises
 
 OFF: dict[str, Any] = {
     "min_student_accuracy": None,
@@ -100,9 +100,9 @@ def test_an_undefined_retention_does_not_pass(figures: dict[str, Any]) -> None:
 
 
 def test_a_threshold_out_of_range_is_refused() -> None:
-    with pytest.raises(UserError, match=r"evaluate\.max_ece.*1\.5"):
+    with raises("parameter-value", "evaluate.max_ece", "1.5"):
         parse(Gate, {**OFF, "max_ece": 1.5}, "evaluate")
-    with pytest.raises(UserError, match=r"evaluate\.min_retention: missing"):
+    with raises("parameter-missing", "evaluate.min_retention"):
         parse(
             Gate, {key: value for key, value in OFF.items() if key != "min_retention"}, "evaluate"
         )

@@ -10,7 +10,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
 from components.evaluate.tfidf import fit_tfidf
-from decant.runtime.errors import UserError
+from tests.errors import raises
 
 LABELS = ("negative", "positive")
 
@@ -58,5 +58,5 @@ def test_one_label_cannot_be_learned(tmp_path: Path, make_corpus: Callable[..., 
     corpus = make_corpus(tmp_path / "corpus")
     train = pd.read_parquet(corpus / "train.parquet")
     train.assign(label="positive").to_parquet(corpus / "train.parquet", index=False)
-    with pytest.raises(UserError, match=r"1 label\(s\)"):
+    with raises("class-single", "train.parquet", "1 label"):
         fit_tfidf(corpus, LABELS, c_grid=[1.0], seed=0)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from components.export_onnx.graph import export_graph
 from components.export_onnx.parity import ParityLimits, check_parity
 from decant.data.tokens import TokenRows
-from decant.runtime.errors import UserError
+from tests.errors import raises
 
 LIMITS = ParityLimits(rows=40, max_logit_difference=1e-3, min_label_agreement=1.0)
 
@@ -53,14 +53,14 @@ def test_parity_over_batches_and_single_rows(graph: Path, rows: TokenRows) -> No
 
 
 def test_a_graph_that_answers_otherwise_stops_the_run(graph: Path, rows: TokenRows) -> None:
-    with pytest.raises(UserError, match="exported student does not answer"):
+    with raises("export-parity", "student", "1e-03"):
         check_parity(BagOfTokens(1.1), graph, rows, pad_id=0, limits=LIMITS, role="student")
-    with pytest.raises(UserError, match="labels agree on"):
+    with raises("export-parity", "student", "0.00%"):
         check_parity(BagOfTokens(-1.0), graph, rows, pad_id=0, limits=LIMITS, role="student")
 
 
 def test_a_graph_of_nan_stops_the_run(graph: Path, rows: TokenRows) -> None:
-    with pytest.raises(UserError):
+    with raises("export-parity", "student", "25.00%"):
         check_parity(
             BagOfTokens(float("nan")), graph, rows, pad_id=0, limits=LIMITS, role="student"
         )

@@ -18,10 +18,10 @@ from components.register.step import Params
 from components.register.version_tags import figures
 from decant.runner.run_step import run_step
 from decant.runtime.artifacts import Card, read_json, write_json
-from decant.runtime.errors import UserError
 from decant.runtime.identity import PROJECT
 from decant.runtime.settings import parse
 from decant.tracking.mlflow_store import open_client
+from tests.errors import raises
 from tests.spooling import Killed, dying_at
 
 SECTION = {
@@ -226,7 +226,7 @@ def test_a_failed_gate_registers_nothing_and_says_why(ports: dict[str, Path], st
     assert receipt["reasons"] == ["the gate failed: accuracy 0.78 is below 0.9"]
     assert not open_client().search_registered_models()
     before = (ports["receipt"] / "receipt.json").read_bytes()
-    with pytest.raises(UserError, match=r"accuracy 0\.78 is below 0\.9"):
+    with raises("gate-failed", "0.78", "0.9"):
         register(ports, strict=True)
     assert (ports["receipt"] / "receipt.json").read_bytes() == before
 
@@ -237,10 +237,10 @@ def test_what_is_off_needs_no_mlflow(
     assert register(ports, enabled=False)["reasons"] == ["register.enabled is false"]
     monkeypatch.setenv("DVC_EXP_NAME", "bold-idea")
     assert "dvc exp" in register(ports)["reasons"][0]
-    with pytest.raises(UserError, match="DECANT_TRACKING is off"):
+    with raises("tracking-off", "DECANT_TRACKING"):
         register(ports, in_experiments=True)
     monkeypatch.delenv("DVC_EXP_NAME")
-    with pytest.raises(UserError, match="DECANT_TRACKING is off"):
+    with raises("tracking-off", "DECANT_TRACKING"):
         register(ports)
 
 
@@ -249,7 +249,7 @@ def test_a_server_out_of_reach_is_an_error_without_its_password(
 ) -> None:
     monkeypatch.setenv("DECANT_TRACKING", "on")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://someone:secret@127.0.0.1:9")
-    with pytest.raises(UserError, match=r"MLflow at http://127\.0\.0\.1:9 could not") as caught:
+    with raises("tracking-unreachable", "http://127.0.0.1:9") as caught:
         register(ports)
     assert "run register again" in str(caught.value)
     printed = capsys.readouterr()
@@ -258,23 +258,21 @@ def test_a_server_out_of_reach_is_an_error_without_its_password(
 
 
 @pytest.mark.parametrize(
-    ("port", "file", "message"),
+    ("port", "file"),
     [
-        ("report", "metrics.json", "has no metrics.json"),
-        ("onnx", "student/manifest.json", "manifest.json is missing"),
+        ("report", "metrics.json"),
+        ("onnx", "student/manifest.json"),
     ],
 )
-def test_a_missing_file_is_named(
-    ports: dict[str, Path], port: str, file: str, message: str
-) -> None:
+def test_a_missing_file_is_named(ports: dict[str, Path], port: str, file: str) -> None:
     (ports[port] / file).unlink()
-    with pytest.raises(UserError, match=message):
+    with raises("artifact-missing", Path(file).name):
         register(ports)
 
 
 def test_a_report_without_a_verdict_is_refused(ports: dict[str, Path]) -> None:
     write_json(ports["report"] / "metrics.json", {"student": {"accuracy": 1}})
-    with pytest.raises(UserError, match=r"lacks gate\.passed, gate\.reasons, data\.test_digest"):
+    with raises("artifact-outdated", "gate.passed, gate.reasons, data.test_digest"):
         register(ports)
 
 
@@ -283,7 +281,7 @@ def test_a_report_without_a_verdict_is_refused(ports: dict[str, Path]) -> None:
     [{"alias": "latest"}, {"alias": "Latest"}, {"alias": "v1"}, {"name": "a/b"}, {"name": ""}],
 )
 def test_names_that_mlflow_reserves_are_refused(changes: dict[str, str]) -> None:
-    with pytest.raises(UserError, match=next(iter(changes))):
+    with raises("parameter-value", f"register.{next(iter(changes))}"):
         parse(Params, {**SECTION, **changes}, "register")
 
 

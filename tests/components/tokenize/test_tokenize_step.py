@@ -14,9 +14,9 @@ from tokenizers import Tokenizer
 from decant.data.corpus import SPLITS, read_split
 from decant.data.tokens import TokenRows, read_info
 from decant.runner.run_step import run_step
-from decant.runtime.errors import UserError
 from decant.runtime.identity import PROJECT, content_digest
 from decant.runtime.settings import read_params_file
+from tests.errors import raises
 
 MAX_LENGTH = 8
 
@@ -121,7 +121,7 @@ def test_empty_unlabelled_split(ingested: dict[str, Path], tmp_path: Path) -> No
 
 
 def test_more_tokens_than_positions(ingested: dict[str, Path], tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="is 65, but the encoder knows only 64 positions"):
+    with raises("parameter-value", "tokenize.max_length_tokens", "65", "64"):
         tokenize(ingested, tmp_path / "tokens", length=65)
     assert not (tmp_path / "tokens").exists()
 
@@ -130,10 +130,10 @@ def test_tokenizer_of_another_encoder(ingested: dict[str, Path], tmp_path: Path)
     encoder = Path(shutil.copytree(ingested["encoder"], tmp_path / "encoder"))
     config = json.loads((encoder / "config.json").read_text()) | {"vocab_size": 10}
     (encoder / "config.json").write_text(json.dumps(config))
-    with pytest.raises(UserError, match="embeddings for 10"):
+    with raises("tokenizer-mismatch", "config.json", "10"):
         tokenize({**ingested, "encoder": encoder}, tmp_path / "tokens")
 
 
 def test_length_out_of_range(ingested: dict[str, Path], tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"tokenize\.max_length_tokens"):
+    with raises("parameter-value", "tokenize.max_length_tokens"):
         tokenize(ingested, tmp_path / "tokens", length=2)

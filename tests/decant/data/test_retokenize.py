@@ -16,7 +16,7 @@ from components.transfer_weights.student_vocabulary import (
 )
 from decant.data.retokenize import Retokenizer
 from decant.data.tokens import TokenRows
-from decant.runtime.errors import UserError
+from tests.errors import raises
 
 PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "un", "##happy", "##hap", "##py", "film", "h", "a"]
 PIECES += ["p", "y", "##h", "##a", "##p", "##y", "u", "n", "##u", "##n", "##film", "é"]
@@ -122,7 +122,7 @@ def test_another_encoder_must_know_the_added_tokens_but_may_number_them_otherwis
     assert [row.tolist() for row in got] == encoded(other, texts) != encoded(one, texts)
     plain = tokenizer_file(tmp_path / "plain", PIECES)
     assert Retokenizer(plain, one).same
-    with pytest.raises(UserError, match=r"has no token <url>, which .*\n.*same added tokens"):
+    with raises("tokenizer-mismatch", "<url>", str(plain)):
         Retokenizer(one, plain)
 
 
@@ -130,14 +130,14 @@ def test_a_tokenizer_of_another_kind_is_refused(tmp_path: Path) -> None:
     wordpiece = tokenizer_file(tmp_path / "one", PIECES)
     other = tmp_path / "bpe.json"
     Tokenizer(models.BPE({"a": 0, "b": 1}, [])).save(str(other))
-    with pytest.raises(UserError, match="is a BPE tokenizer"):
+    with raises("tokenizer-mismatch", str(other), "BPE"):
         Retokenizer(wordpiece, other)
     assert Retokenizer(other, other).same
     assert pruned_tokenizer(other, np.array([0])) is None
     unigram = tmp_path / "unigram.json"
     Tokenizer(models.Unigram([("a", 0.0), ("b", -1.0)], unk_id=0)).save(str(unigram))
     assert Retokenizer(unigram, unigram).same
-    with pytest.raises(UserError, match="is a Unigram tokenizer"):
+    with raises("tokenizer-mismatch", str(unigram), "Unigram"):
         Retokenizer(wordpiece, unigram)
 
 

@@ -17,7 +17,7 @@ from decant.models.encoder import (
     position_limit,
     special_ids,
 )
-from decant.runtime.errors import UserError
+from tests.errors import raises
 
 
 @pytest.fixture
@@ -88,70 +88,93 @@ def test_tokenizer_is_made_from_a_vocabulary(encoder: Path, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("damage", "message"),
+    ("damage", "code", "values"),
     [
-        (lambda folder: (folder / "config.json").unlink(), "no config.json"),
-        (lambda folder: (folder / "config.json").write_text("{"), "no valid JSON"),
-        (lambda folder: set_config(folder, model_type="gpt2"), "'gpt2', which is no BERT-family"),
-        (lambda folder: (folder / "tokenizer.json").unlink(), "no fast tokenizer"),
+        (
+            lambda folder: (folder / "config.json").unlink(),
+            "encoder-config-missing",
+            ["config.json"],
+        ),
+        (lambda folder: (folder / "config.json").write_text("{"), "file-invalid", ["config.json"]),
+        (
+            lambda folder: set_config(folder, model_type="gpt2"),
+            "encoder-type-unsupported",
+            ["'gpt2'"],
+        ),
+        (
+            lambda folder: (folder / "tokenizer.json").unlink(),
+            "tokenizer-missing",
+            ["tokenizer.json"],
+        ),
         (
             lambda folder: (folder / "model.safetensors").rename(folder / "pytorch_model.bin"),
-            "only pytorch_model.bin, which is pickle",
+            "encoder-weights-missing",
+            ["pytorch_model.bin", "pickle"],
         ),
-        (lambda folder: (folder / "model.safetensors").unlink(), "weights found: none"),
+        (
+            lambda folder: (folder / "model.safetensors").unlink(),
+            "encoder-weights-missing",
+            ["none"],
+        ),
         (
             lambda folder: (folder / "model.safetensors").write_bytes(b"garbage, no weights"),
-            r"model\.safetensors is no readable safetensors file",
+            "encoder-weights-invalid",
+            ["model.safetensors"],
         ),
         (
             lambda folder: cut(folder / "model.safetensors"),
-            r"model\.safetensors is no readable safetensors file",
+            "encoder-weights-invalid",
+            ["model.safetensors"],
         ),
-        (lambda folder: use_index(folder, "{}"), "has no weight_map"),
-        (lambda folder: use_index(folder, "{"), r"index\.json is no valid JSON"),
-        (lambda folder: use_index(folder, '{"weight_map": {"a": 1}}'), "lacks shards .*: 1"),
+        (lambda folder: use_index(folder, "{}"), "encoder-weights-invalid", ["weight_map"]),
+        (lambda folder: use_index(folder, "{"), "file-invalid", ["index.json"]),
+        (
+            lambda folder: use_index(folder, '{"weight_map": {"a": 1}}'),
+            "encoder-weights-missing",
+            [": 1"],
+        ),
     ],
 )
-def test_refuses(encoder: Path, damage: object, message: str) -> None:
+def test_refuses(encoder: Path, damage: object, code: str, values: list[str]) -> None:
     damage(encoder)  # type: ignore[operator]
-    with pytest.raises(UserError, match=message):
+    with raises(code, *values):
         check_encoder(encoder)
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "message"),
+    ("name", "content", "code"),
     [
-        ("tokenizer.json", '{"version": "1.0"', r"tokenizer\.json is no readable tokenizer"),
-        ("tokenizer.json", "{}", r"tokenizer\.json is no readable tokenizer"),
-        ("tokenizer_config.json", "{", r"tokenizer_config\.json is no valid JSON"),
-        ("special_tokens_map.json", "\n", r"special_tokens_map\.json is no valid JSON"),
-        ("special_tokens_map.json", "[]", r"special_tokens_map\.json holds no JSON object"),
+        ("tokenizer.json", '{"version": "1.0"', "tokenizer-invalid"),
+        ("tokenizer.json", "{}", "tokenizer-invalid"),
+        ("tokenizer_config.json", "{", "file-invalid"),
+        ("special_tokens_map.json", "\n", "file-invalid"),
+        ("special_tokens_map.json", "[]", "file-invalid"),
     ],
 )
-def test_copy_refuses(encoder: Path, tmp_path: Path, name: str, content: str, message: str) -> None:
+def test_copy_refuses(encoder: Path, tmp_path: Path, name: str, content: str, code: str) -> None:
     (encoder / name).write_text(content)
     target = tmp_path / "copy"
     target.mkdir()
-    with pytest.raises(UserError, match=message):
+    with raises(code, name):
         copy_encoder(encoder, target)
 
 
 def test_refuses_a_tokenizer_that_adds_no_special_tokens(encoder: Path) -> None:
     file = encoder / "tokenizer.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {"post_processor": None}))
-    with pytest.raises(UserError, match=r"does not encode text as \[CLS\] \.\.\. \[SEP\]"):
+    with raises("tokenizer-unsuitable", "[CLS]", "[SEP]"):
         special_ids(encoder)
 
 
 def test_refuses_weights_of_another_shape(encoder: Path) -> None:
     set_config(encoder, hidden_size=16)
-    with pytest.raises(UserError, match=r"the weights in .* cannot be loaded: .*size"):
+    with raises("encoder-weights-invalid", str(encoder), "size"):
         load_encoder(encoder)
 
 
 def test_refuses_weights_that_do_not_fill_the_model(encoder: Path) -> None:
     set_config(encoder, num_hidden_layers=3)
-    with pytest.raises(UserError, match="16 tensors are missing"):
+    with raises("encoder-weights-missing", "16 tensors"):
         load_encoder(encoder)
 
 
@@ -165,7 +188,7 @@ def test_sharded_weights(tiny_encoder: Path, encoder: Path, tmp_path: Path) -> N
     copy_encoder(encoder, target)
     assert load_encoder(target).num_parameters() == load_encoder(tiny_encoder).num_parameters()
     (encoder / shards[0]).unlink()
-    with pytest.raises(UserError, match=f"lacks shards of its weights: {shards[0]}"):
+    with raises("encoder-weights-missing", shards[0]):
         check_encoder(encoder)
 
 

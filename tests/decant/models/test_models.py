@@ -13,9 +13,9 @@ from decant import students
 from decant.models import heads
 from decant.models.encoder import load_encoder
 from decant.models.teacher import Teacher, TeacherConfig, load_teacher, save_teacher
-from decant.runtime.errors import UserError
 from decant.runtime.plugins import plugins
 from decant.students import Student, StudentConfig, load_student, save_student
+from tests.errors import raises
 
 CONVOLUTIONS = {"filters": 6, "kernel_widths": [2, 3], "dropout": 0.1}
 HEADS = {
@@ -190,9 +190,9 @@ def test_a_teacher_folder_loads_and_padding_does_not_matter(
 
 
 def test_unknown_names_and_options_are_errors_of_the_user(tiny_encoder: Path) -> None:
-    with pytest.raises(UserError, match="no student architecture 'cnm'"):
+    with raises("student-unknown", "'cnm'", "cnn"):
         students.architecture("cnm")
-    with pytest.raises(UserError, match=r"no head 'mlp'\n.*cnn, fusion, linear"):
+    with raises("head-unknown", "'mlp'", "cnn, fusion, linear"):
         heads.build_head("mlp", {}, hidden_size=4, where="finetune.heads")
-    with pytest.raises(UserError, match=r"finetune\.heads\.linear\.dropout: missing"):
+    with raises("parameter-missing", "finetune.heads.linear.dropout"):
         heads.build_head("linear", {"pooling": "cls"}, hidden_size=4, where="finetune.heads")

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from decant.runtime.artifacts import check_targets, read_card, written_whole
-from decant.runtime.errors import UserError
+from tests.errors import raises
 
 
 def test_outputs_appear_when_the_block_ends(tmp_path: Path) -> None:
@@ -32,7 +32,7 @@ def test_targets_that_hold_something_else_are_refused(tmp_path: Path) -> None:
     precious.mkdir()
     (precious / "file").write_text("mine")
     for target in (precious, precious / "file"):
-        with pytest.raises(UserError, match="no artifact of Decant; it would be lost"):
+        with raises("output-taken", "--corpus", str(target)):
             check_targets({"corpus": target}, {})
     assert (precious / "file").read_text() == "mine"
 
@@ -45,23 +45,26 @@ def test_targets_must_not_overlap_inputs_or_each_other(tmp_path: Path) -> None:
         ({"a": two}, {"b": one}),
         ({"a": one}, {"b": two}),
     ):
-        with pytest.raises(UserError, match="overlap"):
+        with raises("port-overlap", "--a", "--b"):
             check_targets(targets, sources)
     check_targets({"a": one, "b": tmp_path / "other"}, {"c": tmp_path / "third"})
 
 
 def test_a_target_under_a_file_is_an_error_of_the_user(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
-    with pytest.raises(UserError, match="cannot write"), written_whole({"a": tmp_path / "file/x"}):
+    with (
+        raises("path-unwritable", str(tmp_path / "file")),
+        written_whole({"a": tmp_path / "file/x"}),
+    ):
         pass
 
 
 def test_a_card_of_another_version_is_an_error_of_the_user(tmp_path: Path) -> None:
     (tmp_path / "card.json").write_text('{"step": "ingest"}')
-    with pytest.raises(UserError, match="another version"):
+    with raises("artifact-outdated", "card.json"):
         read_card(tmp_path)
 
 
 def test_a_folder_without_a_card_is_refused_with_a_remedy(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"no artifact.*\n.*dvc repro"):
+    with raises("artifact-missing", "card.json", "dvc repro"):
         read_card(tmp_path)

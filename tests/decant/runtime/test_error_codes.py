@@ -74,10 +74,12 @@ def _constructions(
 def _codes(call: ast.Call) -> list[str] | None:
     """The codes written in a call: none where it passes on another error's, None where unclear."""
     value = next((keyword.value for keyword in call.keywords if keyword.arg == "code"), None)
-    choices = [value.body, value.orelse] if isinstance(value, ast.IfExp) else [value]
-    codes = []
-    for choice in choices:
-        if isinstance(choice, ast.Constant) and isinstance(choice.value, str):
+    choices, codes = [value], []
+    while choices:
+        choice = choices.pop()
+        if isinstance(choice, ast.IfExp):
+            choices += [choice.body, choice.orelse]
+        elif isinstance(choice, ast.Constant) and isinstance(choice.value, str):
             codes.append(choice.value)
         elif not (isinstance(choice, ast.Attribute) and choice.attr == "code"):
             return None

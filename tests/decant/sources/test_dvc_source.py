@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from decant import sources
-from decant.runtime.errors import UserError
+from tests.errors import raises
 
 FIRST, SECOND = b"text,label\na,b\n", b"text,label\nc,d\n"
 
@@ -72,9 +72,9 @@ def test_folder_git_file_and_git_url(repository: Path) -> None:
 
 @pytest.mark.slow
 def test_what_is_not_there(repository: Path) -> None:
-    with pytest.raises(UserError, match=r"no 'data/none.csv' in .* at v1"):
+    with raises("source-missing", "'data/none.csv'", str(repository), "v1"):
         sources.pin(f"dvc://{repository}@v1/data/none.csv")
-    with pytest.raises(UserError, match="unknown Git revision 'v9'"):
+    with raises("source-unreachable", "'v9'"):
         sources.pin(f"dvc://{repository}@v9/data/x.csv")
 
 
@@ -82,5 +82,5 @@ def test_what_is_not_there(repository: Path) -> None:
     "uri", ["dvc://repo/data/x.csv", "dvc://repo@/x.csv", "dvc://@main", "dvc://@main/"]
 )
 def test_uri_without_revision_or_path(uri: str) -> None:
-    with pytest.raises(UserError, match="does not name a file of a repository"):
+    with raises("uri-invalid", f"'{uri}'"):
         sources.pin(uri)

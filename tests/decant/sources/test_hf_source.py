@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from decant import sources
-from decant.runtime.errors import UserError
+from tests.errors import raises
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 FILES = {
@@ -116,5 +116,5 @@ def test_commit_is_its_own_pin(cache: Path) -> None:
 
 
 def test_uri_that_is_no_model() -> None:
-    with pytest.raises(UserError, match="does not name a model"):
+    with raises("uri-invalid", "'hf://org/name/file.json'"):
         sources.pin("hf://org/name/file.json")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from decant import sources
-from decant.runtime.errors import UserError
+from tests.errors import raises
 
 WHEEL = "tinydata-1.0-py3-none-any.whl"
 METADATA = {
@@ -69,14 +69,14 @@ def test_missing_pin_is_the_digest_of_the_wheel(index: Path) -> None:
 
 def test_wrong_digest_names_both_and_leaves_nothing(index: Path, cache: Path) -> None:
     digest = make_wheel(index)
-    with pytest.raises(UserError, match=f"expected {'0' * 64}, found {digest}"):
+    with raises("sha256-mismatch", "0" * 64, digest):
         sources.fetch(f"pypi://tinydata==1.0/tinydata/rows.csv#sha256={'0' * 64}")
     assert [path for path in (cache / "pypi").iterdir() if path.suffix != ".lock"] == []
 
 
 def test_path_that_is_not_there(index: Path) -> None:
     make_wheel(index)
-    with pytest.raises(UserError, match=r"no 'tinydata/row.csv'") as caught:
+    with raises("source-missing", "'tinydata/row.csv'") as caught:
         sources.fetch("pypi://tinydata==1.0/tinydata/row.csv")
     assert "tinydata/rows.csv" in caught.value.hint
 
@@ -84,7 +84,7 @@ def test_path_that_is_not_there(index: Path) -> None:
 @pytest.mark.parametrize("name", ["tinydata/model/../../../evil", "tinydata/model/a/../../x"])
 def test_entries_that_climb_out_are_refused(index: Path, name: str, tmp_path: Path) -> None:
     make_wheel(index, {name: "evil"})
-    with pytest.raises(UserError, match="unsafe entry"):
+    with raises("archive-unsafe", "tinydata-1.0"):
         sources.fetch("pypi://tinydata==1.0/tinydata/model")
     assert not list(tmp_path.rglob("evil"))
 
@@ -95,12 +95,12 @@ def test_links_are_refused(index: Path) -> None:
         link = zipfile.ZipInfo("tinydata/model/link")
         link.external_attr = (stat.S_IFLNK | 0o777) << 16
         archive.writestr(link, "/etc/hostname")
-    with pytest.raises(UserError, match="unsafe entry"):
+    with raises("archive-unsafe", "tinydata-1.0"):
         sources.fetch("pypi://tinydata==1.0/tinydata/model")
 
 
 def test_what_pip_cannot_find(index: Path) -> None:
-    with pytest.raises(UserError, match=r"pip could not download tinydata==2\.0"):
+    with raises("source-unreachable", "tinydata==2.0"):
         sources.fetch("pypi://tinydata==2.0/tinydata/rows.csv")
 
 
@@ -108,5 +108,5 @@ def test_what_pip_cannot_find(index: Path) -> None:
     "uri", ["pypi://tinydata/rows.csv", "pypi://tinydata==1.0", "pypi://x==1/"]
 )
 def test_uri_without_version_or_path(uri: str) -> None:
-    with pytest.raises(UserError, match="does not name a file in a wheel"):
+    with raises("uri-invalid", f"'{uri}'"):
         sources.pin(uri)

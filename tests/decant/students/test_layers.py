@@ -2,12 +2,11 @@
 
 from typing import Any
 
-import pytest
 import torch
 from torch import nn
 
-from decant.runtime.errors import UserError
 from decant.students._layers import encoder_layers, layer_matrix
+from tests.errors import raises
 
 
 def test_a_matrix_that_reads_a_scaled_space_by_hand(by_hand: nn.Module, bert_of: Any) -> None:
@@ -41,14 +40,14 @@ def test_what_cannot_be_taken_over_is_an_error_of_the_user(
 ) -> None:
     from transformers import AutoConfig, AutoModel
 
-    with pytest.raises(UserError, match=r"layer is 1, but the encoder has 1 layers\n.*0 to 0"):
+    with raises("parameter-value", "transfer_weights.layer", "0 to 0"):
         layer_matrix(bert_of(by_hand, torch.eye(2), matrix="value", layer=1))
-    with pytest.raises(UserError, match=r"random embeddings[\s\S]*copied_layers to none"):
+    with raises("parameter-conflict", "random", "copied_layers"):
         encoder_layers(bert_of(by_hand, torch.empty(0, 2)))
     sizes = {"hidden_size": 8, "num_attention_heads": 2, "num_hidden_layers": 1, "vocab_size": 9}
     albert = AutoModel.from_config(AutoConfig.for_model("albert", **sizes, embedding_size=8))
-    with pytest.raises(UserError, match=r"type 'albert'.*\n.*bert, camembert"):
+    with raises("transfer-mismatch", "'albert'", "bert, camembert"):
         encoder_layers(bert_of(albert, torch.eye(8)))
     electra = AutoModel.from_config(AutoConfig.for_model("electra", **sizes, embedding_size=4))
-    with pytest.raises(UserError, match=r"8 wide, but its input embeddings 4\n.*contextual"):
+    with raises("transfer-mismatch", "8", "4", "contextual"):
         encoder_layers(bert_of(electra, torch.eye(4)))

@@ -2,13 +2,12 @@
 
 from typing import Any
 
-import pytest
 import torch
 from torch import nn
 from torch.nn import functional
 
-from decant.runtime.errors import UserError
 from decant.students.static import Config, Static, build, transfer
+from tests.errors import raises
 
 STATES = torch.tensor([[[1.0, 2], [3, 6], [100, 100]]])
 MASK = torch.tensor([[True, True, False]])
@@ -44,5 +43,5 @@ def test_there_is_no_place_for_a_matrix_without_a_hidden_layer(
     by_hand: nn.Module, bert_of: Any
 ) -> None:
     assert transfer(static(0), bert_of(by_hand, torch.eye(2))) == {}
-    with pytest.raises(UserError, match=r"no place for BERT's value matrix\n.*static\.hidden"):
+    with raises("parameter-conflict", "value", "static.hidden"):
         transfer(static(0), bert_of(by_hand, torch.eye(2), matrix="value"))

@@ -6,7 +6,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from decant.runtime.errors import UserError
 from decant.runtime.settings import parse
 from decant.students.transformer import (
     Config,
@@ -15,6 +14,7 @@ from decant.students.transformer import (
     chosen,
     transfer,
 )
+from tests.errors import raises
 
 POSITIONS = 16
 TYPES = (
@@ -243,7 +243,7 @@ def test_which_layers_are_taken() -> None:
     assert chosen("first", 2, 6) == (0, 1)
     assert chosen((3, 3), 2, 6) == (3, 3)
     for wanted, layers, needed in (("even", 7, 7), ("first", 7, 7), ((0, 6), 2, 7)):
-        with pytest.raises(UserError, match=f"{needed} layers .* it has 6"):
+        with raises("parameter-value", f"{needed} layers", "6"):
             chosen(wanted, layers, 6)  # type: ignore[arg-type]
 
 
@@ -256,11 +256,11 @@ def test_none_leaves_the_weights_random(encoder: nn.Module, bert_of: Any) -> Non
 
 def test_what_does_not_fit_is_an_error_of_the_user(encoder: nn.Module, bert_of: Any) -> None:
     bert = bert_of(encoder, torch.eye(32))
-    with pytest.raises(UserError, match=r"heads have 8 units, the student's 4\n.*head_size to 8"):
+    with raises("transfer-mismatch", "head_size to 8", "4"):
         transfer(transformer(32, head_size=4).requires_grad_(False), bert)
-    with pytest.raises(UserError, match=r"no place for BERT's value matrix"):
+    with raises("parameter-conflict", "value", "layer_matrix"):
         transfer(transformer(32), bert_of(encoder, torch.eye(32), matrix="value"))
-    with pytest.raises(UserError, match=r"copied_layers must name 2 layers"):
+    with raises("parameter-value", "copied_layers", "2 layers"):
         transformer(32, copied_layers=[0, 1, 1])
-    with pytest.raises(UserError, match=r"copied_layers.*every"):
+    with raises("parameter-value", "copied_layers", "every"):
         transformer(32, copied_layers="every")

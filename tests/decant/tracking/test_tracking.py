@@ -17,7 +17,6 @@ import pytest
 from rich.console import Console
 
 from decant.runtime import identity
-from decant.runtime.errors import UserError
 from decant.runtime.reporter import Reporter
 from decant.tracking import mlflow_store as tracking_store
 from decant.tracking.execution import execution_identity, git_commit
@@ -30,6 +29,7 @@ from decant.tracking.mlflow_store import (
     without_secrets,
 )
 from decant.tracking.tracked_step import Origin, tracked_step
+from tests.errors import raises
 
 STEP = "register"
 
@@ -303,7 +303,7 @@ def test_a_cluster_refuses_a_local_store(environment: pytest.MonkeyPatch) -> Non
     for uri in ("", "sqlite:///mlflow.db", "file:///mlruns", "mlruns"):
         environment.setenv("MLFLOW_TRACKING_URI", uri)
         with (
-            pytest.raises(UserError, match="local"),
+            raises("tracking-local", "MLFLOW_TRACKING_URI"),
             tracked_step(STEP, "key", PARAMS, [], quiet_reporter()),
         ):
             pass

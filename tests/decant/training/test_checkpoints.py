@@ -11,12 +11,12 @@ from rich.console import Console
 from torch import Tensor, nn
 
 from decant.data.tokens import TokenRows
-from decant.runtime.errors import UserError
 from decant.runtime.reporter import Reporter
 from decant.training import checkpoints
 from decant.training.examples import Examples, LengthBuckets
 from decant.training.fit import FitResult, TrainingPlan, fit
 from decant.training.losses import label_loss
+from tests.errors import raises
 
 PLAN = TrainingPlan(
     epochs=4,
@@ -126,7 +126,7 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path, monkeypatch: pytest.Monkey
     (tmp_path / "file").write_text("")
     monkeypatch.setenv(checkpoints.VARIABLE, str(tmp_path / "file"))
     with (
-        pytest.raises(UserError, match="cannot write into DECANT_CHECKPOINTS"),
+        raises("path-unwritable", "DECANT_CHECKPOINTS"),
         checkpoints.checkpoints("step", "model"),
     ):
         pass

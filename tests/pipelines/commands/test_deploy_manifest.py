@@ -19,10 +19,10 @@ from click.testing import CliRunner
 from ruamel.yaml import YAML
 
 from decant.runner.steps_image import SERVE_IMAGE
-from decant.runtime.errors import UserError
 from pipelines.__main__ import main
 from pipelines.commands.deploy_manifest import ModelUri, check_tracking_uri, parse_model
 from pipelines.serving.manifests import USER
+from tests.errors import raises
 
 SERVER = "http://mlflow.example:5000"
 UNREACHABLE = "http://127.0.0.1:9"  # discard
@@ -243,7 +243,7 @@ def test_an_alias_becomes_the_version_that_it_names_now(
         "decant/asked-for": "models:/tiny@champion",
     }
     assert "which models:/tiny@champion named" in (tmp_path / "serving.yaml").read_text("utf-8")
-    with pytest.raises(UserError, match="there is no models:/tiny@rival"):
+    with raises("model-version-unknown", "models:/tiny@rival"):
         manifest(tmp_path, model="models:/tiny@rival")
 
 
@@ -271,39 +271,39 @@ def test_a_models_uri_is_read_and_written_alike(text: str, expected: ModelUri) -
 
 @pytest.mark.parametrize("text", ["models:/x", "models:/x/latest", "runs:/a/b", "x@y", "models:/"])
 def test_other_uris_are_refused(text: str) -> None:
-    with pytest.raises(UserError, match="is no registered model"):
+    with raises("model-reference-invalid", f"--model {text}"):
         parse_model(text)
 
 
 @pytest.mark.parametrize(
-    ("uri", "message"),
+    ("uri", "code", "value"),
     [
-        (None, "found none"),
-        ("sqlite:///mlflow.db", r"found sqlite://\.\.\."),
-        ("http://", "found http"),
-        ("https://me:hidden@mlflow", "holds a user or a password"),
+        (None, "tracking-local", "none"),
+        ("sqlite:///mlflow.db", "tracking-local", "sqlite://..."),
+        ("http://", "tracking-local", "http"),
+        ("https://me:hidden@mlflow", "secret-exposed", "--token-secret"),
     ],
 )
-def test_a_server_that_pods_cannot_use_is_refused(uri: str | None, message: str) -> None:
-    with pytest.raises(UserError, match=message) as refused:
+def test_a_server_that_pods_cannot_use_is_refused(uri: str | None, code: str, value: str) -> None:
+    with raises(code, value) as refused:
         check_tracking_uri(uri)
     assert "hidden" not in str(refused.value)
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
+    ("options", "code", "value"),
     [
-        (["--image", "registry/decant-serve"], "no fixed tag"),
-        (["--namespace", "Models"], "--namespace Models is no name"),
-        (["--name", "x" * 51], "is no name in Kubernetes"),
-        (["--token-secret", "a/b"], "--token-secret a/b is no name"),
-        (["--output", "."], "is a folder"),
+        (["--image", "registry/decant-serve"], "image-not-fixed", "registry/decant-serve"),
+        (["--namespace", "Models"], "option-value", "--namespace Models"),
+        (["--name", "x" * 51], "option-value", "--name xxx"),
+        (["--token-secret", "a/b"], "option-value", "--token-secret a/b"),
+        (["--output", "."], "output-taken", "output ."),
     ],
 )
 def test_what_a_cluster_would_refuse_is_refused(
-    options: list[str], message: str, tmp_path: Path
+    options: list[str], code: str, value: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(UserError, match=message):
+    with raises(code, value):
         manifest(tmp_path, *options)
     assert not any(tmp_path.iterdir())
 

@@ -17,6 +17,7 @@ from decant.runtime.errors import UserError
 from decant.runtime.identity import PROJECT
 from pipelines.__main__ import main
 from pipelines.commands.predict import BATCH_TEXTS, DEFAULT_MODEL, load_model, read_lines
+from tests.errors import raises
 
 SCORE = 0.982014  # 20 points on one telling word of five tokens: 1 / (1 + exp(-4))
 
@@ -95,7 +96,7 @@ def test_a_byte_order_mark_is_no_text() -> None:
 @pytest.mark.parametrize("before", [0, 3, 2 * BATCH_TEXTS])
 def test_the_line_that_is_not_utf8_is_named(before: int) -> None:
     stream = io.BytesIO(b"fine\n" * before + "caf\xe9".encode("latin1") + b"\nfine\n")
-    with pytest.raises(UserError, match=rf"line {before + 1} .* 0xe9 at position 3"):
+    with raises("encoding-not-utf8", f"line {before + 1} ", "0xe9", "position 3"):
         list(read_lines(stream))
 
 
@@ -185,15 +186,15 @@ def test_a_missing_or_damaged_model_is_said(
     tmp_path: Path, tiny_exported: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UserError, match="no exported model at nowhere"):
+    with raises("artifact-missing", "nowhere"):
         load_model("nowhere")
-    with pytest.raises(UserError, match="dvc repro"):
+    with raises("artifact-missing", DEFAULT_MODEL, "dvc repro"):
         load_model(DEFAULT_MODEL)
     shutil.copytree(tiny_exported, tmp_path / "onnx" / "student")
-    with pytest.raises(UserError, match="it holds: student"):
+    with raises("model-unreadable", "onnx", ": student"):
         load_model(str(tmp_path / "onnx"))
     (tmp_path / "onnx" / "student" / "model.onnx").write_bytes(b"no graph")
-    with pytest.raises(UserError, match="cannot be read"):
+    with raises("model-unreadable", "student"):
         load_model(str(tmp_path / "onnx" / "student"))
 
 
@@ -201,7 +202,7 @@ def test_an_unknown_registered_model_makes_no_store(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
-    with pytest.raises(UserError, match="no model models:/tiny/1"):
+    with raises("tracking-store-missing", "models:/tiny/1"):
         load_model("models:/tiny/1")
     assert not list(tmp_path.iterdir())
 

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from decant.runtime.errors import UserError
 from decant.runtime.identity import PROJECT
 from pipelines.arguments import pipeline_arguments
 from pipelines.kubeflow.authentication import NoCredentials
@@ -19,6 +18,7 @@ from pipelines.kubeflow.cluster_options import IN_CLUSTER_HOST, clean_host
 from pipelines.kubeflow.connection import open_connection
 from pipelines.kubeflow.package import PackageOptions, make_package
 from pipelines.kubeflow.upload import ensure_experiment, upload_package
+from tests.errors import raises
 from tests.pipelines.conftest import Cli
 from tests.pipelines.kfp_api import Frame
 from tests.pipelines.kfp_server import KfpServer, as_json, as_page
@@ -248,7 +248,7 @@ def test_a_wrong_address(cli: Cli, host: str, problem: str) -> None:
 
 
 def test_no_address(cli: Cli, server: KfpServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(UserError, match="no server"):
+    with raises("option-missing", "--host"):
         clean_host(None)
     monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
     assert clean_host(None) == IN_CLUSTER_HOST

@@ -5,11 +5,11 @@ from pathlib import Path
 import kfp.client
 import pytest
 
-from decant.runtime.errors import UserError
 from pipelines.kubeflow import authentication
 from pipelines.kubeflow import cluster_options as options
 from pipelines.kubeflow.authentication import AUTH_MODES, find_credentials, without_secrets
 from pipelines.kubeflow.dex import DexSession
+from tests.errors import raises
 from tests.pipelines.conftest import SECRETS, Cli
 from tests.pipelines.kfp_server import KfpServer, as_json
 
@@ -68,7 +68,7 @@ def test_a_file_goes_before_the_environment(
 
 def test_a_service_account(bare: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     found = find_credentials("in-cluster", host=HOST)
-    with pytest.raises(UserError, match="projected: No such file") as raised:
+    with raises("credentials-invalid", "projected: No such file") as raised:
         found.headers(HOST)
     assert "audience pipelines.kubeflow.org" in raised.value.hint
     other = tmp_path / "elsewhere"
@@ -79,21 +79,21 @@ def test_a_service_account(bare: Path, monkeypatch: pytest.MonkeyPatch, tmp_path
 
 
 @pytest.mark.parametrize(
-    ("content", "problem"),
+    ("content", "code"),
     [
-        (b"", "is empty"),
-        (b" \n", "is empty"),
-        (b"s3cret-token\nX-Admin: yes", "is no token: it must be one word"),
-        (b"two words", "is no token"),
-        ("s3cret-tök".encode(), "is no token"),
-        (b"\xff\xfe", "cannot read"),
+        (b"", "credentials-missing"),
+        (b" \n", "credentials-missing"),
+        (b"s3cret-token\nX-Admin: yes", "credentials-invalid"),
+        (b"two words", "credentials-invalid"),
+        ("s3cret-tök".encode(), "credentials-invalid"),
+        (b"\xff\xfe", "credentials-invalid"),
     ],
     ids=["empty", "blank", "lines", "words", "accents", "bytes"],
 )
-def test_what_is_no_token(tmp_path: Path, content: bytes, problem: str) -> None:
+def test_what_is_not_a_token(tmp_path: Path, content: bytes, code: str) -> None:
     file = tmp_path / "token"
     file.write_bytes(content)
-    with pytest.raises(UserError, match=problem) as raised:
+    with raises(code, str(file)) as raised:
         find_credentials("token", host=HOST, token_file=file).headers(HOST)
     assert "s3cret" not in str(raised.value)
 

@@ -18,11 +18,12 @@ from cryptography.x509.oid import NameOID
 
 from decant.runtime.identity import PROJECT
 from pipelines.arguments import pipeline_arguments
-from pipelines.kubeflow.api_errors import ClusterError, message_of, printable
+from pipelines.kubeflow.api_errors import message_of, printable
 from pipelines.kubeflow.authentication import NoCredentials
 from pipelines.kubeflow.compiling import compile_pipeline
 from pipelines.kubeflow.connection import Connection, every, named, open_connection
 from pipelines.kubeflow.upload import find_experiment
+from tests.errors import raises
 from tests.pipelines.conftest import Cli
 from tests.pipelines.kfp_api import Frame
 from tests.pipelines.kfp_server import KfpServer, as_json, redirect, serving
@@ -122,7 +123,7 @@ def test_the_web_server_says_it_in_its_own_words(server: KfpServer) -> None:
     assert opened.server == {"tag_name": "2.5.0", "multi_user": True}
     assert opened.namespace == "team-a"
     server.fail("healthz", as_json({"apiServerReady": False}))
-    with pytest.raises(ClusterError, match="not the API server behind it"):
+    with raises("cluster-unavailable", "API server"):
         open_connection(server.url, NoCredentials())
 
 
@@ -158,7 +159,7 @@ def test_every_request_has_a_time_limit(
 ) -> None:
     monkeypatch.setattr("pipelines.kubeflow.connection.TIMEOUTS_SECONDS", (2, 0.1))
     server.fail("POST", delay_seconds=0.5, is_only_slow=True)
-    with pytest.raises(ClusterError, match=r"nothing within 0\.1 s"):
+    with raises("cluster-unavailable", "0.1 s"):
         connection.runs.run_service_terminate_run("r")
     assert server.count("POST") == 1
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.kubeflow.api_errors import AccessDenied, Unavailable
 from pipelines.kubeflow.dex import DexSession, read_page
+from tests.errors import raises
 from tests.pipelines.conftest import SECRETS, Cli
 from tests.pipelines.dex_server import DexGate
 from tests.pipelines.kfp_api import Frame
@@ -125,7 +125,7 @@ def test_a_login_without_end(server: KfpServer, cli: Cli) -> None:
 
 
 def test_a_dead_server() -> None:
-    with pytest.raises(Unavailable, match=r"no login at .*: ConnectionError"):
+    with raises("cluster-unavailable", "http://127.0.0.1:9", "ConnectionError"):
         DexSession("http://127.0.0.1:9", USER, PASSWORD).headers("http://127.0.0.1:9/apis")
 
 
@@ -134,7 +134,7 @@ def test_a_password_stays_encrypted(server: KfpServer) -> None:
     session = DexSession("https://kubeflow.example.org", USER, PASSWORD)
     page = read_page('<form method="post" action="http://evil.example/"><input type="password">')
     answer = type("Answer", (), {"url": "https://kubeflow.example.org/dex"})()
-    with pytest.raises(AccessDenied, match="without encryption"):
+    with raises("cluster-access-denied", "https://kubeflow.example.org", "--auth token"):
         session._submit(None, answer, page.forms[0], {})  # type: ignore[arg-type]
 
 

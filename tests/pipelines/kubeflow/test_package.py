@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from decant.runtime.errors import UserError
 from decant.runtime.identity import PROJECT
 from pipelines.kubeflow.compiling import read_package
 from pipelines.kubeflow.package import (
@@ -15,6 +14,7 @@ from pipelines.kubeflow.package import (
     names_tracking,
     version_name,
 )
+from tests.errors import raises
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -67,7 +67,7 @@ def test_names(commit: str, name: str) -> None:
 
 @pytest.mark.parametrize("uri", ["sqlite:///mlflow.db", "file:///srv/mlruns", "mlruns", "./x"])
 def test_a_local_store_is_refused(uri: str) -> None:
-    with pytest.raises(UserError, match="it would go with the pod"):
+    with raises("tracking-local", uri):
         check_tracking_uri(uri)
 
 
@@ -84,5 +84,5 @@ def test_whether_the_steps_know_mlflow(tmp_path: Path) -> None:
 
 
 def test_a_profile_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no profile 'nonsense'"):
+    with raises("profile-unknown", "'nonsense'"):
         made(tmp_path, profile="nonsense")

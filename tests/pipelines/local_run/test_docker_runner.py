@@ -21,6 +21,7 @@ from pipelines.__main__ import main
 from pipelines.local_run import docker_runner
 from pipelines.local_run.docker_runner import RUN_LABEL, check_image, container_arguments
 from pipelines.local_run.pipeline_run import run_pipeline
+from tests.errors import raises
 
 IMAGE = "decant-steps:9"
 DIGESTS = {step: code_digest(step) for step in STEPS} | {"lock": lock_digest()}
@@ -188,30 +189,31 @@ def test_what_the_image_is_asked_is_what_this_checkout_answers() -> None:
 def test_an_image_of_other_code_is_refused_with_the_steps_that_differ() -> None:
     other = {**DIGESTS, "distill": "0"}
     del other["evaluate"]
-    with pytest.raises(UserError) as refused:
+    with raises(
+        "image-outdated", "decant-steps:9", "abc-dirty", ": distill, evaluate", "make image"
+    ):
         check_image(Daemon(json.dumps(other).encode()), IMAGE, {})
-    assert "decant-steps:9 (commit abc-dirty) holds other code" in str(refused.value)
-    assert str(refused.value.problem).endswith(": distill, evaluate")
-    assert "make image" in refused.value.hint
 
 
 @pytest.mark.parametrize(
-    ("daemon", "message"),
+    ("daemon", "code", "value"),
     [
-        (Daemon(b"", missing=True), "there is no image decant-steps:9 on this machine"),
-        (Daemon(b""), "cannot tell which code it holds"),
+        (Daemon(b"", missing=True), "image-missing", "make image"),
+        (Daemon(b""), "image-invalid", "make image"),
         (
             Daemon(ContainerError(None, 1, "python", IMAGE, b"Traceback\nNo module named 'x'\n")),
-            "cannot tell which code it holds: No module named 'x'",
+            "image-invalid",
+            "No module named 'x'",
         ),
         (
             Daemon(APIError("500", explanation="bind source path does not exist: /a")),
-            "cannot run decant-steps:9 here: bind source path does not exist: /a",
+            "docker-failed",
+            "bind source path does not exist: /a",
         ),
     ],
 )
-def test_an_image_that_cannot_be_used_is_refused(daemon: Daemon, message: str) -> None:
-    with pytest.raises(UserError, match=message):
+def test_an_image_that_cannot_be_used_is_refused(daemon: Daemon, code: str, value: str) -> None:
+    with raises(code, IMAGE, value):
         check_image(daemon, IMAGE, {})
 
 
@@ -220,7 +222,7 @@ def test_without_a_daemon_nothing_is_written(here: Path, monkeypatch: pytest.Mon
     from pipelines.arguments import pipeline_arguments
 
     given = pipeline_arguments(PROJECT / "params.yaml")
-    with pytest.raises(UserError, match=r"no Docker daemon answers at unix://.*/no\.sock"):
+    with raises("docker-unreachable", f"unix://{here}/no.sock"):
         run_pipeline(given, here / "out", run_id="one", image=IMAGE)
     assert not any((here / "out").iterdir())
 

@@ -2,11 +2,9 @@
 
 from pathlib import Path
 
-import pytest
-
-from decant.runtime.errors import UserError
 from decant.runtime.steps import STEPS, load_step
 from pipelines.local_run.pipeline_run import _collect, artifact_folder
+from tests.errors import raises
 
 
 def make_outputs(root: Path) -> list[str]:
@@ -33,6 +31,6 @@ def test_artifacts_go_where_dvc_has_them(tmp_path: Path) -> None:
 def test_a_folder_without_its_card_is_of_a_step_that_failed(tmp_path: Path) -> None:
     make_outputs(tmp_path / "root")
     (tmp_path / "root" / "run" / "register" / "receipt" / "card.json").unlink()
-    with pytest.raises(UserError, match=r"not made: register\.receipt"):
+    with raises("pipeline-failed", "register.receipt"):
         _collect(tmp_path / "root", tmp_path / "out")
     assert (tmp_path / "out" / "reports").is_dir(), "what was made is kept"

@@ -4,13 +4,13 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from decant.runtime.errors import UserError
 from pipelines.preflight.image_check import (
     ImageName,
     check_image_is_pinned,
     check_image_is_there,
     read_image_name,
 )
+from tests.errors import raises
 from tests.pipelines.kfp_server import Answer, KfpServer, Request, as_json
 
 DIGEST = "sha256:" + "ab" * 32
@@ -35,7 +35,7 @@ def test_the_parts_of_a_name(image: str, parts: tuple[str, str, str]) -> None:
 
 @pytest.mark.parametrize("image", ["", ":1", "registry.example/", "steps@md5:1"])
 def test_what_is_no_name(image: str) -> None:
-    with pytest.raises(UserError, match="is no image name"):
+    with raises("image-invalid", f"'{image}'"):
         read_image_name(image)
 
 
@@ -46,7 +46,7 @@ def test_pinned() -> None:
         "warning",
         "decant-steps:0.1.0 has a tag, which can be moved",
     )
-    with pytest.raises(UserError, match="no fixed tag"):
+    with raises("image-not-fixed", "'decant-steps:latest'"):
         check_image_is_pinned("decant-steps:latest")
 
 

@@ -7,7 +7,6 @@ import pytest
 
 from decant.runtime.errors import UserError
 from decant.runtime.identity import PROJECT
-from pipelines.kubeflow.api_errors import AccessDenied
 from pipelines.kubeflow.authentication import find_credentials
 from pipelines.kubeflow.connection import open_connection
 from pipelines.kubeflow.package import Package, PackageOptions, make_package
@@ -19,6 +18,7 @@ from pipelines.preflight.package_check import (
     images_of,
 )
 from pipelines.preflight.server_check import check_credentials, check_version, compare_versions
+from tests.errors import raises
 from tests.pipelines.conftest import SECRETS
 from tests.pipelines.kfp_server import KfpServer
 
@@ -41,7 +41,7 @@ def test_parameters() -> None:
         image=None,
         mlflow_uri=None,
     )
-    with pytest.raises(UserError, match=r"distill\.training\.epochs"):
+    with raises("parameter-value", "distill.training.epochs", "-1"):
         check_parameters(wrong)
 
 
@@ -99,7 +99,7 @@ def test_the_server_says_its_version(server: KfpServer, monkeypatch: pytest.Monk
     assert "server 2.3.0, SDK 2.17" in check_version(connection).detail
     assert check_credentials(connection).detail == "token: may list experiments"
     server.tokens = set()
-    with pytest.raises(AccessDenied, match="HTTP 401"):
+    with raises("cluster-access-denied", "HTTP 401"):
         check_credentials(connection)
 
 

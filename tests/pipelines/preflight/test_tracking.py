@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from decant.runtime.errors import UserError
 from pipelines.preflight.check_result import guarded
 from pipelines.preflight.tracking_check import check_tracking
+from tests.errors import raises
 from tests.pipelines.conftest import SECRETS
 
 
@@ -60,10 +60,10 @@ def test_a_server_that_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_no_cluster_can_use(store: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(UserError, match="no MLflow server is named"):
+    with raises("option-missing", "--mlflow-uri"):
         check_tracking(None, for_cluster=True)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", store)
-    with pytest.raises(UserError, match="it would go with the pod"):
+    with raises("tracking-local", "sqlite:"):
         check_tracking(None, for_cluster=True)
 
 
@@ -73,7 +73,7 @@ def test_what_the_package_says(store: str) -> None:
         return [{"deploymentSpec": {"executors": executors}}, others]
 
     local = package({"name": "MLFLOW_TRACKING_URI", "value": store})
-    with pytest.raises(UserError, match="it would go with the pod"):
+    with raises("tracking-local", "sqlite:"):
         check_tracking(None, for_cluster=True, documents=local)
     off = package({"name": "DECANT_TRACKING", "value": "off"})
     assert check_tracking(None, for_cluster=True, documents=off).status == "skipped"

@@ -11,12 +11,12 @@ from kfp.kubernetes.kubernetes_executor_config_pb2 import KubernetesExecutorConf
 from kfp.pipeline_spec.pipeline_spec_pb2 import PipelineSpec, PlatformSpec
 from ruamel.yaml import YAML
 
-from decant.runtime.errors import UserError
 from decant.runtime.identity import PROJECT
 from decant.runtime.steps import STEPS
 from pipelines.arguments import pipeline_arguments
 from pipelines.profiles.profile import load_profile, shipped_profiles
 from pipelines.profiles.profile_settings import StepSettings
+from tests.errors import raises
 from tests.pipelines.packages import compiled, container, written
 
 PARAMS = PROJECT / "params.yaml"
@@ -331,17 +331,17 @@ def test_without_gpus_the_arguments_stay_as_they_are(
 
 
 @pytest.mark.parametrize(
-    ("name", "device", "message"),
+    ("name", "device", "values"),
     [
-        ("gpu", "cpu", r"gpu\.count of distill is 1, but distill\.device is cpu"),
-        ("cpu", "cuda", r"gpu\.count of distill is 0, but distill\.device is cuda"),
+        ("gpu", "cpu", ["gpu.count of distill is 1", "distill.device is cpu"]),
+        ("cpu", "cuda", ["gpu.count of distill is 0", "distill.device is cuda"]),
     ],
 )
 def test_a_device_that_the_profile_contradicts_is_refused(
-    name: str, device: str, message: str, tmp_path: Path
+    name: str, device: str, values: list[str], tmp_path: Path
 ) -> None:
     arguments = pipeline_arguments(PARAMS, [f"distill.device={device}"])
-    with pytest.raises(UserError, match=message):
+    with raises("profile-conflict", f"{name}.yaml", *values):
         compiled(tmp_path, arguments, load_profile(name), image=DIGEST)
     assert not any(tmp_path.iterdir())
 

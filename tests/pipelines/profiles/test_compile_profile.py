@@ -6,13 +6,13 @@ import pytest
 from click.testing import CliRunner
 
 from decant.runner.steps_image import STEPS_IMAGE
-from decant.runtime.errors import UserError
 from decant.runtime.identity import PROJECT
 from decant.runtime.steps import STEPS
 from pipelines.arguments import pipeline_arguments
 from pipelines.commands.compile import compile_command
 from pipelines.kubeflow.compiling import read_package
 from pipelines.profiles.profile import load_profile
+from tests.errors import raises
 from tests.pipelines.packages import compiled, container, written
 
 PARAMS = PROJECT / "params.yaml"
@@ -29,30 +29,30 @@ def arguments() -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("image", "message"),
+    ("image", "code"),
     [
-        ("decant-steps:0.1.0", "has no digest, and the tag can be moved"),
-        (None, f"image: '{STEPS_IMAGE}' has no digest"),
-        ("decant-steps:latest", "has no fixed tag"),
-        ("decant-steps@sha256:abc", "has no valid digest"),
-        (f"decant-steps@sha256:{'A' * 64}", "has no valid digest"),
+        ("decant-steps:0.1.0", "image-not-fixed"),
+        (None, "image-not-fixed"),
+        ("decant-steps:latest", "image-not-fixed"),
+        ("decant-steps@sha256:abc", "image-invalid"),
+        (f"decant-steps@sha256:{'A' * 64}", "image-invalid"),
     ],
 )
 def test_outside_development_an_image_needs_its_digest(
-    image: str | None, message: str, tmp_path: Path, arguments: dict[str, str]
+    image: str | None, code: str, tmp_path: Path, arguments: dict[str, str]
 ) -> None:
-    with pytest.raises(UserError, match=message):
+    with raises(code, image or STEPS_IMAGE):
         compiled(tmp_path, arguments, load_profile("gpu"), image=image)
 
 
 def test_the_image_of_a_profile_is_checked_too(tmp_path: Path, arguments: dict[str, str]) -> None:
     tagged = "steps: {evaluate: {image: 'mine:1'}}"
-    with pytest.raises(UserError, match=r"mine\.yaml: image: 'mine:1' has no digest"):
+    with raises("image-not-fixed", "mine.yaml", "'mine:1'"):
         compiled(tmp_path, arguments, written(tmp_path, f"all: {{image: '{DIGEST}'}}\n{tagged}"))
     package = compiled(tmp_path, arguments, written(tmp_path, f"development: true\n{tagged}"))
     assert container(package, "evaluate")["image"] == "mine:1"
     assert container(package, "ingest")["image"] == STEPS_IMAGE
-    with pytest.raises(UserError, match="has no fixed tag"):
+    with raises("image-not-fixed", "'mine:latest'"):
         latest = "development: true\nall: {image: 'mine:latest'}"
         compiled(tmp_path, arguments, written(tmp_path, latest))
 
@@ -74,7 +74,9 @@ def test_two_servers_one_of_them_from_a_secret_are_refused(
         tmp_path,
         f"all: {{image: '{DIGEST}', env_from_secrets: {{mlflow: {{uri: MLFLOW_TRACKING_URI}}}}}}",
     )
-    with pytest.raises(UserError, match=r"env_from_secrets\.mlflow sets MLFLOW_TRACKING_URI"):
+    with raises(
+        "option-conflict", "env_from_secrets.mlflow", "MLFLOW_TRACKING_URI", "--mlflow-uri"
+    ):
         compiled(tmp_path, arguments, profile, mlflow_uri="http://mine:1")
     package = compiled(tmp_path, arguments, profile)
     pods = package[1]["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
@@ -91,5 +93,5 @@ def test_the_command_takes_a_name_or_a_path(tmp_path: Path) -> None:
         assert f"steps from {STEPS_IMAGE}" in done.output
         limits = container(read_package(file), "distill")["resources"]
         assert limits["resourceMemoryLimit"] == memory
-    with pytest.raises(UserError, match="no profile 'cpus'"):
+    with raises("profile-unknown", "'cpus'"):
         CliRunner().invoke(compile_command, [*options, "cpus"], catch_exceptions=False)

@@ -10,6 +10,7 @@ from decant.runtime.errors import UserError
 from decant.runtime.steps import STEPS
 from pipelines.profiles.profile import Profile, load_profile, shipped_profiles
 from pipelines.profiles.profile_settings import Cpu, Match, Volume, cores, size_bytes
+from tests.errors import raises
 
 GPU_STEPS = {"finetune", "transfer_weights", "distill"}
 
@@ -383,7 +384,7 @@ def test_match_expressions_of_every_operator() -> None:
 
 @pytest.mark.parametrize("name", ["gpus", "./gpu", "missing/gpu.yaml", "../gpu.yml"])
 def test_a_missing_profile_names_those_that_exist(name: str) -> None:
-    with pytest.raises(UserError, match=r"no profile.*\n.*cpu, gpu, gpu-spot, multi-gpu") as caught:
+    with raises("profile-unknown", f"'{name}'", "cpu, gpu, gpu-spot, multi-gpu") as caught:
         load_profile(name)
     assert name in str(caught.value)
 

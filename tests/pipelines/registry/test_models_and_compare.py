@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 from mlflow.tracking import MlflowClient
 
-from decant.runtime.errors import UserError
 from decant.tracking.mlflow_store import open_client
 from pipelines.commands.models import age
 from pipelines.commands.predict import load_model
 from pipelines.registry.versions import parse_reference
+from tests.errors import raises
 from tests.pipelines.registry.conftest import Cli, Register
 
 
@@ -142,6 +142,5 @@ def test_predict_refuses_a_model_that_decant_did_not_register(
     client = MlflowClient(store)
     client.create_registered_model("foreign")
     client.create_model_version("foreign", folder.as_uri())
-    with pytest.raises(UserError, match="models:/foreign/1 is not a model of Decant") as refused:
+    with raises("model-foreign", "models:/foreign/1"):
         load_model("models:/foreign/1")
-    assert refused.value.code == "model-foreign"

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from mlflow.tracking import MlflowClient
 
-from decant.runtime.errors import UserError
 from decant.runtime.identity import PROJECT
 from decant.tracking.mlflow_store import open_client
 from pipelines.commands import rollback
@@ -20,6 +19,7 @@ from pipelines.registry.comparison import mcnemar
 from pipelines.registry.promotion_gate import read_gate
 from pipelines.registry.promotion_history import read_history, standing
 from pipelines.registry.versions import version_with_alias
+from tests.errors import raises
 from tests.pipelines.registry.conftest import LABELS, TEXTS, Cli, Register
 from tests.spooling import Killed, dying_at
 
@@ -457,5 +457,5 @@ def test_a_loss_of_just_the_tolerance_passes(register: Register, cli: Cli) -> No
 def test_parameters_without_a_usable_seed_are_told(tmp_path: Path, seed: str) -> None:
     file = tmp_path / "params.yaml"
     file.write_text(f"{seed}promotion: {{}}\n")
-    with pytest.raises(UserError, match="the parameter 'seed'"):
+    with raises("parameter-value", "'seed'"):
         read_gate(file)

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from decant.runtime.errors import UserError
 from decant.runtime.identity import PROJECT
 from decant.tracking.mlflow_store import open_client
 from decant.tracking.spool import Spool, spool_uri
 from decant.tracking.tracked_step import Origin, tracked_step
+from tests.errors import raises
 from tests.mlflow_server import asking_for, free_port, postgres, serving
 from tests.pipelines.registry.conftest import Cli, Register
 from tests.spooling import Params, quiet_reporter, run_step, said
@@ -181,7 +181,7 @@ def test_a_token_that_is_refused_is_told_and_not_shown(
         monkeypatch.delenv("MLFLOW_TRACKING_TOKEN")
     told = []
     for attempt in (lambda: run_step("distill"), register):
-        with pytest.raises(UserError) as caught:
+        with raises("tracking-access-denied") as caught:
             attempt()
         told.append(str(caught.value))
     for command in (
@@ -259,7 +259,7 @@ def test_a_server_that_goes_away_loses_nothing(
 def test_register_and_promote_fail_clearly_and_go_on_later(
     store: str, server: Server, register: Register, cli: Cli
 ) -> None:
-    with pytest.raises(UserError, match=r"MLflow at .* could not be reached") as down:
+    with raises("tracking-unreachable", "MLFLOW_TRACKING_URI") as down:
         register()
     assert "run register again" in str(down.value)
     for words in (("promote", "--model", "later"), ("models",)):
