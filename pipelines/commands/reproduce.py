@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from decant.tracking.registered_model import exported_folder
 from pipelines.commands.lineage import lineage_of
 from pipelines.console import open_console
 from pipelines.registry.versions import registry
@@ -24,7 +25,6 @@ from pipelines.reproduction.digest_comparison import (
     Artifact,
     compare_artifacts,
     compare_files,
-    exported_in,
     other_machine,
     other_versions,
 )
@@ -94,7 +94,7 @@ def _registered_model(lineage: Lineage) -> Iterator[Path]:
             mlflow.artifacts.download_artifacts(
                 f"models:/{lineage.name}/{lineage.version}", dst_path=folder
             )
-        exported_in(Path(folder))
+        exported_folder(Path(folder), f"{lineage.name}/{lineage.version}")
         yield Path(folder)
 
 

@@ -6,12 +6,11 @@ from pathlib import Path
 
 from components.evaluate.machine import machine_facts
 from components.register.registry import CARD_FILE
-from decant.inference.classifier import MANIFEST
 from decant.runtime.artifacts import CARD, read_card, read_sidecar
-from decant.runtime.errors import UserError
 from decant.runtime.identity import content_digest, file_digest
 from decant.runtime.steps import STEPS, load_step
-from pipelines.local_run.pipeline_run import artifact_folder
+from decant.tracking.registered_model import exported_folder
+from pipelines.reproduction.former_ports import folder_in
 from pipelines.reproduction.version_lineage import Lineage
 
 EQUAL, DIFFERS, MISSING = "equal", "differs", "missing"
@@ -43,7 +42,7 @@ class Artifact:
 def compare_artifacts(lineage: Lineage, project: Path) -> list[Artifact]:
     """Every port that the rebuilt stages wrote, in the pipeline's order."""
     ports = [(step, port) for step in STEPS[:-1] for port in load_step(step).output_ports]
-    return [_port(port, lineage, project / artifact_folder(port)) for _, port in ports]
+    return [_port(port, lineage, folder_in(project, port)) for _, port in ports]
 
 
 def compare_files(registered: Path, project: Path) -> list[Artifact]:
@@ -51,8 +50,8 @@ def compare_files(registered: Path, project: Path) -> list[Artifact]:
 
     Raises UserError when it holds no exported model.
     """
-    exported = exported_in(registered)
-    now = project / artifact_folder("onnx") / "student"
+    exported = exported_folder(registered, "what MLflow keeps of the registered model")
+    now = folder_in(project, "onnx") / "student"
     found = []
     for file in sorted(exported.iterdir()):
         if file.name in (CARD_FILE, CARD):
@@ -63,23 +62,12 @@ def compare_files(registered: Path, project: Path) -> list[Artifact]:
     return found
 
 
-def exported_in(registered: Path) -> Path:
-    """The exported folder in a downloaded model. Raises UserError when there is none."""
-    for file in registered.rglob(MANIFEST):
-        return file.parent
-    raise UserError(
-        f"what MLflow keeps of the registered model holds no {MANIFEST}",
-        code="model-foreign",
-        hint="it is none of Decant's, or its files are gone from the artifact store",
-    )
-
-
 def other_versions(lineage: Lineage, project: Path) -> dict[str, str]:
     """Libraries that are not those of the registered run: `numpy: 2.1, now 2.2`."""
     found: dict[str, str] = {}
     for run in lineage.steps:
         for port in run.artifacts:
-            folder = project / artifact_folder(port)
+            folder = folder_in(project, port)
             if (folder / CARD).is_file():
                 found |= _differing(run.versions, read_card(folder).versions)
     return found

@@ -20,10 +20,17 @@ from pipelines.reproduction.lock_file import LOCK, lock_of
 from pipelines.reproduction.version_lineage import Lineage
 
 LAST_STAGE = "evaluate"  # register would make one more version
-_CODE_DIGESTS = (
-    "import json, sys; from decant.runtime.identity import code_digest; "
-    "print(json.dumps({step: code_digest(step) for step in sys.argv[1:]}))"
-)
+# Run in a checkout of any commit. Decant 0.1 had the module at another place; the present one would
+# be found too, where Decant is installed, and would digest the present code.
+_CODE_DIGESTS = """
+import json, sys
+from importlib import import_module
+from pathlib import Path
+
+place = "decant.runtime" if Path("decant/runtime").is_dir() else "components.shared"
+code_digest = import_module(f"{place}.identity").code_digest
+print(json.dumps({step: code_digest(step) for step in sys.argv[1:]}))
+"""
 
 
 def check_out(lineage: Lineage, folder: Path) -> Path:

@@ -17,6 +17,7 @@ from decant.runtime.artifacts import CARD, read_json
 from decant.runtime.steps import STEPS, load_step
 from decant.tracking.parent_run import PARENT_TAG
 from decant.tracking.tracked_step import IDENTITY_TAG
+from pipelines.reproduction.former_ports import names_of, with_present_names
 
 DIGEST_TAG = "decant.digest."
 DIRTY = "-dirty"
@@ -166,7 +167,10 @@ def _step_run(
 
 def _card(client: Any, run_id: str, ports: tuple[str, ...]) -> dict[str, Any]:
     """The card of the step's first artifact, as it was logged; empty when the file is gone."""
-    return _logged_json(client, run_id, f"{ports[0]}/{CARD}")
+    for name in names_of(ports[0]):
+        if card := _logged_json(client, run_id, f"{name}/{CARD}"):
+            return card | {"inputs": with_present_names(card.get("inputs", {}))}
+    return {}
 
 
 def _machine(client: Any, run_id: str) -> dict[str, Any]:
