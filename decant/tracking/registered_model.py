@@ -48,6 +48,6 @@ def exported_folder(model: Path, name: str) -> Path:
         raise UserError(
             f"{name} is not a model of Decant: it has no {MANIFEST}",
             code="model-foreign",
-            hint="name a model that `decant step register` made",
+            hint="Decant did not register it, or its files are gone from the artifact store",
         )
     return found[0].parent
