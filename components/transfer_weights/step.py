@@ -43,7 +43,7 @@ from decant.students import (
     save_student,
     typed_options,
 )
-from decant.students._bert import Bert, LayerMatrix
+from decant.students._projected_bert import LayerMatrix, ProjectedBert
 from decant.training.device import Device, Precision, pick_device, use_bfloat16
 
 RANDOM_STD = 1.0  # of random embeddings where none is given
@@ -141,7 +141,7 @@ def _fill_table(
     kept: NDArray[np.int64],
     counts: NDArray[np.int64],
     reporter: Reporter,
-) -> Bert:
+) -> ProjectedBert:
     """Fill the embedding table; returns the encoder as seen from there."""
     if params.embeddings == "random":
         std = RANDOM_STD if params.embedding_std is None else params.embedding_std
@@ -198,8 +198,8 @@ def _encoder(params: Params, inputs: Inputs) -> nn.Module:
     return load_encoder(inputs.encoder)
 
 
-def _bert(params: Params, encoder: nn.Module, space: Projection) -> Bert:
-    return Bert(
+def _bert(params: Params, encoder: nn.Module, space: Projection) -> ProjectedBert:
+    return ProjectedBert(
         encoder=encoder,
         into=torch.from_numpy(space.into),
         back=torch.from_numpy(space.back),
