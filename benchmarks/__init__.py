@@ -1,1 +1,1 @@
-"""Measured studies, their results, and what makes them."""
+"""Measured studies: their code and their results."""

@@ -1,4 +1,4 @@
-"""python -m components STEP: one step, as DVC calls it; the same as `decant step STEP`."""
+"""python -m components STEP: one step, as DVC runs it; the same as `decant step STEP`."""
 
 from decant.runner.step_command import step_command
 from decant.runtime.errors import exit_on_user_error

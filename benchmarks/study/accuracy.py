@@ -56,8 +56,8 @@ def measure_runs(
     """Every known role of every finished run, and the message of each run that cannot be compared.
 
     Args:
-        rows: per data set those of its default; a run with other rows cannot be paired with it.
-        cache: folder for what was measured.
+        rows: per data set those of its default; a run with other rows cannot be compared with it.
+        cache: folder for the measured figures.
     """
     finished = [run for run, chain in work.chains.items() if is_done(store, chain["export_onnx"])]
     results: list[Result] = []
@@ -72,9 +72,9 @@ def measure_runs(
                     digests[corpus] = Rows(corpus).digest
                 if digests[corpus] != rows[run.data].digest:
                     raise UserError(
-                        "its validation or test rows are not the default's: nothing to pair",
+                        "its validation or test rows differ from the default's",
                         code="rows-mismatch",
-                        hint="let variants change neither splits nor labels",
+                        hint="change neither splits nor labels in a variant",
                     )
                 results += _results(run, chain, store, rows[run.data], batch_size, cache)
             except UserError as error:
@@ -135,7 +135,7 @@ def _results(
 
 
 def _costs(chain: Mapping[str, Task], store: Store) -> dict[str, float]:
-    """Further teachers measure under a name of their own before the same words: they count too."""
+    """Further teachers measure under a prefixed name: they are included."""
     costs = {}
     for step, measure, column in COSTS:
         found = [
@@ -148,19 +148,20 @@ def _costs(chain: Mapping[str, Task], store: Store) -> dict[str, float]:
     distilled = store.seconds(chain["distill"])
     if distilled.get("labelled_shards_computed") != distilled.get("labelled_shards"):
         for column in ("augmentation_seconds", "labelling_seconds"):
-            costs.pop(column, None)  # some of it came from the cache: the rest is no whole cost
+            costs.pop(column, None)  # a part came from the cache, so the rest is not the whole cost
     return costs
 
 
 def _measured_once(folder: Path, rows: Rows, batch_size: int, cache: Path) -> dict[str, Correct]:
-    # A dynamic int8 form answers a text a little differently in another batch.
+    # In another batch a dynamic int8 form answers slightly differently.
     key = f"{graph_key(folder)} {rows.digest} batch={batch_size} lock={lock_digest()}"
     file = cache / f"{text_digest(key)[:32]}.npz"
     if not file.is_file():
         model = OnnxClassifier(folder, threads=_ALL_CORES)
         if model.labels != rows.labels:
             raise UserError(
-                f"{folder} has other labels than the corpus: {model.labels}", code="labels-mismatch"
+                f"{folder} and the corpus have different labels: {model.labels}",
+                code="labels-mismatch",
             )
 
         def predict(texts: Sequence[str]) -> NDArray[np.int64]:

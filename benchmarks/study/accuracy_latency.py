@@ -149,7 +149,7 @@ def _mark(axes: Axes, entry: Entry, place: _Place, bottom: float, color: str) ->
 
 
 def _steps(front: Sequence[tuple[float, float]]) -> NDArray[np.float64]:
-    """The corners (corners, 2) of the line: what is reached with at most so much time."""
+    """The corners (corners, 2) of the line: the best accuracy up to each latency."""
     corners = list(front[:1])
     for x, y in front[1:]:
         corners += [(x, corners[-1][1]), (x, y)]
@@ -162,9 +162,9 @@ def _text(entry: Entry, place: _Place, bottom: float) -> str:
 
 
 def _limits(axes: Axes, entries: Sequence[Entry], places: Sequence[_Place]) -> float:
-    """Room for the labels on all sides; returns the height below which points stand on the edge.
+    """Room for the labels on all sides; returns the height below which points are on the edge.
 
-    Controls far below all variants would press these into a line: they stand on the lower edge,
+    Controls far below all variants would compress them into a line: they are on the lower edge,
     with their value.
     """
     ys = np.array([place.y for place in places])
@@ -201,7 +201,7 @@ def _draw_bounds(axes: Axes, entries: Sequence[Entry], bounds: Sequence[float]) 
 
 
 def _place(entry: Entry) -> _Place:
-    """By validation: the picture is there to choose from, and the test rows have no say in that."""
+    """By validation: models are chosen in the picture, and test rows must not decide that."""
     assert entry.timing is not None
     figures = entry.figures
     spread = 100 * (figures.validation_spread or 0.0)

@@ -36,13 +36,13 @@ PAGE = "study.md"
 )
 @click.option("--data", multiple=True, help="A data set of the study; repeatable. Else all.")
 @click.option("--variant", "variants", multiple=True, help="Beside the default; repeatable.")
-@click.option("--seeds", help="Such as 13,14,15; else those of the study.")
+@click.option("--seeds", help="Such as 13,14,15; those of the study by default.")
 @click.option(
     "--jobs",
     type=click.IntRange(min=1),
     default=1,
     show_default=True,
-    help="Steps side by side; each gets an equal share of the cores.",
+    help="Steps in parallel; each gets an equal share of the cores.",
 )
 @click.option(
     "--max-share-of-teacher-latency",
@@ -73,7 +73,7 @@ def study_command(
 ) -> None:
     """Train each variant of a study file, then measure all and compare.
 
-    Interrupt it at any time: the next call goes on where this one stopped. Writes study.md,
+    Interrupt it at any time: the next call continues where this one stopped. Writes study.md,
     study.csv and accuracy_latency.png into the output folder.
     """
     study = read_study(file)
@@ -99,7 +99,7 @@ def study_command(
                 raise UserError(
                     _failed(failures),
                     code="study-failed",
-                    hint="mend the cause and run the study again",
+                    hint="fix the cause and run the study again",
                 )
 
 
@@ -109,7 +109,7 @@ def run_study(
     """Train what is missing, measure all, write table and picture.
 
     Args:
-        jobs: processes side by side; 0 trains nothing.
+        jobs: parallel processes; 0 trains nothing.
         bounds: shares of the teacher's latency below which the best is named.
 
     Returns the message of each run that failed, by the run's name.
@@ -174,7 +174,7 @@ def _alone_in(output: Path) -> Iterator[None]:
         lock.acquire()
     except Timeout:
         raise UserError(
-            f"another study is writing into {output}",
+            f"another study writes into {output}",
             code="folder-busy",
             hint="wait for it, or give --output",
         ) from None
@@ -186,12 +186,12 @@ def _alone_in(output: Path) -> Iterator[None]:
 
 @contextmanager
 def _ended_cleanly() -> Iterator[None]:
-    """SIGTERM ends as Ctrl-C does: the processes are ended, and one line says how to go on."""
+    """SIGTERM ends as Ctrl-C does: processes end, and one line explains how to continue."""
     previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
     except KeyboardInterrupt:
-        click.echo("interrupted; the same command goes on from here", err=True)
+        click.echo("interrupted; the same command continues from here", err=True)
         sys.exit(130)
     finally:
         signal.signal(signal.SIGTERM, previous)
@@ -202,10 +202,13 @@ def _seeds(text: str) -> list[int]:
         seeds = [int(part) for part in text.split(",")]
     except ValueError:
         raise UserError(
-            f"--seeds {text} are no whole numbers", code="option-value", hint="--seeds 13,14"
+            f"--seeds {text}: not whole numbers", code="option-value", hint="--seeds 13,14"
         ) from None
     if len(set(seeds)) < len(seeds) or min(seeds) < 0:
-        raise UserError(f"--seeds {text}: each 0 or more, and none twice", code="option-value")
+        raise UserError(
+            f"--seeds {text}: each must be 0 or more, and none may be listed twice",
+            code="option-value",
+        )
     return seeds
 
 
@@ -216,7 +219,7 @@ def _share(text: str) -> float:
         share = 0.0
     if not 0 < share <= 1:
         raise UserError(
-            f"--max-share-of-teacher-latency {text} is no share above 0 and up to 1",
+            f"--max-share-of-teacher-latency {text} is not a share above 0 and up to 1",
             code="option-value",
             hint="write it as 1/50 or 0.02",
         )
@@ -224,7 +227,7 @@ def _share(text: str) -> float:
 
 
 def _failed(failures: dict[str, str]) -> str:
-    """Every cause once, with the runs that it stopped."""
+    """Each cause once, with the runs that it stopped."""
     runs: dict[str, list[str]] = {}
     for run, message in failures.items():
         runs.setdefault(message, []).append(run)

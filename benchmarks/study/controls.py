@@ -19,10 +19,10 @@ from decant.inference.latency import Candidate
 
 @dataclass(frozen=True, kw_only=True)
 class Control:
-    """Texts to class indices (texts,), and what of it can be timed.
+    """Texts to class indices (texts,), and its parts that can be timed.
 
     Attributes:
-        encode, run: as in `Candidate`; None where tokenization and model cannot be told apart.
+        encode, run: as in `Candidate`; None where tokenization and model cannot be separated.
     """
 
     name: str
@@ -84,7 +84,7 @@ def _tfidf(corpus: Path, labels: tuple[str, ...], c_grid: Sequence[float], seed:
 
 
 def _majority(corpus: Path, labels: tuple[str, ...]) -> Control:
-    """Of equally frequent classes the first."""
+    """The most frequent class; of equally frequent ones the first."""
     counts = np.bincount(class_indices(read_split(corpus, "train")["label"], labels))
     commonest = int(counts.argmax())
     return Control(

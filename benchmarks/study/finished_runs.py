@@ -32,7 +32,7 @@ class Outputs:
 
 
 class Store:
-    """Knows which tasks are done. What it found done it does not look at again."""
+    """Finds which tasks are done, and remembers those that are."""
 
     def __init__(self, root: Path) -> None:
         self._root = root / "store"
@@ -40,9 +40,9 @@ class Store:
         self._pins: dict[str, dict[str, str]] = {}
 
     def outputs(self, task: Task) -> Outputs | None:
-        """None when the task, or one that it rests on, is not done.
+        """None when the task, or one that it depends on, is not done.
 
-        Raises UserError when a source of a step that reads the outside world cannot be found.
+        Raises UserError when an external source cannot be found.
         """
         if task in self._done:
             return self._done[task]
@@ -62,7 +62,7 @@ class Store:
         return self._done[task]
 
     def identity(self, task: Task) -> str | None:
-        """The step's identity; None as long as an input is not there."""
+        """The step's identity; None while an input is missing."""
         digests: dict[str, str] = {}
         for port, source in task.inputs.items():
             outputs = self.outputs(source)
@@ -120,7 +120,7 @@ def _ports(task: Task) -> tuple[str, ...]:
 
 
 def write_params(file: Path, task: Task) -> None:
-    """A parameter file (JSON is YAML too) that holds what `python -m components` asks for."""
+    """A parameter file (JSON is YAML too) with all that `python -m components` needs."""
     section = dict(task.section)
     seed = {"seed": section.pop("seed")} if "seed" in section else {}
     file.write_text(json.dumps({**seed, task.step: section}, indent=2), "utf-8")

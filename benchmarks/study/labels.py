@@ -16,7 +16,7 @@ _RADII_POINTS = np.array([5, 8, 12, 17, 23, 30, 38, 47, 57, 68, 80, 95, 110, 130
 _MARK_POINTS = 7.0  # width of the box round a point that labels stay out of
 _LEADER_POINTS = 8  # from here on a line joins label and point
 _AIR_POINTS = 1.0  # kept free round every label
-# What is as bad as a label one point farther away, in points.
+# Costs in points: as bad as a label this many points farther away.
 _OVERLAPS, _COVERS, _CROSSES = 1e6, 200.0, 60.0
 _SWEEPS = 3
 
@@ -59,7 +59,7 @@ def draw_labels(
     for _ in range(_SWEEPS):
         for index in _order(points, labels):
             others = np.delete(np.arange(len(labels)), index)
-            others = others[~np.isnan(boxes[others, 0])]  # those that have a place
+            others = others[~np.isnan(boxes[others, 0])]  # those that are placed
             ends = np.clip(points[index], candidates[index][:, :2], candidates[index][:, 2:])
             cost = np.hypot(*(ends - points[index]).T) / scale + _cost(
                 points[index],
@@ -147,7 +147,7 @@ def _order(points: Floats, labels: Sequence[Label]) -> list[int]:
 
 
 def _size(axes: Axes, label: Label, font_size: float) -> tuple[float, float]:
-    """Width and height in pixels, with a little air."""
+    """Width and height in pixels, with a small margin."""
     weight = "bold" if label.bold else "normal"
     text = axes.text(0, 0, label.text, fontsize=font_size, fontweight=weight)
     extent = text.get_window_extent()

@@ -38,15 +38,15 @@ def measure_study(
     """Measure every finished run, and the controls of every data set that has a corpus.
 
     Args:
-        folder: of the study; what was measured is kept in accuracy/, latency/ and model2vec/.
+        folder: of the study; figures are kept in accuracy/, latency/ and model2vec/.
 
-    Raises UserError when no run of any data set has come as far as a corpus.
+    Raises UserError when no run of any data set has a corpus yet.
     """
     sources = {data: _sources(plan, work, store, data) for data in plan.data}
     corpora = {data: pair for data, pair in sources.items() if pair}
     if not corpora:
         raise UserError(
-            "nothing of this study is there yet", code="study-unfinished", hint="let it run first"
+            "this study has no results yet", code="study-unfinished", hint="run it first"
         )
     rows = {data: Rows(corpus) for data, (corpus, _) in corpora.items()}
     found, problems = measure_runs(
@@ -87,7 +87,7 @@ def measure_study(
 
 
 def _sources(plan: Plan, work: Work, store: Store, data: str) -> tuple[Path, Path] | None:
-    """Corpus and encoder of the data set's default; None when they are not there."""
+    """Corpus and encoder of the data set's default; None when they are missing."""
     for run in plan.runs:
         task = work.chains[run]["ingest"]
         if (run.data, run.variant) == (data, DEFAULT) and is_done(store, task):

@@ -42,7 +42,7 @@ class StaticClassifier:
     size_bytes: int
 
     def predict(self, texts: Sequence[str]) -> NDArray[np.int64]:
-        """Class indices (texts,), by the library's own way from text to embedding."""
+        """Class indices (texts,), with the library's own encoding."""
         return self._classify(self.model.encode(list(texts), use_multiprocessing=False))
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.int64]:
@@ -50,7 +50,7 @@ class StaticClassifier:
         return np.array(self.model.tokenize(list(texts)), dtype=np.int64)
 
     def run(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Class index (1,) of token ids (1, length): what the library does after tokenization."""
+        """Class index (1,) of token ids (1, length): the library's work after tokenization."""
         if ids.shape[1] == 0:
             mean = np.zeros((1, self.model.dim), dtype=np.float32)
         else:

@@ -1,4 +1,4 @@
-"""What was measured of one model, and the file of all of them: study.csv."""
+"""The measured figures of one model, and the file of all of them: study.csv."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,9 +13,9 @@ from decant.inference.latency import Speedup
 
 STUDENT, UNDISTILLED, TEACHER, TEACHER_INT8 = "student", "undistilled", "teacher", "teacher_int8"
 TFIDF, MODEL2VEC, MAJORITY = "tfidf", "model2vec", "majority"
-# The roles of exported folders that a study measures; others that may lie there it leaves alone.
+# The roles of exported folders that a study measures; other folders are ignored.
 ROLES = (STUDENT, UNDISTILLED, TEACHER, TEACHER_INT8)
-# Controls that stand on the data alone: no variant, no seed.
+# Controls that depend on the data alone: no variant, no seed.
 DATA_CONTROLS = (TFIDF, MODEL2VEC, MAJORITY)
 
 # Where the steps measure what a student costs: (step, measure, column of study.csv).
@@ -32,7 +32,7 @@ COSTS = (
 class Timing:
     """Median microseconds per text (batch 1), and how many times less than the default's teacher.
 
-    `model_us` is without tokenization; None where the two cannot be told apart.
+    `model_us` is without tokenization; None where the two cannot be separated.
     """
 
     model_us: float | None
@@ -56,7 +56,7 @@ class Result:
     """One model on one data set.
 
     Attributes:
-        variant: empty for a control that stands on the data alone.
+        variant: empty for a control that depends on the data alone.
         seed: None for the same.
         model: an exported role, or the name of such a control.
         validation, test: which rows (rows,) it gets right, in the corpus's order.
@@ -81,14 +81,14 @@ class Result:
 
     @property
     def key(self) -> tuple[str, str]:
-        """What the same model is called on every data set and seed: (variant, model)."""
+        """The name of the same model on every data set and seed: (variant, model)."""
         return self.variant, self.model
 
 
 def write_results(folder: Path, results: Sequence[Result], factors: Mapping[str, str]) -> None:
     """study.csv, a row per result, and rows-DATA.parquet: right or wrong per test row and model.
 
-    The columns of the latter are called VARIANT/MODEL/SEED, or by the control's name.
+    The latter has a column VARIANT/MODEL/SEED per model, or with the control's name.
     """
     teachers = teacher_accuracies(results)
     pd.DataFrame([_row(result, teachers, factors) for result in results]).to_csv(
@@ -105,7 +105,7 @@ def column_name(result: Result) -> str:
 
 
 def teacher_accuracies(results: Sequence[Result]) -> dict[tuple[str, int | None], float]:
-    """Test accuracy of the default's teacher per (data set, seed): what retention is of."""
+    """Test accuracy of the default's teacher per (data set, seed): the base of retention."""
     return {
         (result.data, result.seed): float(result.test.mean())
         for result in results

@@ -1,9 +1,9 @@
 """Means, spreads and paired intervals of a study's models.
 
 Resampled are the rows of a split and the seeds: n of n with replacement, the same ones for all
-models of a data set (paired), and for each data set its own. So an interval says how far other rows
-of the same kind and other seeds could move a figure. (Of three seeds there are only ten draws: the
-part of the seeds is an estimate.)
+models of a data set (paired), and for each data set its own. So an interval shows how far other
+rows of the same kind and other seeds could move a figure. (Of three seeds there are only ten draws:
+the part of the seeds is an estimate.)
 """
 
 from collections.abc import Mapping, Sequence
@@ -90,7 +90,7 @@ def pareto_front(points: Sequence[tuple[float, float]], *, equal: float = 1.0) -
     by one that gains as much and costs less.
 
     Args:
-        equal: ratio of two costs that measurement cannot tell apart, 1 or more.
+        equal: ratio of two costs that measurement cannot distinguish, 1 or more.
     """
 
     def beaten(cost: float, gain: float) -> bool:
@@ -111,7 +111,7 @@ def _samples(results: Sequence[Result], samples: int, seed: int) -> dict[str, di
         models: dict[Key, _Sample] = {}
         for split in ("test", "validation"):
             rows = {str(number): getattr(result, split) for number, result in enumerate(here)}
-            # One data set's rows say nothing of another's.
+            # The rows of one data set are independent of another's.
             drawn = resampled_accuracies(rows, samples=samples, seed=seed + index)
             for number, result in enumerate(here):
                 own = getattr(models.setdefault(result.key, _Sample()), split)

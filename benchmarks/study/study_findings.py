@@ -1,4 +1,4 @@
-"""What a study says, in sentences. A control that wins is named as plainly as a good student."""
+"""A study's findings in sentences. A control that wins is named as plainly as a good student."""
 
 from collections.abc import Sequence
 from fractions import Fraction
@@ -22,7 +22,7 @@ def findings(entries: Sequence[Entry], bounds: Sequence[float]) -> list[str]:
 
 
 def bound_text(bound: float) -> str:
-    """0.02 as 1/50; a share that is no such fraction as a percentage."""
+    """0.02 as 1/50; a share that is not such a fraction as a percentage."""
     fraction = Fraction(bound).limit_denominator(1000)
     return str(fraction) if fraction.numerator == 1 else share(bound)
 

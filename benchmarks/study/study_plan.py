@@ -1,7 +1,7 @@
-"""What a study file asks for: seeds, data sets, variants, and the runs that follow from them.
+"""A study file: seeds, data sets, variants, and the runs that follow from them.
 
 seeds: [13, 14, 15]
-latency_bounds: [0.02, 0.1]      # shares of the teacher's latency under which the best is named
+latency_bounds: [0.02, 0.1]      # shares of the teacher's latency below which the best is named
 model2vec:                       # the control from the library of that name; null leaves it out
   dimensions: 256
   sif_coefficient: 0.0001
@@ -48,7 +48,7 @@ class Variant:
     Attributes:
         factor: what kind of change it is; the table and the picture group by it.
         set: dotted keys of params.yaml and their values.
-        model: which of the run's models stands for it in table and picture; all are in study.csv.
+        model: which of the run's models represents it in table and picture; all are in study.csv.
         control: true for what the default should beat; never chosen as the best.
     """
 
@@ -109,7 +109,7 @@ class Plan:
     Attributes:
         variants: by name, the default first; those that change nothing on any data set left out.
         same_as_default: the names of the latter.
-        runs: in the order in which they are worked off.
+        runs: in the order in which they run.
     """
 
     study: Study
@@ -123,12 +123,14 @@ class Plan:
 def read_study(file: Path) -> Study:
     """Raises UserError naming every bad key, its value and what is allowed."""
     if not file.is_file():
-        raise UserError(f"no study file at {file}", code="file-missing", hint="give --study FILE")
+        raise UserError(
+            f"there is no study file {file}", code="file-missing", hint="give --study FILE"
+        )
     return parse_study(read_params_file(file))
 
 
 def parse_study(content: Mapping[str, Any]) -> Study:
-    """As `read_study`; a wrong variant is called by its place in the list, from 0."""
+    """As `read_study`; a wrong variant is named by its place in the list, from 0."""
     variants = content.get("variants")
     for index, variant in enumerate(variants if isinstance(variants, list) else ()):
         if isinstance(variant, dict):
@@ -144,7 +146,7 @@ def make_plan(
     variants: Sequence[str] = (),
     seeds: Sequence[int] = (),
 ) -> Plan:
-    """Choose from the study (nothing named: all of it) and lay it over the content of params.yaml.
+    """Choose from the study (nothing named: all of it) and merge it over params.yaml's content.
 
     The default is always among the variants: all others are compared with it.
 
@@ -207,7 +209,7 @@ def nested(dotted: Mapping[str, Any]) -> dict[str, Any]:
             target = target.setdefault(parent, {})
             if not isinstance(target, dict):
                 raise UserError(
-                    f"'{path}' lies in '{parent}', which has a value of its own",
+                    f"'{path}' lies in '{parent}', which has a value itself",
                     code="parameter-conflict",
                 )
         target[key] = value
@@ -218,9 +220,9 @@ def _merge(target: dict[str, Any], overlay: Mapping[str, Any], path: tuple[str, 
     for key, value in overlay.items():
         if key not in target:
             raise UserError(
-                f"no parameter '{'.'.join((*path, str(key)))}'",
+                f"there is no parameter '{'.'.join((*path, str(key)))}'",
                 code="parameter-unknown",
-                hint=f"known here: {', '.join(map(str, target))}",
+                hint=f"allowed here: {', '.join(map(str, target))}",
             )
         if isinstance(value, Mapping) and isinstance(target[key], dict):
             _merge(target[key], value, (*path, key))
@@ -261,7 +263,7 @@ def _contents(
     if problems:
         lines = [f"{', '.join(where)}: {message}" for message, where in problems.items()]
         raise UserError(
-            "variants that do not fit the parameters:\n" + "\n".join(lines), code="parameter-value"
+            "variants do not fit the parameters:\n" + "\n".join(lines), code="parameter-value"
         )
     return contents
 

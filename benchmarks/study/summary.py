@@ -21,7 +21,7 @@ from benchmarks.study.study_plan import DEFAULT, Plan
 from decant.inference.latency import Speedup
 
 CONTROL = "control"
-# The controls that every study has: those beside the default, and those that stand on the data.
+# The controls of every study: those beside the default, and those that depend on the data alone.
 _CONTROLS: Mapping[Key, str] = {
     (DEFAULT, UNDISTILLED): "undistilled",
     ("", TFIDF): "TF-IDF",
@@ -65,7 +65,7 @@ def summarise(
 
 
 def best_under(entries: Sequence[Entry], bound: float) -> Entry | None:
-    """The most accurate on validation among the complete entries that are no controls.
+    """The most accurate on validation among the complete entries that are not controls.
 
     Args:
         bound: largest share of the teacher's latency. Of equally good ones the fastest wins.

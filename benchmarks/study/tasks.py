@@ -15,7 +15,7 @@ class Task:
     """One step with its parameters, on the outputs of other tasks.
 
     Attributes:
-        key: digest of step, parameters and all that lies before it; known before anything ran.
+        key: digest of step, parameters and all tasks before it; known before anything runs.
         section: the step's section of parameters, the seed included where it has one.
         params: the same, typed.
         inputs: the task that makes the artifact of each input port.
@@ -36,7 +36,7 @@ class Task:
 
 @dataclass(frozen=True, kw_only=True)
 class Work:
-    """Tasks in the order in which they can be worked off, and each run's own chain of them."""
+    """Tasks in the order in which they can run, and each run's chain of them."""
 
     tasks: Sequence[Task]
     chains: Mapping[Run, Mapping[str, Task]]

@@ -46,8 +46,8 @@ def measure_times(
 
     A model's time does not depend on its weights, but on its form, which may differ from seed to
     seed: every form is measured, in the first seed that has it, and the slowest counts for all.
-    Models with the same files are measured once. What was measured stands in `file`; it is used
-    again as long as models, texts, settings and machine are the same.
+    Models with the same files are measured once. The figures are kept in `file` and used
+    again while models, texts, settings and machine are the same.
     """
     shown = [result for result in results if result.folder]
     first = {(*result.key, result.form): result for result in reversed(shown)}
@@ -92,7 +92,7 @@ def measure_times(
 
 
 def warn_if_busy(reporter: Reporter) -> None:
-    """Say so when other processes use the machine: the times would be of both."""
+    """Warn when other processes use the machine: the times would include them."""
     busy = psutil.cpu_percent(interval=1.0) / 100
     if busy > _BUSY_SHARE:
         reporter.warning(

@@ -1,4 +1,4 @@
-"""Works off a study's tasks: a subprocess per step, several side by side, never one twice."""
+"""Run a study's tasks: a subprocess per step, several in parallel, none twice."""
 
 import os
 import re
@@ -17,7 +17,7 @@ from decant.runtime.reporter import Advance, Reporter
 from decant.runtime.steps import load_step
 
 _POLL_SECONDS = 0.1
-_GRACE_SECONDS = 30.0  # for a step that is told to end
+_GRACE_SECONDS = 30.0  # for a step after SIGTERM
 _SHOWN_CHARACTERS = 2000
 
 
@@ -33,10 +33,10 @@ class _Process:
 def run_tasks(
     tasks: Sequence[Task], store: Store, *, jobs: int, reporter: Reporter
 ) -> dict[Task, str]:
-    """Do what is not done; returns the message of every task that failed or rests on one that did.
+    """Run what is not done; returns the message of each failed task and its successors.
 
     Each process gets an equal share of the cores as its threads. When this call is interrupted its
-    processes are ended; a step writes its outputs whole or not at all, so the next call goes on
+    processes end; a step writes its outputs whole or not at all, so the next call continues
     where this one stopped.
     """
     queue = _Queue(tasks, store, jobs)
@@ -61,7 +61,7 @@ class _Queue:
         self._store, self._jobs = store, jobs
 
     def start_ready(self, reporter: Reporter, advance: Advance) -> None:
-        """Start as many tasks as there is room for; take out what is done or cannot be done."""
+        """Start as many tasks as allowed; remove those that are done or cannot run."""
         waiting: list[Task] = []
         for task in self.pending:
             if len(self.running) == self._jobs:
@@ -89,7 +89,7 @@ class _Queue:
         self.pending = waiting
 
     def collect(self, reporter: Reporter, advance: Advance) -> None:
-        """Take in the processes that have ended."""
+        """Collect the processes that have ended."""
         for process in [one for one in self.running if one.handle.poll() is not None]:
             self.running.remove(process)
             task, seconds = process.task, time.monotonic() - process.started
@@ -108,7 +108,7 @@ class _Queue:
         for process in self.running:
             try:
                 process.handle.wait(_GRACE_SECONDS)
-            except subprocess.TimeoutExpired:  # its outputs are whole or not there
+            except subprocess.TimeoutExpired:  # its outputs are whole or missing
                 process.handle.kill()
                 process.handle.wait()
 
@@ -159,6 +159,6 @@ def _explanation(code: int, log: Path) -> str:
     text = re.sub(r"\x1b\[[0-9;]*m", "", log.read_text("utf-8", errors="replace")).strip()
     _, marked, message = text.rpartition("error: ")
     if code < 0:
-        return f"ended by signal {-code} (9: often for want of memory); log: {log}"
+        return f"ended by signal {-code} (9: often a lack of memory); log: {log}"
     shown = message if marked and code == 2 else text[-_SHOWN_CHARACTERS:]
     return f"{shown}\n  log: {log}"

@@ -1,4 +1,4 @@
-"""What of a study is done and what remains, for --dry-run."""
+"""What is done of a study and what remains, for --dry-run."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -34,7 +34,7 @@ def show_queue(plan: Plan, work: Work, store: Store, reporter: Reporter) -> None
 
 
 def is_done(store: Store, task: Task) -> bool:
-    """False also where a source cannot be found: running the task will say why."""
+    """False also where a source cannot be found: running the task reports why."""
     try:
         return store.outputs(task) is not None
     except UserError:

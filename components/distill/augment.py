@@ -2,8 +2,8 @@
 
 After Tang et al. 2019 (arXiv:1903.12136, section 3.2: masking, replacement, n-grams) and TinyBERT
 (Jiao et al. 2020, arXiv:1909.10351, section 3.3: replacement by near words). Replacements are
-neighbours in BERT's own embedding space, which needs no tagger and no word vectors, or what a
-masked-LM head says. Splicing joins the front of one row and the back of another.
+neighbours in BERT's own embedding space, which needs no tagger and no word vectors, or the output
+of a masked-LM head. Splicing joins the front of one row and the back of another.
 """
 
 from collections.abc import Iterable
@@ -24,7 +24,7 @@ NO_NEIGHBOUR = -1
 
 @settings
 class Augmentation:
-    """How each row and word of a copy may change; a word is masked, or replaced, or neither."""
+    """How each row and word of a copy may change; a word is masked, replaced, or unchanged."""
 
     mask_probability: Probability
     replace_probability: Probability
@@ -46,12 +46,13 @@ class Augmentation:
 
 @dataclass(frozen=True)
 class WordPieces:
-    """What augmentation must know of the vocabulary.
+    """What augmentation needs of the vocabulary.
 
     Attributes:
-        continues: (V,) bool, the piece goes on a word (`##ing`).
+        continues: (V,) bool, the piece continues a word (`##ing`).
         words: (V,) bool, alphabetic whole words that occur in the rows.
-        neighbours: (V, k) ids of the nearest whole words, NO_NEIGHBOUR where a piece is no word.
+        neighbours: (V, k) ids of the nearest whole words, NO_NEIGHBOUR for a piece that is not a
+            word.
     """
 
     continues: NDArray[np.bool_]
@@ -92,7 +93,7 @@ def word_pieces(
 ) -> WordPieces:
     """Neighbours by cosine among the alphabetic whole words that occur in the rows.
 
-    Words that do not occur are no candidates: the student may have no embedding for them.
+    Words that do not occur are excluded: the student may have no embedding for them.
 
     Args:
         embeddings: (V, H), BERT's input embeddings.

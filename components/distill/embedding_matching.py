@@ -1,4 +1,4 @@
-"""The student's embeddings drawn to those that the teacher reads, beside another loss."""
+"""A loss that draws the student's embeddings to the teacher's, beside another loss."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,9 +17,9 @@ class EmbeddingMatching(nn.Module):
     """Adds `weight` times the matching of embeddings to a loss.
 
     The mean, over the tokens of the batch, of the mean squared difference between the row of the
-    teacher's input table and a linear map of the student's row, learned with it and thrown away
-    (TinyBERT, arXiv:1909.10351, equation 9). Padding counts for nothing. So training does not lose
-    what the transfer brought, also of words that the labels do not need.
+    teacher's input table and a linear map of the student's row, learned with it and then discarded
+    (TinyBERT, arXiv:1909.10351, equation 9). Padding is ignored. So training keeps what was
+    transferred, also for words that the labels do not need.
 
     Args:
         table: (ids, H), the teacher's row of each of the student's ids, from `teacher_rows`.
@@ -52,9 +52,9 @@ class EmbeddingMatching(nn.Module):
 
 
 def teacher_rows(teacher: Path, student: Path) -> Tensor:
-    """(ids, H): of each id of the student's tokenizer the main teacher's input embedding.
+    """(ids, H): the main teacher's input embedding for each id of the student's tokenizer.
 
-    A student's tokenizer has pieces of the teacher's only, under ids of its own.
+    A student's tokenizer has only pieces of the teacher's, under its own ids.
 
     Args:
         teacher, student: folders with a tokenizer.json.

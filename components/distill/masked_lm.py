@@ -1,4 +1,4 @@
-"""Words replaced by what BERT's own masked-LM head expects in their place.
+"""Words replaced by predictions of BERT's own masked-LM head.
 
 After Wu et al. 2019, "Conditional BERT Contextual Augmentation" (arXiv:1812.06705), without the
 condition on the label: the teacher labels the new text.
@@ -48,18 +48,18 @@ def replaced_words(
 ) -> list[NDArray[np.int32]]:
     """Each row with some of its words replaced by others, in the order of the rows.
 
-    Of the `choices` other words that the head finds most likely at a masked place one is drawn by
-    its probability. All places of a row are masked at once.
+    At a masked place, one of the `choices` most likely other words is drawn by its probability.
+    All places of a row are masked at once.
 
     Args:
-        words: (V,) the pieces that may be replaced and may come in: whole words.
+        words: (V,) the pieces that may be replaced and may replace others: whole words.
     """
     random = np.random.default_rng(seed)
     model = model.to(device)
     result: list[NDArray[np.int32]] = [np.empty(0, np.int32)] * len(rows)
     order = np.argsort(rows.lengths, kind="stable")
     allowed = np.flatnonzero(words)
-    choices = min(choices, len(allowed) - 1)  # the word itself is none
+    choices = min(choices, len(allowed) - 1)  # without the word itself
     for start in range(0, len(order), BATCH_ROWS):
         chosen = order[start : start + BATCH_ROWS]
         ids = pad((rows[row] for row in chosen), info.pad_id)

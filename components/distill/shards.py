@@ -1,4 +1,4 @@
-"""Shards: rows cut to a fixed size, each made, labelled and kept alone: memory stays flat."""
+"""Shards: blocks of a fixed number of rows, made, labelled and cached one by one: flat memory."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,25 +17,25 @@ def cut(rows: TokenRows) -> list[TokenRows]:
 
 
 def rows_file(recipe: str, maker: str) -> Path:
-    """Where made rows lie in the cache.
+    """The cache file of generated rows.
 
     Args:
         recipe: all that decides the rows, beside the code and the libraries.
-        maker: the module whose code makes them.
+        maker: the module whose code generates them.
     """
     name = text_digest(f"{recipe} lock={lock_digest()} code={module_digest(maker)}")
     return cache_folder() / "rows" / f"{name}.arrow"
 
 
 def fill(files: Sequence[Path], compute: Callable[[list[int]], None]) -> int:
-    """Have `compute` write the files that are missing; returns how many they were.
+    """Let `compute` write the missing files; returns their number.
 
-    This is the one place that decides what is to be computed. `compute` takes indices of `files`:
-    each is made without the others, and the result is the file alone. So several processes share
-    them; what another machine has put into a cache of its own is then made here too.
+    Only this function decides what is computed. `compute` takes indices of `files`: each file is
+    made without the others and is the only result. So several processes can share them; what
+    another machine has only in its own cache is made here too.
     """
     missing = _missing(files)
-    processes.wait_for_all()  # nobody writes before everybody has looked
+    processes.wait_for_all()  # no process writes before every process has looked
     if share := missing[processes.index() :: processes.count()]:
         compute(share)
     processes.wait_for_all()

@@ -1,4 +1,4 @@
-"""What the teachers say of the transfer set, computed once and cached by content."""
+"""The teachers' answers for the transfer set, computed once and cached by content."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -31,7 +31,7 @@ class SoftTargets:
 
     Attributes:
         logits: the mean of the teachers' logits.
-        features: the main teacher's, what its last layer sees; empty when not asked for.
+        features: inputs of the main teacher's last layer; empty when not requested.
     """
 
     logits: list[NDArray[np.float32]]
@@ -47,35 +47,36 @@ def soft_targets(
     bfloat16: bool,
     reporter: Reporter,
 ) -> SoftTargets:
-    """What the teacher and its further members say, shard by shard, in order.
+    """Answers of the teacher and its further members, shard by shard, in order.
 
-    Every shard is a file of its own in the cache, under a digest of all that decides its bytes: the
-    teacher, the shard's token ids, the precision, the libraries and the code. More rows, or another
-    loss, use again what is there. One teacher and what it says of one shard are in memory at a
-    time.
+    Every shard is one file in the cache, under a digest of all that decides its bytes: the teacher,
+    the shard's token ids, the precision, the libraries and the code. More rows, or another loss,
+    reuse what is there. One teacher and its answers for one shard are in memory at a time.
 
-    Raises UserError when a teacher has diverged: a logit is no number.
+    Raises UserError when a teacher has diverged: a logit is not a number.
     """
     labeller = _Labeller(teacher, shards, device, bfloat16, reporter)
-    members = [labeller.ask(folder, "logits") for folder in member_folders(teacher)]
+    members = [labeller.label(folder, "logits") for folder in member_folders(teacher)]
     logits = _means(members) if len(members) > 1 else members[0]
-    said = labeller.ask(teacher, "features") if features else []
+    activations = labeller.label(teacher, "features") if features else []
     reporter.message(
         f"{len(members)} teacher(s) over {sum(map(len, shards))} rows: "
-        f"{labeller.computed} of {labeller.asked} shards labelled, the others from the cache"
+        f"{labeller.computed} of {labeller.requested} shards labelled, the others from the cache"
     )
     # Summed over the calls. Seconds are those of all labels only where all shards were computed.
     for name, amount in (
         ("labelling_seconds", labeller.seconds),
-        ("labelled_shards", labeller.asked),
+        ("labelled_shards", labeller.requested),
         ("labelled_shards_computed", labeller.computed),
     ):
         reporter.measure(name, reporter.measures.get(name, 0.0) + amount)
-    return SoftTargets(logits=[_map(file) for file in logits], features=[_map(f) for f in said])
+    return SoftTargets(
+        logits=[_map(file) for file in logits], features=[_map(f) for f in activations]
+    )
 
 
 class _Labeller:
-    """Fills the cache; knows what it had to compute."""
+    """Fills the cache and counts what had to be computed."""
 
     def __init__(
         self,
@@ -87,13 +88,13 @@ class _Labeller:
     ) -> None:
         self.teacher, self.shards = teacher, shards
         self.device, self.bfloat16, self.reporter = device, bfloat16, reporter
-        self.asked = self.computed = 0
+        self.requested = self.computed = 0
         self.seconds = 0.0
 
-    def ask(self, folder: Path, what: str) -> list[Path]:
+    def label(self, folder: Path, what: str) -> list[Path]:
         """A file for each shard."""
         parts = [folder / name for name in (WEIGHTS, "teacher.json", "config.json")]
-        if folder != self.teacher:  # it reads the rows in the ids of its own tokenizer
+        if folder != self.teacher:  # it reads the rows in its own tokenizer's ids
             parts += [self.teacher / TOKENIZER, folder / TOKENIZER]
         recipe = (
             f"{what} {self.device.type} bfloat16={self.bfloat16} tokens={TOKENS_PER_BATCH} "
@@ -107,14 +108,14 @@ class _Labeller:
 
         started = time.perf_counter()
         computed = fill(files, compute)
-        self.asked += len(files)
+        self.requested += len(files)
         self.computed += computed
         self.seconds += time.perf_counter() - started if computed else 0.0
         return files
 
     def _compute(self, folder: Path, what: str, todo: dict[Path, TokenRows]) -> None:
         model = load_teacher(folder)
-        say: Callable[..., Any] = model.features if what == "features" else model
+        forward: Callable[..., Any] = model.features if what == "features" else model
         own = Retokenizer(self.teacher / TOKENIZER, folder / TOKENIZER)
         rows, member = sum(map(len, todo.values())), folder.name if folder != self.teacher else ""
         action = "labelling by the teacher" if what == "logits" else f"{what} of the teacher"
@@ -128,7 +129,7 @@ class _Labeller:
                     bfloat16=self.bfloat16,
                     tokens_per_batch=TOKENS_PER_BATCH * (64 if self.device.type == "cuda" else 1),
                     advance=advance,
-                    say=say,
+                    forward=forward,
                 )
                 if not np.isfinite(values).all():
                     raise UserError(
@@ -140,7 +141,7 @@ class _Labeller:
 
 
 def _means(members: Sequence[list[Path]]) -> list[Path]:
-    """For each shard a file with the mean of the members' arrays."""
+    """Per shard a file with the mean of the members' arrays."""
     parts = list(zip(*members, strict=True))
     files = [_file(f"mean {' '.join(file.stem for file in part)}") for part in parts]
 

@@ -28,7 +28,7 @@ from decant.training.losses import DistillationLoss, Loss, label_loss
 
 T = TypeVar("T")
 Pair = Annotated[list[T], Field(min_length=2, max_length=2)]
-# The tags name the form that was taken in an error: distill.temperature.pair.1: ...
+# In an error the tags name the form that was given: distill.temperature.pair.1: ...
 Scheduled = Annotated[
     Annotated[T, Tag("number")] | Annotated[Pair[T], Tag("pair")],
     Discriminator(lambda value: "pair" if isinstance(value, list) else "number"),
@@ -85,8 +85,8 @@ def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) ->
         device=pick_device(params.device),
         reporter=reporter,
     )
-    targets = _ask(params, inputs, shards, reporter)
-    held_out = _ask(params, inputs, validation, reporter)
+    targets = _soft_targets(params, inputs, shards, reporter)
+    held_out = _soft_targets(params, inputs, validation, reporter)
     source, target = (part / "tokenizer.json" for part in (inputs.tokens, inputs.initial_student))
     own = StudentIds(source, target, reporter)
     validation_rows = own.of(validation)
@@ -113,8 +113,8 @@ def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) ->
         reporter,
     )
     # of one teacher its own answers, of several their mean
-    said = np.concatenate([logits.argmax(1) for logits in held_out.logits])
-    right = said == validation_rows.labels
+    predicted = np.concatenate([logits.argmax(1) for logits in held_out.logits])
+    right = predicted == validation_rows.labels
     reporter.metric("soft_targets_validation_accuracy", float(np.mean(right)))
     tokenizer = (inputs.initial_student / "tokenizer.json").read_text("utf-8")
     for name, model, result, folder in (
@@ -127,7 +127,7 @@ def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) ->
         reporter.metric(f"{name}_best_epoch", result.best_epoch)
 
 
-def _ask(
+def _soft_targets(
     params: Params, inputs: Inputs, shards: Sequence[TokenRows], reporter: Reporter
 ) -> SoftTargets:
     where = pick_device(params.device)
@@ -167,7 +167,7 @@ def _train(
     params: Params,
     reporter: Reporter,
 ) -> FitResult:
-    torch.manual_seed(params.seed)  # the same draws whatever was trained before
+    torch.manual_seed(params.seed)  # the same draws, independent of what was trained before
     started = time.perf_counter()
     result = fit(
         student,

@@ -1,4 +1,4 @@
-"""Rows of the teacher's token ids as the student's tokenizer has them."""
+"""Rows of the teacher's token ids in the ids of the student's tokenizer."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,7 +24,7 @@ class StudentIds:
         self.recipe = f"student ids {file_digest(source)} {file_digest(target)}"
 
     def of(self, shards: Sequence[TokenRows]) -> TokenRows:
-        """The rows of all shards, one after the other, memory-mapped; their labels stay."""
+        """The rows of all shards, one after the other, memory-mapped; labels are kept."""
         whole = TokenRows.joined(shards)
         if self.retokenizer.same:
             return whole

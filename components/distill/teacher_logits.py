@@ -1,4 +1,4 @@
-"""What a model says of many rows, fast: sorted by length, small batches, bfloat16."""
+"""A model's outputs for many rows, fast: sorted by length, small batches, bfloat16."""
 
 from collections.abc import Callable
 
@@ -20,13 +20,13 @@ def predict_logits(
     bfloat16: bool,
     tokens_per_batch: int,
     advance: Callable[[int], None] = lambda rows: None,
-    say: Callable[[Tensor], Tensor] | None = None,
+    forward: Callable[[Tensor], Tensor] | None = None,
 ) -> NDArray[np.float32]:
     """Logits (rows, classes), in the order of the rows.
 
-    `say` takes a method of the model in the place of its forward, such as `features`.
+    `forward`: another method of the model to call, such as `features`.
 
-    Rows go in sorted by length, so that little is padded. `tokens_per_batch` bounds a batch: on a
+    Rows are sorted by length, so that little is padded. `tokens_per_batch` bounds a batch: on a
     processor a batch that stays in its cache is faster than a large one.
     """
     order = np.argsort(rows.lengths, kind="stable")
@@ -43,7 +43,7 @@ def predict_logits(
         chosen = order[start : start + size]
         ids = torch.from_numpy(pad((rows[index] for index in chosen), pad_id)).to(device)
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=bfloat16):
-            logits = (say or model)(ids).float().cpu().numpy()
+            logits = (forward or model)(ids).float().cpu().numpy()
         if result is None:
             result = np.zeros((len(order), logits.shape[1]), dtype=np.float32)
         result[chosen] = logits

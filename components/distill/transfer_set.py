@@ -32,13 +32,13 @@ def transfer_set(
 ) -> list[TokenRows]:
     """Shards in the teacher's token ids: real rows, labelled ones in front, then augmented ones.
 
-    All real rows are there; copies of them follow until there are `rows` rows in all, and the last
-    shard is cut there. An augmented shard is made once and lies in the cache, whatever the amount.
-    No more than a shard of token ids is in memory.
+    All real rows are included; copies of them follow until there are `rows` rows in all, and the
+    last shard is cut there. An augmented shard is made once and cached, independent of `rows`. Not
+    more than a shard of token ids is in memory.
 
     Args:
-        encoder: the pretrained one, for its masked-LM head, where the plan asks for it.
-        teacher: for its embedding table, in which neighbours are looked for.
+        encoder: the pretrained one, for its masked-LM head, where the plan uses it.
+        teacher: for its embedding table, in which neighbours are searched.
     """
     started = time.perf_counter()
     real = TokenRows.joined([TokenRows.open(tokens, name) for name in ("train", "unlabelled")])
@@ -58,7 +58,7 @@ def transfer_set(
 class _Copies:
     """Makes copies of the real rows, each in as many blocks as the real rows have shards.
 
-    Of B blocks, block b holds the real rows b, b + B, b + 2B, ...: a sample of all of them. So a
+    Of B blocks, block b has the real rows b, b + B, b + 2B, ...: a sample of all of them. So a
     splice, which takes the other row from the same block, joins rows from anywhere, and a copy
     that is cut is a sample too. Models are loaded when a block is not in the cache.
     """
@@ -90,7 +90,7 @@ class _Copies:
         self.by_head = by_head
 
     def first(self, rows: int) -> list[TokenRows]:
-        """So many rows: the blocks of copy 0, then of copy 1, ..., the last one cut."""
+        """`count` rows: the blocks of copy 0, then of copy 1, ..., the last one cut."""
         numbers: list[tuple[int, int]] = []
         left = rows
         while left > 0:

@@ -37,7 +37,7 @@ def quantise_tables(model: onnx.ModelProto, to: TableFormat) -> None:
 
 
 def tables(graph: onnx.GraphProto) -> Iterator[tuple[onnx.NodeProto, onnx.TensorProto]]:
-    """Every Gather by token id, directly or through a map, of a table that nothing else reads."""
+    """Every Gather by token id, directly or through a map, of a table without other readers."""
     candidates = {
         item.name: item
         for item in graph.initializer

@@ -1,8 +1,8 @@
-"""Brings the columns of an embedding table to one range, and the layers behind it back.
+"""Bring the columns of an embedding table to one range, and undo that in the layers behind it.
 
 Where a column of the table is divided by s and the weights that read it are multiplied by s, the
-network computes what it did. With s = sqrt(range of the column / range of its weights) both have
-the same range in every column. So no column is rounded with the step that another one needs: the
+network computes the same. With s = sqrt(range of the column / range of its weights) both have
+the same range in every column. So each column is rounded with a step of its own size: the
 projection gave the first columns several times the range of the last.
 
 Source: cross-layer equalisation, Nagel et al. 2019, arXiv:1906.04721, section 4.1.
@@ -26,8 +26,8 @@ _LINEAR = {"Conv": (1, 1), "LSTM": (2, 2)}
 def equalise_table(model: onnx.ModelProto) -> None:
     """Rescale each table that token ids read and the weights behind it, in place.
 
-    Only where nothing but convolutions and LSTMs read the rows, transposed or masked before or not;
-    other graphs stay as they are.
+    Only where just convolutions and LSTMs read the rows, also transposed or masked; other graphs
+    stay unchanged.
     """
     graph = model.graph
     weights = {item.name: item for item in graph.initializer}
@@ -47,7 +47,7 @@ def equalise_table(model: onnx.ModelProto) -> None:
 
 
 def _scales(columns: NDArray[np.float32], weights: NDArray[np.float32]) -> NDArray[np.float32]:
-    """By which a column is divided; 1 where it or its weights are all 0."""
+    """The divisor of each column; 1 where it or its weights are all 0."""
     used = (columns > 0) & (weights > 0)
     ratio = np.divide(columns, weights, out=np.ones_like(columns), where=used)
     return np.asarray(np.sqrt(ratio), dtype=np.float32)
@@ -85,7 +85,7 @@ def _readers(graph: onnx.GraphProto, value: str, axis: int) -> list[tuple[str, i
 
 
 def _axis_behind(graph: onnx.GraphProto, node: onnx.NodeProto, value: str, axis: int) -> int | None:
-    """Where the columns are behind a node that keeps them apart; None behind any other node."""
+    """The axis of the columns behind a node that keeps them separate; None behind any other."""
     if node.op_type == "Transpose":
         order: list[int] = list(_attribute(node, "perm", ()))
         return order.index(axis) if axis in order else None

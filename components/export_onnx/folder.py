@@ -20,7 +20,7 @@ FORMAT_VERSION = 1
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """What the manifest says of a model in every form.
+    """The part of the manifest that is the same for all forms of a model.
 
     Attributes:
         vocabulary_size: rows of the embedding table.
@@ -73,7 +73,7 @@ def write_manifest(folder: Path, facts: Facts, form: str, **more: Any) -> int:
     Args:
         folder: named as the model's role.
         form: of the graph, such as float32.
-        more: what belongs to this form alone.
+        more: entries of this form alone.
     """
     size = sum((folder / name).stat().st_size for name in (GRAPH, TOKENIZER))
     manifest = {

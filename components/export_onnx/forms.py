@@ -45,7 +45,7 @@ def quantised(form: str, float32: bytes, calibration: Sequence[NDArray[np.int64]
         float32: the graph as exported.
         calibration: token ids (1, length) each, for the scales of static activations.
 
-    Raises Refused where the form cannot be made of this graph.
+    Raises Refused where this graph cannot have the form.
     """
     how = _FORMS[form]
     model = onnx.load_from_string(float32)

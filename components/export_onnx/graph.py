@@ -14,8 +14,8 @@ from components.export_onnx.embedding_table import narrow_row_maps
 def export_graph(model: nn.Module, file: Path, *, pad_id: int, opset: int) -> None:
     """Write one self-contained file with dynamic batch and length.
 
-    The exporter's notes (stack traces with the paths of this machine) are taken out, so that the
-    same weights give the same bytes wherever the code lies.
+    The exporter's notes (stack traces with the paths of this machine) are removed, so that the
+    same weights give the same bytes on every machine.
     """
     example = torch.full((2, 9), pad_id, dtype=torch.int64)
     example[0, :9] = example[1, :5] = pad_id + 1

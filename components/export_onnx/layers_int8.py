@@ -2,8 +2,8 @@
 
 Weights are symmetric, with a scale per output channel, activations uint8 with a scale per tensor.
 The weights use 7 of their 8 bits (`reduce_range`): on x86 without VNNI the products of a full
-range overflow, and a graph that was accepted here would answer otherwise there.
-The output layer (Gemm) stays float32: it costs next to nothing and decides between close labels.
+range overflow, and an accepted graph would give other answers there.
+The output layer (Gemm) stays float32: it costs almost nothing and decides between close labels.
 
 Jacob et al. 2018, arXiv:1712.05877, is the scheme; dynamic for recurrent nets and Transformers,
 static for convolutions is ONNX Runtime's own advice.
@@ -100,13 +100,13 @@ def _quantised(
     source = onnx.ModelProto()
     source.CopyFrom(model)
     source.graph.ClearField("value_info")  # shapes that the quantiser changes and does not forget
-    add_pre_process_metadata(source)  # else it warns that nothing was fused before
+    add_pre_process_metadata(source)  # without it, it warns that nothing was fused before
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "model.onnx"
         try:
             quantise(source, target)
             return onnx.load(target)
-        except Exception as error:  # whatever it raises, the graph stays as it was
+        except Exception as error:  # on any exception the graph stays unchanged
             raise Refused(
                 f"the quantiser failed with {type(error).__name__}", detail=str(error)
             ) from error

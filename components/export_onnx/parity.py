@@ -1,4 +1,4 @@
-"""Whether an exported graph answers as its PyTorch model does, on real text."""
+"""Whether an exported graph answers as its PyTorch model, on real text."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,11 +57,11 @@ def check_parity(
         or parity.label_agreement < limits.min_label_agreement
     ):
         raise UserError(
-            f"the exported {role} does not answer as its PyTorch model does: on {count} rows "
+            f"the exported {role} does not answer as its PyTorch model: on {count} rows "
             f"logits differ by up to {difference:.2e} (allowed {limits.max_logit_difference:.0e}), "
             f"labels agree on {parity.label_agreement:.2%} "
-            f"(demanded {limits.min_label_agreement:.2%})",
+            f"(required {limits.min_label_agreement:.2%})",
             code="export-parity",
-            hint="look for an operator without an exact ONNX form; do not serve this graph",
+            hint="find the operator without an exact ONNX form; do not serve this graph",
         )
     return parity

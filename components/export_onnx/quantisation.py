@@ -1,4 +1,4 @@
-"""Puts the smallest accepted form of teacher and student where it belongs, with its reasons."""
+"""Put the smallest accepted form of teacher and student into its folder, with the reasons."""
 
 import shutil
 import tempfile
@@ -38,7 +38,7 @@ class TeacherForms(Limits):
 
 @settings
 class Quantisation:
-    """Which smaller forms are tried, on how many validation rows, and what they must reach."""
+    """Which smaller forms are tried, on how many validation rows, with which limits."""
 
     student: StudentForms
     teacher: TeacherForms
@@ -76,8 +76,8 @@ def quantise_students(
 ) -> None:
     """Give the student the form that won and keep its float32; the control gets the same form.
 
-    The control is not judged: it is to differ from the student in its training alone. Where the
-    form cannot be made of it, it stays float32.
+    The control is not tested: it shall differ from the student only in its training. Where it
+    cannot have the form, it stays float32.
     """
     if not plan.student.forms:
         for model in (student, control):
@@ -100,7 +100,7 @@ def quantise_students(
 
 
 def _follow(control: Exported, form: str, reporter: Reporter) -> None:
-    """Bring the control into the student's form."""
+    """Give the control the student's form."""
     with tempfile.TemporaryDirectory() as work:
         trials = Trials(control.folder / GRAPH, control.material, Path(work))
         try:
@@ -163,7 +163,7 @@ def _copy_of(folder: Path, role: str) -> Path:
 def _take(
     folder: Path, facts: Facts, made: Made, trials: Trials, reporter: Reporter, **more: Any
 ) -> None:
-    """Put a form in the place of the folder's graph."""
+    """Replace the folder's graph by a form."""
     shutil.copyfile(made.graph, folder / GRAPH)
     reporter.metric(f"{folder.name}_label_agreement", made.figures.label_agreement)
     against = trials.against_float32(made)

@@ -1,8 +1,8 @@
-"""Why a smaller form of a graph is not taken."""
+"""Why a smaller form of a graph is not used."""
 
 
 class Refused(Exception):
-    """This form cannot be made of this graph.
+    """This graph cannot have this form.
 
     The message is the reason, the same in every run, for the manifest. `detail` is for the log.
     """

@@ -2,8 +2,8 @@
 
 A form is accepted when its file is smaller, its accuracy on validation rows stays within a
 tolerance of the float32 graph's, its labels agree with that graph's, and it is not clearly slower.
-Of the accepted forms the smallest wins; of equally small ones the one named first. So the choice
-depends on the machine where a form is about `max_slowdown` times as slow, and nowhere else.
+Of the accepted forms the smallest wins; of equally small ones the first in the list. So the choice
+depends on the machine only where a form is about `max_slowdown` times as slow.
 """
 
 import dataclasses
@@ -25,14 +25,14 @@ from decant.inference.latency import Candidate, measure_latency, speedup
 from decant.runtime.settings import settings
 
 Share = Annotated[float, Field(ge=0, le=1)]
-_BATCH = 16  # rows; a dynamic form answers a text a little differently in another batch
+_BATCH = 16  # rows; in another batch a dynamic form answers slightly differently
 _TIMED_ROWS, _TURNS = 20, 7
 _ALL_CORES, _ONE_THREAD = 0, 1
 
 
 @settings
 class Limits:
-    """What a form must reach beside the float32 graph."""
+    """The limits of a form, relative to the float32 graph."""
 
     max_accuracy_loss: Share
     min_label_agreement: Share
@@ -43,7 +43,7 @@ class Material:
     """Rows in the ids of the model's own tokenizer.
 
     Attributes:
-        rows: labelled, those that decide.
+        rows: labelled; the decision is made on them.
         calibration: token ids (1, length) each, for the scales of static activations.
     """
 
@@ -54,7 +54,7 @@ class Material:
 
 @dataclass(frozen=True, kw_only=True)
 class Figures:
-    """A graph on the rows that decide.
+    """Figures of a graph on the deciding rows.
 
     Attributes:
         size_bytes: of the graph alone.
@@ -81,7 +81,7 @@ class Trial:
 
     Attributes:
         made: None where the form could not be made or does not run.
-        times_as_slow: the median over blocks of rows; None where nothing hung on it.
+        times_as_slow: the median over blocks of rows; None where it was not needed.
         refused: why it was not accepted, one reason each; empty when it was.
     """
 
@@ -92,7 +92,7 @@ class Trial:
 
 
 class Trials:
-    """Makes smaller forms of one float32 graph and holds them against it.
+    """Makes smaller forms of one float32 graph and compares them with it.
 
     Args:
         work: folder for the files of the forms.
@@ -106,7 +106,7 @@ class Trials:
     def attempt(
         self, form: str, limits: Limits, *, max_slowdown: float, log: Callable[[str], None]
     ) -> Trial:
-        """Make the form and judge it. Time is taken only where nothing else speaks against it."""
+        """Make the form and test it. It is timed only where it passes everything else."""
         try:
             made = self.make(form)
         except Refused as refused:
@@ -134,7 +134,7 @@ class Trials:
         return Made(form=form, graph=graph, figures=figures)
 
     def against_float32(self, made: Made) -> dict[str, Any]:
-        """For the manifest of a form: what it does on how many validation rows."""
+        """For the manifest of a form: its figures and the number of validation rows."""
         return {
             "rows": len(self._material.rows),
             "accuracy": made.figures.accuracy,
@@ -143,7 +143,7 @@ class Trials:
         }
 
     def record(self, tried: Sequence[Trial], limits: Limits) -> dict[str, Any]:
-        """For the manifest: what was demanded, what was tried, and what won. Without times."""
+        """For the manifest: the limits, what was tried, and what won. Without times."""
         won = smallest(tried)
         return {
             "rows": len(self._material.rows),
@@ -170,7 +170,7 @@ class Trials:
         )
 
     def _logits(self, graph: Path) -> NDArray[np.float32]:
-        """(rows, classes), in batches of rows of like length, on all cores."""
+        """(rows, classes), in batches of rows of similar length, on all cores."""
         session, rows = open_session(graph, _ALL_CORES, "cpu"), self._material.rows
         order = np.argsort(rows.lengths, kind="stable")
         parts = []
@@ -200,7 +200,7 @@ class Trials:
     def _times_as_slow(self, graph: Path) -> float:
         """Time per row over the float32 graph's, one row at a time in turns, one thread.
 
-        Of several turns the shortest counts: whatever else the machine does only adds to a time.
+        The shortest of several turns counts: other load on the machine only adds time.
         """
         rows = some_of(self._material.rows, _TIMED_ROWS)
         chosen = [pad([row], self._material.pad_id) for row in rows]
@@ -228,7 +228,7 @@ def smallest(tried: Sequence[Trial]) -> Made | None:
 
 
 def some_of(rows: TokenRows, wanted: int) -> TokenRows:
-    """At most so many of the rows, evenly over all of them."""
+    """At most `count` of the rows, evenly over all of them."""
     taken = min(len(rows), wanted)
     chosen = [index * len(rows) // taken for index in range(taken)]
     return TokenRows.of((rows[row] for row in chosen), rows.labels[chosen])

@@ -93,7 +93,7 @@ def _fine_tune(
 ) -> None:
     name, prefix = ("teacher", "") if number == 1 else (f"teacher_{number}", f"member_{number}_")
     seed %= 2**32
-    torch.manual_seed(seed)  # a member is the same whatever was trained before it
+    torch.manual_seed(seed)  # a member does not depend on what was trained before it
     schema = read_schema(tokens)
     train, validation, pad_id = _rows(tokens, encoder, folder)
     teacher = Teacher(
@@ -169,13 +169,13 @@ def _loss(params: Params, train: TokenRows, classes: int) -> Loss:
 def learning_rate_groups(
     teacher: nn.Module, *, learning_rate: float, layer_decay: float, weight_decay: float
 ) -> list[Mapping[str, Any]]:
-    """AdamW groups: a layer's rate is the layer above's times `layer_decay`; the head has the full.
+    """AdamW groups: a layer's rate is the layer above's times `layer_decay`.
 
-    Biases and norms are not decayed. After Howard and Ruder 2018, arXiv:1801.06146, section 3.2.
+    The head has the full rate. Biases and norms are not decayed. After Howard and Ruder 2018, arXiv:1801.06146, section 3.2.
     """
     depths = {name: _depth(name) for name, _ in teacher.named_parameters()}
     top = max(depths.values()) + 1
-    # What is neither embedding nor numbered layer (a last norm, layers that share weights) learns
+    # What is neither an embedding nor a numbered layer (a last norm, shared layers) learns
     # as the highest layer does.
     depths = {
         name: depth or (0 if "embeddings" in name else top - 1) for name, depth in depths.items()

@@ -52,7 +52,7 @@ def check_rows(
 def reject(
     rows: pd.DataFrame, where: "pd.Series[bool]", kind: str, reason: "str | pd.Series[str]"
 ) -> None:
-    """Reject the rows that are not rejected yet; the first reason stays."""
+    """Reject the rows that are not rejected yet; the first reason is kept."""
     where = where & rows["reason"].isna()
     rows.loc[where, "kind"] = kind
     rows.loc[where, "reason"] = reason if isinstance(reason, str) else reason[where]
@@ -78,7 +78,7 @@ def _check_names(labels: Sequence[str] | None, unlabelled_labels: Sequence[str])
         raise UserError(
             f"'{both[0]}' is both in ingest.labels and in ingest.unlabelled_labels",
             code="parameter-conflict",
-            hint="take it out of one of them",
+            hint="remove it from one of them",
         )
 
 
@@ -94,7 +94,7 @@ def _refuse_unseen(unseen: pd.DataFrame) -> None:
     if len(unseen):
         first = unseen.iloc[0]
         raise UserError(
-            f"{first['row_id']}: label '{first['label']}' is never seen in training "
+            f"{first['row_id']}: label '{first['label']}' has no training row "
             f"({len(unseen)} rows of {first['role']} have such labels)",
             code="label-untrained",
             hint="add training rows of that class, or list the classes in ingest.labels, "

@@ -12,7 +12,7 @@ from decant.runtime.reporter import Reporter
 def drop_groups_of_given_splits(rows: pd.DataFrame, reporter: Reporter) -> None:
     """Reject labelled rows of the source whose group is in a given split.
 
-    Given splits without the group column have no groups, so that nothing is rejected for them.
+    Given splits without the group column have no groups, so nothing is rejected.
     """
     given = rows["role"].isin(["validation", "test"]) & usable(rows)
     if not (given & rows["group"].notna()).any():
@@ -30,7 +30,7 @@ def drop_groups_of_given_splits(rows: pd.DataFrame, reporter: Reporter) -> None:
 def drop_duplicates(rows: pd.DataFrame, reporter: Reporter) -> None:
     """Reject labelled rows of the source whose text is in a given split or earlier in the source.
 
-    Given splits are kept as they are; what they repeat is only reported.
+    Given splits are kept as they are; repeats within them are only reported.
     """
     rows["key"] = text_keys(rows["text"])
     given = rows["role"].isin(["validation", "test"]) & usable(rows)

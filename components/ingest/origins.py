@@ -10,12 +10,12 @@ from decant.runtime.errors import UserError
 
 @dataclass(frozen=True)
 class Origin:
-    """A source and what it is for.
+    """A source and its role.
 
     Attributes:
         role: source, validation, test, unlabelled.1 ..., encoder, encoder.1 ...
         watched: the path that DVC watches for local sources of this kind.
-        watched_by: the parameter that holds that path.
+        watched_by: the parameter with that path.
     """
 
     role: str
@@ -25,14 +25,14 @@ class Origin:
 
 
 def pins_of(origins: Sequence[Origin]) -> dict[str, str]:
-    """The pin per role. Raises UserError for what is not there or not watched."""
+    """The pin per role. Raises UserError for a source that is missing or not watched."""
     for origin in origins:
         _check_watched(origin)
     return {origin.role: sources.pin(origin.uri) for origin in origins}
 
 
 def fetch_watched(origin: Origin) -> Path:
-    """The local file or folder. Raises UserError for what is not there or not watched."""
+    """The local file or folder. Raises UserError for a source that is missing or not watched."""
     _check_watched(origin)
     return sources.fetch(origin.uri)
 
@@ -43,8 +43,7 @@ def _check_watched(origin: Origin) -> None:
     path, watched = sources.fetch(origin.uri).resolve(), Path(origin.watched).resolve()
     if not path.is_relative_to(watched):
         raise UserError(
-            f"'{origin.uri}' lies outside of '{origin.watched}', so that DVC would not see when it "
-            "changes",
+            f"'{origin.uri}' is outside of '{origin.watched}', so DVC would not notice its changes",
             code="source-unwatched",
             hint=f"move it there, or set {origin.watched_by} to it or to its folder",
         )

@@ -25,7 +25,7 @@ def read_rows(
     and withheld (whether a label was set aside).
 
     Raises:
-        UserError: a source is missing, empty or broken, or lacks a column.
+        UserError: a source is missing, empty or malformed, or lacks a column.
     """
     if format_name not in (AUTO, *formats()):
         raise UserError(
@@ -74,15 +74,15 @@ def _table(
 
 
 def _files(path: Path) -> list[Path]:
-    """The file itself, or of a folder the files whose names tell a known format, sorted."""
+    """The file itself, or the files of a folder whose names imply a known format, sorted."""
     if path.is_file():
         return [path]
     files = [file for file in sorted(path.iterdir()) if file.is_file() and known_format(file)]
     if not files:
         raise UserError(
-            f"no data file in the folder '{path}'",
+            f"there is no data file in the folder '{path}'",
             code="file-missing",
-            hint=f"put a file there; formats: {', '.join(formats())}",
+            hint=f"add a file; formats: {', '.join(formats())}",
         )
     return files
 
@@ -111,7 +111,7 @@ def _column(frame: pd.DataFrame, column: str, file: Path, parameter: str) -> "pd
                 hint=f"save it as text, or set ingest.{parameter} to another column",
             )
         raise UserError(
-            f"no column '{column}' in {file.name}; it has: {', '.join(map(str, frame.columns))}",
+            f"{file.name} has no column '{column}'; it has: {', '.join(map(str, frame.columns))}",
             code="column-unknown",
             hint=f"set ingest.{parameter} to one of them",
         )

@@ -27,7 +27,8 @@ def assign_splits(
     StratifiedGroupKFold with round(1 / fraction) folds, else a random draw of the fraction.
 
     Raises:
-        UserError: too few rows or groups to split, or a class that ends without training rows.
+        UserError: too few rows or groups to split, or a class without training rows after the
+            split.
     """
     usable = candidates(rows)
     for split, fraction in (("test", test_fraction), ("validation", validation_fraction)):
@@ -35,7 +36,7 @@ def assign_splits(
         if given.any():
             if not (given & usable).any():
                 raise UserError(
-                    f"no usable row in ingest.{split}",
+                    f"ingest.{split} has no usable row",
                     code="rows-unusable",
                     hint="check its text and label columns",
                 )
@@ -69,7 +70,7 @@ def _draw_rows(pool: pd.DataFrame, fraction: float, seed: int, split: str) -> ND
 
 
 def _draw_groups(pool: pd.DataFrame, fraction: float, seed: int, split: str) -> NDArray[np.int64]:
-    """Positions in the pool; a row without a group is a group of its own."""
+    """Positions in the pool; a row without a group is its own group."""
     groups = pool["group"].fillna(pool["row_id"])
     folds = StratifiedGroupKFold(round(1 / fraction), shuffle=True, random_state=seed)
     labels = pool["label"].to_numpy(dtype=object)

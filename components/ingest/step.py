@@ -53,7 +53,7 @@ class Params:
 
 @dataclass(frozen=True, kw_only=True)
 class Inputs:
-    """None: this step reads the outside world, which `pins` names."""
+    """None: this step reads external sources, which `pins` identifies."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,9 +63,9 @@ class Outputs:
 
 
 def pins(params: Params) -> dict[str, str]:
-    """What each source was when it was read: digest or revision per source.
+    """The digest or revision of each source that is read.
 
-    Raises UserError when a source is not there, or where DVC would not see its changes.
+    Raises UserError when a source is missing, or where DVC would not notice its changes.
     """
     return pins_of([*_data(params), *_encoders(params)])
 
@@ -74,7 +74,7 @@ def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) ->
     """Write the corpus and the encoder artifact.
 
     Raises:
-        UserError: whatever of data, encoder or parameters the user can mend.
+        UserError: a mistake in data, encoder or parameters that the user can fix.
     """
     for origin in (*_data(params), *_encoders(params)):
         if not is_local(origin.uri):
@@ -140,7 +140,7 @@ def _data(params: Params) -> list[Origin]:
 
 
 def _encoders(params: Params) -> list[Origin]:
-    """The encoder, then the further ones, which are called encoder.1, encoder.2 ..."""
+    """The encoder, then the further ones, with the roles encoder.1, encoder.2 ..."""
     return [
         Origin(role, uri, params.local_encoder, "ingest.local_encoder")
         for role, uri in [

@@ -21,7 +21,7 @@ from decant.runtime.identity import (
     library_closure,
     text_digest,
 )
-from decant.tracking.delivery import IDENTITY_TAG, tell_points
+from decant.tracking.delivery import IDENTITY_TAG, log_points
 from decant.tracking.mlflow_store import tracking_uri
 from decant.tracking.record import points_of
 
@@ -218,7 +218,7 @@ def register_version(
     """
     from mlflow.exceptions import MlflowException
 
-    tell_points(client, run_id, points_of(figures(evidence.metrics)))
+    log_points(client, run_id, points_of(figures(evidence.metrics)))
     log_dataset(client, run_id, evidence, tags)
     client.log_artifact(run_id, str(exported / CARD_FILE))
     model_id, source = log_model(exported, code, run_id, tags)

@@ -17,7 +17,7 @@ from decant.runtime.reporter import Advance
 
 @dataclass(kw_only=True)
 class SplitCounts:
-    """What a split's texts became.
+    """The encoded texts of a split.
 
     Attributes:
         rows: texts.

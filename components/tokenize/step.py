@@ -47,13 +47,13 @@ def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) ->
     """Write the tokens artifact; memory use does not grow with the rows.
 
     Raises:
-        UserError: the encoder knows fewer positions than max_length_tokens, or lacks embeddings
+        UserError: the encoder has fewer positions than max_length_tokens, or lacks embeddings
             for its tokenizer's pieces.
     """
     limit = position_limit(inputs.encoder)
     if params.max_length_tokens > limit:
         raise UserError(
-            f"tokenize.max_length_tokens is {params.max_length_tokens}, but the encoder knows only "
+            f"tokenize.max_length_tokens is {params.max_length_tokens}, but the encoder has only "
             f"{limit} positions",
             code="parameter-value",
             hint=f"set it to at most {limit}",
@@ -101,10 +101,10 @@ def _vocabulary_size(tokenizer: Tokenizer, encoder: Path) -> int:
     rows = int(read_config(encoder).get("vocab_size", size))
     if size > rows:
         raise UserError(
-            f"the encoder's tokenizer has token ids up to {size - 1}, but {CONFIG} says that it "
-            f"has embeddings for {rows}",
+            f"the encoder's tokenizer has token ids up to {size - 1}, but by {CONFIG} it "
+            f"has {rows} embeddings",
             code="tokenizer-mismatch",
-            hint="give an encoder together with the tokenizer that it was trained with",
+            hint="give an encoder with the tokenizer that it was trained with",
         )
     return size
 

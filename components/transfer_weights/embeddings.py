@@ -35,7 +35,7 @@ def contextual_embeddings(
 ) -> Matrix:
     """(V, H): each token alone through the encoder, as [CLS] token [SEP]; the token's last state.
 
-    So a row holds what all of BERT's layers make of the word, not only its lookup table. After
+    So a row is the output of all of BERT's layers for the word, not only of its lookup table. After
     Model2Vec (Tulkens and van Dongen 2024), which takes the mean of the three states instead; the
     middle state alone gave the better students here. The encoder is on the CPU afterwards.
     """
@@ -61,7 +61,7 @@ class Projection:
     Attributes:
         into: (H, W), scale included.
         back: (W, H), its pseudo-inverse: t ≈ e @ back + offset, exact for W >= H.
-        offset: (H,), the mean that is taken away; zeros where none is.
+        offset: (H,), the mean that is subtracted; zeros where none is.
         explained_variance: the share of the variance that is kept.
     """
 
@@ -73,9 +73,9 @@ class Projection:
     def of_block(self, hidden: int, scale: float) -> "Projection":
         """The part of the table's first columns, `hidden` of them, before their factor `scale`.
 
-        With t these columns alone, t ≈ e @ back + offset as for the whole map, exact where that is:
-        for W >= the whole table's H. But `into` gives only what t adds to e: the other columns add
-        their own.
+        With t these columns alone, t ≈ e @ back + offset as for the whole map, exact for W >=
+        the whole table's H. But `into` gives only the share of t in e: the other columns add
+        theirs.
         """
         return Projection(
             into=self.into[:hidden] * np.float32(scale),
@@ -86,7 +86,7 @@ class Projection:
 
 
 def no_projection(width: int) -> Projection:
-    """Of random embeddings: BERT has no space in common with them, H is 0."""
+    """For random embeddings: they share no space with BERT, so H is 0."""
     return Projection(
         into=np.zeros((0, width), dtype=np.float32),
         back=np.zeros((width, 0), dtype=np.float32),
@@ -110,12 +110,12 @@ def token_weights(
     *,
     sif_coefficient: float,
 ) -> NDArray[np.float32]:
-    """(V,): by how much a token's row is multiplied, so that frequent words say less in a mean.
+    """(V,): factors of the tokens' rows, so that frequent words weigh less in a mean.
 
     sif: a / (a + p) with p the token's share of the running text (Arora et al. 2017, "A simple but
     tough-to-beat baseline for sentence embeddings", section 3). zipf: log(1 + rank) with rank 1 the
-    most frequent token, of equals the smaller id (Model2Vec, which has no counts, takes the order
-    of the vocabulary for it).
+    most frequent token, of equals the smaller id (Model2Vec, which has no counts, uses the
+    order of the vocabulary).
     """
     if method == "sif":
         share = counts / max(counts.sum(), 1)
@@ -137,7 +137,7 @@ def project(
     row_weights: NDArray[np.float32] | None = None,
     first_columns: int | None = None,
 ) -> tuple[Matrix, Projection]:
-    """Bring (V, H) to (V, W), and the whole to a standard deviation (None: as it comes).
+    """Bring (V, H) to (V, W), and the whole to a standard deviation (None: unchanged).
 
     W < H: `pca` keeps the W directions of largest variance of the centred rows; `truncate` keeps
     the first W columns. W >= H: the rows as they are, with W - H columns of zeros behind them, the
@@ -145,13 +145,13 @@ def project(
 
     Where two tables stand side by side, the first with `first_columns`, `truncate` keeps half of
     the W columns for each: the first ceil(W / 2) of the one, then the first floor(W / 2) of the
-    other. What a table is too narrow for goes to the other.
+    other. Columns that one table lacks go to the other.
 
-    Means and variances are those of running text: each row weighs as often as its token occurs
-    (`counts` (V,)), so that the directions are spent on the words that are read. Without counts,
-    that is all 0, every row weighs the same.
+    Means and variances are those of running text: each row counts as often as its token occurs
+    (`counts` (V,)), so that the directions fit the words that are read. With counts of 0
+    throughout, every row counts the same.
 
-    `row_weights` (V,) multiply the projected rows; the map that is returned is without them.
+    `row_weights` (V,) multiply the projected rows; the returned map does not include them.
     """
     hidden = table.shape[1]
     mean, covariance = _moments(table, counts)

@@ -43,7 +43,7 @@ from decant.students import (
     save_student,
     typed_options,
 )
-from decant.students._bert import Bert, LayerMatrix
+from decant.students._projected_bert import LayerMatrix, ProjectedBert
 from decant.training.device import Device, Precision, pick_device, use_bfloat16
 
 RANDOM_STD = 1.0  # of random embeddings where none is given
@@ -126,7 +126,7 @@ def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) ->
         filled = architecture(params.architecture).transfer(student.body, bert)
     reporter.message(f"layers filled: {', '.join(filled) or 'none'}")
     if params.freeze_layers:
-        student.freeze(f"body.{name}" for name in _whole_tensors(filled))
+        student.freeze(f"body.{name}" for name in _complete_tensors(filled))
     save_student(
         student, outputs.initial_student, tokenizer=own_tokenizer or tokenizer.read_text("utf-8")
     )
@@ -141,13 +141,13 @@ def _fill_table(
     kept: NDArray[np.int64],
     counts: NDArray[np.int64],
     reporter: Reporter,
-) -> Bert:
-    """Fill the embedding table; returns the encoder as seen from there."""
+) -> ProjectedBert:
+    """Fill the embedding table; returns the encoder with its projection."""
     if params.embeddings == "random":
         std = RANDOM_STD if params.embedding_std is None else params.embedding_std
         torch.nn.init.normal_(student.embedding.weight, std=std)
         reporter.message(f"{len(kept)} embeddings at random (control)")
-        return _bert(params, _encoder(params, inputs), no_projection(params.width))
+        return _projected_bert(params, _encoder(params, inputs), no_projection(params.width))
     encoder = _encoder(params, inputs)
     text_counts = counts * ~np.isin(kept, read_info(inputs.tokens).special_ids)
     table, own_columns, scale = _table(params, inputs, encoder, kept, text_counts, reporter)
@@ -170,14 +170,14 @@ def _fill_table(
         f"{table.shape[1]} → {params.width} ({params.projection}, "
         f"{projection.explained_variance:.1%} of the variance)"
     )
-    return _bert(params, encoder, projection.of_block(own_columns, scale))
+    return _projected_bert(params, encoder, projection.of_block(own_columns, scale))
 
 
-def _whole_tensors(filled: Mapping[str, bool]) -> list[str]:
-    """The names, if there are some and all of them are filled whole; else raises UserError."""
+def _complete_tensors(filled: Mapping[str, bool]) -> list[str]:
+    """The names. Raises UserError when there are none, or one is filled only in part."""
     if not filled:
         raise UserError(
-            "transfer_weights.freeze_layers is true, but nothing of BERT's layers was transferred",
+            "transfer_weights.freeze_layers is true, but nothing was copied from BERT's layers",
             code="parameter-conflict",
             hint="set transfer_weights.layer_matrix or students.transformer.copied_layers, or "
             "freeze_layers to false",
@@ -187,7 +187,7 @@ def _whole_tensors(filled: Mapping[str, bool]) -> list[str]:
             "transfer_weights.freeze_layers freezes whole tensors, but BERT fills only a part of "
             f"{', '.join(partial)}",
             code="parameter-conflict",
-            hint="take fewer filters, units or heads, or set freeze_layers to false",
+            hint="reduce filters, units or heads, or set freeze_layers to false",
         )
     return list(filled)
 
@@ -198,8 +198,8 @@ def _encoder(params: Params, inputs: Inputs) -> nn.Module:
     return load_encoder(inputs.encoder)
 
 
-def _bert(params: Params, encoder: nn.Module, space: Projection) -> Bert:
-    return Bert(
+def _projected_bert(params: Params, encoder: nn.Module, space: Projection) -> ProjectedBert:
+    return ProjectedBert(
         encoder=encoder,
         into=torch.from_numpy(space.into),
         back=torch.from_numpy(space.back),

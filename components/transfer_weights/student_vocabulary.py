@@ -1,4 +1,4 @@
-"""Which of the encoder's token ids the student keeps, and the tokenizer that knows only these."""
+"""Which of the encoder's token ids the student keeps, and the tokenizer with only these."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, kw_only=True)
 class Pruning:
-    """What is kept.
+    """Which pieces are kept.
 
     Attributes:
-        min_count: pieces seen at least so often in labelled and transfer text; 0 keeps all.
-        max_size: of these the most frequent ones, at most so many; None: no limit.
-        special_ids: always kept: of all tokens that the tokenizer takes whole.
+        min_count: smallest count of a piece in labelled and transfer text; 0 keeps all.
+        max_size: largest number of pieces, the most frequent ones; None: no limit.
+        special_ids: always kept: the ids of all tokens that the tokenizer takes whole.
     """
 
     min_count: int
@@ -53,18 +53,18 @@ def kept_ids(
 
 
 def continuing_prefix(tokenizer: Path) -> str | None:
-    """What a WordPiece tokenizer's pieces within a word begin with (`##`); None for other kinds."""
+    """The prefix of a WordPiece tokenizer's pieces within a word (`##`); None for other kinds."""
     model = _read(tokenizer)["model"]
     return str(model["continuing_subword_prefix"]) if model["type"] == "WordPiece" else None
 
 
 def added_ids(tokenizer: Path) -> list[int]:
-    """Of the tokens that it takes whole, such as [CLS] or <url>, also beyond its model's pieces."""
+    """Ids of the tokens taken whole, such as [CLS] or <url>, also those outside the model."""
     return [int(token["id"]) for token in _read(tokenizer)["added_tokens"]]
 
 
 def pruned_tokenizer(tokenizer: Path, kept: NDArray[np.int64]) -> str | None:
-    """tokenizer.json of a WordPiece tokenizer that knows the kept pieces only, new ids from 0.
+    """tokenizer.json of a WordPiece tokenizer with the kept pieces only, new ids from 0.
 
     The pieces keep their order. None for a tokenizer of another kind, which cannot lose pieces and
     still split the rest as before: merges build on each other.

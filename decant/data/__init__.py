@@ -1,1 +1,1 @@
-"""What steps hand each other about the texts: the corpus's splits and their token ids."""
+"""The texts between steps: the corpus's splits and their token ids."""

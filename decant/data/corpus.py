@@ -5,7 +5,7 @@ train.parquet         row_id, text, label, group   labelled, within the label bu
 validation.parquet    the same columns
 test.parquet          the same columns
 unlabelled.parquet    row_id, text, group          the transfer set (labels withheld or absent)
-rejected.parquet      source, row, reason, text    every row that was not kept
+rejected.parquet      source, row, reason, text    every rejected row
 """
 
 import dataclasses
@@ -25,10 +25,10 @@ SPLITS: tuple[Split, ...] = (*LABELLED_SPLITS, "unlabelled")
 
 @dataclass(frozen=True, kw_only=True)
 class Schema:
-    """What the steps need to know of the task. They ask the schema and assume nothing.
+    """What the steps need to know of the task. They read it from here and assume nothing.
 
     Attributes:
-        task: the kind of task; losses and metrics are chosen by it.
+        task: the kind of task; it decides losses and metrics.
         labels: the classes; a label's position here is its class index everywhere.
         text_column, label_column, group_column: the names in the source, for reports.
     """

@@ -18,9 +18,9 @@ _ABSENT = -1
 class Retokenizer:
     """Puts the words of a row together again and splits them as the target tokenizer does.
 
-    Special and other added tokens keep their names. Where the target's pieces are some of the
-    source's, a row whose pieces are all there is what the target would make of the text itself:
-    WordPiece takes the longest piece that it knows, and that is still there.
+    Special and other added tokens keep their names. Where the target has a part of the source's
+    pieces, a row whose pieces are all kept is what the target would make of the text itself:
+    WordPiece takes the longest known piece, and that one is kept.
 
     Args:
         source: tokenizer.json of the rows.
@@ -42,7 +42,7 @@ class Retokenizer:
             if content["model"]["type"] != "WordPiece":
                 raise UserError(
                     f"{file} is a {content['model']['type']} tokenizer: its words cannot be split "
-                    "as another tokenizer does",
+                    "as another tokenizer splits them",
                     code="tokenizer-mismatch",
                     hint="take encoders that share one tokenizer, or WordPiece encoders",
                 )

@@ -19,8 +19,8 @@ from tokenizers import Tokenizer
 
 GRAPH, TOKENIZER, MANIFEST = "model.onnx", "tokenizer.json", "manifest.json"
 
-# A tokenizer reads a text to its end before it cuts it, for seconds per million characters, while a
-# model reads some hundred tokens: without a limit one text could hold a server for minutes.
+# A tokenizer reads a whole text before it cuts it, in seconds per million characters, while a model
+# reads some hundred tokens: without a limit one text could block a server for minutes.
 MAX_CHARACTERS = 100_000
 
 
@@ -38,11 +38,11 @@ class OnnxClassifier:
     Args:
         folder: with the three files above.
         threads: of ONNX Runtime within one call; 0 means all cores.
-        device: "cpu", or "cuda", which fails when ONNX Runtime sees no GPU.
+        device: "cpu", or "cuda", which fails when ONNX Runtime finds no GPU.
 
     Raises:
         FileNotFoundError: a file of the folder is missing.
-        RuntimeError: a GPU was asked for and there is none.
+        RuntimeError: a GPU is requested and there is none.
     """
 
     def __init__(self, folder: Path | str, *, threads: int = 1, device: str = "cpu") -> None:
@@ -100,14 +100,14 @@ class OnnxClassifier:
 
 
 def problem_of(value: Any) -> str | None:
-    """Why `value` is no text to classify, to follow "row 3 is"; None when it is one.
+    """Why `value` cannot be classified, to follow "row 3 is"; None when it can.
 
     The empty text is a text.
     """
     if not isinstance(value, str):
         return f"{'missing' if _is_missing(value) else reprlib.repr(value)}, not text"
     if len(value) > MAX_CHARACTERS:
-        return f"too long: {len(value):,} characters, at most {MAX_CHARACTERS:,} are taken"
+        return f"too long: {len(value):,} characters, at most {MAX_CHARACTERS:,} are allowed"
     try:
         value.encode()
     except UnicodeEncodeError as error:
@@ -136,20 +136,20 @@ def open_session(graph: Path, threads: int, device: str) -> onnxruntime.Inferenc
     session = onnxruntime.InferenceSession(str(graph), options, providers=providers)
     if device == "cuda" and "CUDAExecutionProvider" not in session.get_providers():
         raise RuntimeError(
-            "a GPU was asked for, but ONNX Runtime could not open one: "
+            "a GPU is requested, but ONNX Runtime could not open one: "
             "check the driver and that onnxruntime-gpu's CUDA major is torch's"
         )
     return session
 
 
 def _is_missing(value: Any) -> bool:
-    """None, or what pandas makes of it."""
+    """None, or what pandas has in its place."""
     is_nan = isinstance(value, float) and value != value
     return value is None or is_nan or type(value).__name__ in ("NAType", "NaTType")
 
 
 def _broken(character: str) -> str:
-    """Python keeps a byte that is not UTF-8, such as of an argument, as U+DC00 plus the byte."""
+    """Python represents a byte that is not UTF-8, as in an argument, as U+DC00 plus the byte."""
     code = ord(character)
     if 0xDC80 <= code <= 0xDCFF:
         return f"byte 0x{code - 0xDC00:02x}, which is not UTF-8,"

@@ -1,6 +1,6 @@
 """Latency and throughput of several models on the same texts, side by side.
 
-A text is whatever the models take: a string, or its token ids.
+A text is what the models take: a string, or its token ids.
 
 The models take turns text by text, so that a machine that grows slower is slower for all of them.
 At the start of its turn a model answers another text, unmeasured, for two milliseconds and at least
@@ -33,7 +33,8 @@ class Candidate(Generic[Text]):
 
     Attributes:
         predict: texts to answers, tokenization included.
-        encode, run: texts to token ids, and token ids to logits; None where there is no such split.
+        encode, run: texts to token ids, and token ids to logits; None where the two cannot be
+            separated.
         texts: on how many of the texts it is measured, whole blocks spread over all of them.
     """
 
@@ -56,7 +57,7 @@ class Timings:
 
 @dataclass(frozen=True)
 class Speedup:
-    """How many times less time: the median over blocks of texts, and its 5 % and 95 % quantiles."""
+    """Ratio of times: the median over blocks of texts, and its 5 % and 95 % quantiles."""
 
     median: float
     low: float
@@ -185,7 +186,7 @@ def _time_one(
 
 @contextmanager
 def _no_collector() -> Iterator[None]:
-    """Python's garbage collector would fall on whichever model is running."""
+    """Python's garbage collector would slow down whichever model is running."""
     enabled = gc.isenabled()
     gc.disable()
     try:

@@ -45,7 +45,7 @@ SUPPORTED = (
     "xlm-roberta",
     "xlm-roberta-xl",
 )
-# These number positions from padding_id + 1, so that many of the table's rows are never used.
+# These number positions from padding_id + 1, so the first rows of the table are never used.
 _POSITIONS_AFTER_PADDING = {
     "camembert",
     "data2vec-text",
@@ -75,17 +75,17 @@ class SpecialIds:
 
 
 def check_encoder(folder: Path) -> None:
-    """Raises UserError, with what is missing, when the folder is no usable BERT-family encoder."""
+    """Raises UserError, with what is missing, when this is not a usable BERT-family encoder."""
     if not folder.is_dir() or not (folder / CONFIG).is_file():
         raise UserError(
-            f"{folder} is no encoder: it has no {CONFIG}",
+            f"{folder} is not an encoder: it has no {CONFIG}",
             code="encoder-config-missing",
             hint="give a folder as save_pretrained() writes it, or an hf:// model",
         )
     model_type = read_config(folder).get("model_type")
     if model_type not in SUPPORTED:
         raise UserError(
-            f"{folder} holds a model of type '{model_type}', which is no BERT-family encoder",
+            f"{folder} has a model of type '{model_type}', which is not a BERT-family encoder",
             code="encoder-type-unsupported",
             hint=f"types that work: {', '.join(SUPPORTED)}",
         )
@@ -101,7 +101,7 @@ def check_encoder(folder: Path) -> None:
 
 
 def copy_encoder(source: Path, target: Path) -> None:
-    """Copy what an encoder needs and nothing else; make tokenizer.json where only a vocabulary is.
+    """Copy only what an encoder needs; make tokenizer.json where there is only a vocabulary.
 
     Raises UserError as `check_encoder`.
     """
@@ -114,7 +114,7 @@ def copy_encoder(source: Path, target: Path) -> None:
         _auto_tokenizer(source).backend_tokenizer.save(str(target / TOKENIZER))
     if (source / _TOKENIZER_CONFIG).is_file():
         shutil.copyfile(source / _TOKENIZER_CONFIG, target / _TOKENIZER_CONFIG)
-    tokens = _special_tokens(source) or _asked_special_tokens(source)
+    tokens = _special_tokens(source) or _default_special_tokens(source)
     write_json(target / SPECIAL_TOKENS, tokens)
     special_ids(target)
 
@@ -125,7 +125,7 @@ def more_encoders(folder: Path) -> list[Path]:
 
 
 def load_encoder(folder: Path) -> "PreTrainedModel":
-    """The encoder in float32 on the CPU, without the pooler that nothing here uses.
+    """The encoder in float32 on the CPU, without the pooler, which nothing here uses.
 
     Its forward takes input_ids and attention_mask (batch, length) and gives last_hidden_state
     (batch, length, hidden).
@@ -142,7 +142,7 @@ def load_encoder(folder: Path) -> "PreTrainedModel":
             f"the weights in {folder} do not fill the model: {len(missing)} tensors are missing, "
             f"such as {missing[0]}",
             code="encoder-weights-missing",
-            hint="give the complete encoder",
+            hint="give a complete encoder",
         )
     return encoder
 
@@ -187,7 +187,7 @@ def load_pretrained(
 
 
 def build_encoder(folder: Path) -> "PreTrainedModel":
-    """An encoder of the shape that the folder's config.json says, its weights not yet filled."""
+    """An encoder of the shape in the folder's config.json, its weights not yet loaded."""
     from transformers import AutoConfig, AutoModel
 
     config = AutoConfig.from_pretrained(folder, local_files_only=True)
@@ -202,9 +202,9 @@ def load_tokenizer(folder: Path) -> Tokenizer:
     """
     try:
         tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
-    except Exception as error:  # the library raises no narrower one
+    except Exception as error:  # the library has no narrower exception
         raise UserError(
-            f"{folder / TOKENIZER} is no readable tokenizer: {error}",
+            f"{folder / TOKENIZER} is not a readable tokenizer: {error}",
             code="tokenizer-invalid",
             hint="save it with AutoTokenizer.from_pretrained(...).save_pretrained(folder)",
         ) from None
@@ -215,9 +215,9 @@ def load_tokenizer(folder: Path) -> Tokenizer:
 
 def special_ids(folder: Path) -> SpecialIds:
     """Raises UserError when the tokenizer lacks one of the five, or does not put text between
-    cls_id and sep_id as distillation expects it.
+    cls_id and sep_id as distillation expects.
     """
-    tokens = _special_tokens(folder) or _asked_special_tokens(folder)
+    tokens = _special_tokens(folder) or _default_special_tokens(folder)
     tokenizer = load_tokenizer(folder)
     ids: dict[str, int] = {}
     for name in _SPECIALS:
@@ -241,7 +241,7 @@ def special_ids(folder: Path) -> SpecialIds:
 
 
 def position_limit(folder: Path) -> int:
-    """The longest input in tokens, special tokens included, for which positions are known."""
+    """The longest input in tokens, special tokens included, for which the encoder has positions."""
     config = read_config(folder)
     positions = int(config.get("max_position_embeddings", 512))
     if config["model_type"] in _POSITIONS_AFTER_PADDING:
@@ -250,7 +250,7 @@ def position_limit(folder: Path) -> int:
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """The encoder's config.json. Raises UserError when it is no JSON object."""
+    """The encoder's config.json. Raises UserError when it is not a JSON object."""
     return _json(folder / CONFIG)
 
 
@@ -258,9 +258,9 @@ def _json(file: Path) -> dict[str, Any]:
     try:
         content = read_json(file)
     except ValueError as error:
-        raise UserError(f"{file} is no valid JSON: {error}", code="file-invalid") from None
+        raise UserError(f"{file} is not valid JSON: {error}", code="file-invalid") from None
     if not isinstance(content, dict):
-        raise UserError(f"{file} holds no JSON object", code="file-invalid")
+        raise UserError(f"{file} is not a JSON object", code="file-invalid")
     return content
 
 
@@ -273,7 +273,7 @@ def _without_pooler(config: Any) -> dict[str, bool]:
 
 
 def _weight_files(folder: Path) -> list[str]:
-    """The safetensors files of the model, after the index where it is sharded."""
+    """The safetensors files of the model, in the order of the index where it is sharded."""
     if (folder / _WEIGHTS).is_file():
         return [_WEIGHTS]
     if (folder / _INDEX).is_file():
@@ -303,20 +303,20 @@ def _weight_files(folder: Path) -> list[str]:
 
 
 def _check_weights(file: Path) -> None:
-    """Read the header, which also says how long the file must be."""
+    """Read the header, which also gives the length of the file."""
     try:
         with safe_open(file, framework="numpy") as tensors:
             tensors.keys()
     except (SafetensorError, OSError) as error:
         raise UserError(
-            f"{file} is no readable safetensors file: {error}",
+            f"{file} is not a readable safetensors file: {error}",
             code="encoder-weights-invalid",
-            hint="fetch or save the encoder anew",
+            hint="fetch or save the encoder again",
         ) from None
 
 
 def _special_tokens(folder: Path) -> dict[str, str] | None:
-    """The five tokens by name as the folder's files tell them, None when one is not told."""
+    """The five tokens by name from the folder's files; None when one is missing."""
     tokens: dict[str, str] = {}
     for name in (_TOKENIZER_CONFIG, SPECIAL_TOKENS):
         if (folder / name).is_file():
@@ -327,8 +327,8 @@ def _special_tokens(folder: Path) -> dict[str, str] | None:
     return tokens if len(tokens) == len(_SPECIALS) else None
 
 
-def _asked_special_tokens(folder: Path) -> dict[str, str]:
-    """The same from the architecture's own defaults, for folders that do not write them down."""
+def _default_special_tokens(folder: Path) -> dict[str, str]:
+    """The same from the architecture's own defaults, for folders whose files lack them."""
     tokenizer = _auto_tokenizer(folder)
     return {name: str(token) for name in _SPECIALS if (token := getattr(tokenizer, name))}
 

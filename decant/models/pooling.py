@@ -1,4 +1,4 @@
-"""From the states of a text's tokens to features of the text, whatever the batch is padded with.
+"""From the states of a text's tokens to features of the text, independent of how a batch is padded.
 
 Shapes: B batch, L tokens, D features per token.
 """

@@ -26,7 +26,7 @@ MEMBERS = "members"
 
 @dataclass(frozen=True, kw_only=True)
 class TeacherConfig:
-    """All that is needed, beside the encoder's own config, to build the teacher again."""
+    """What is needed beside the encoder's config to build the teacher again."""
 
     head: str
     head_options: Mapping[str, Any]
@@ -58,7 +58,7 @@ class Teacher(nn.Module):
         return int(self.head.output_size)  # type: ignore[arg-type]
 
     def features(self, input_ids: Tensor) -> Tensor:
-        """What the last layer sees, (B, F)."""
+        """The input of the last layer, (B, F)."""
         mask = input_ids != self.config.pad_id
         states = self.encoder(input_ids=input_ids, attention_mask=mask.long()).last_hidden_state
         features: Tensor = self.head(states, mask)

@@ -1,1 +1,1 @@
-"""Runs a step: what DVC's command and the KFP component both call."""
+"""Runs a step: called by DVC's command and by the KFP component."""

@@ -1,4 +1,4 @@
-"""What a KFP component calls: the runner, with KFP's ports and parameters turned into ours."""
+"""The runner as a KFP component calls it: KFP's ports and parameters become ours."""
 
 import json
 import os
@@ -15,19 +15,19 @@ from decant.tracking.spool import SPOOL
 def run_component(
     name: str, params: str, ports: Mapping[str, str], metrics: Any, *, page: Any = None
 ) -> None:
-    """Run a step inside a KFP task, or on the nodes of a TrainJob where the package says so.
+    """Run a step in a KFP task, or on the nodes of a TrainJob where the package has its plan.
 
     Args:
         params: the step's section as canonical JSON. (A KFP dict would turn 3 into 3.0 and refuse
             null.)
         ports: port to local path.
-        metrics: the `dsl.Metrics` output, which gets the step's figures for KFP's UI, and the runs
-            that MLflow could not be told of where nothing else outlives the pod.
+        metrics: the `dsl.Metrics` output. It gets the step's figures for KFP's UI and, where
+            nothing else outlives the pod, the runs that could not be logged in MLflow.
         page: a `dsl.HTML` output, which gets the report.
     """
     paths = {port: Path(path) for port, path in ports.items()}
-    goes_with_the_pod = "KUBERNETES_SERVICE_HOST" in os.environ and not os.environ.get(SPOOL)
-    if goes_with_the_pod:
+    is_lost_with_the_pod = "KUBERNETES_SERVICE_HOST" in os.environ and not os.environ.get(SPOOL)
+    if is_lost_with_the_pod:
         os.environ[SPOOL] = metrics.path
     with exit_on_user_error():
         if plan := plan_from_environment():
@@ -36,10 +36,10 @@ def run_component(
             reporter = run_as_train_job(name, json.loads(params), paths, plan)
         else:
             reporter = run_step(name, json.loads(params), paths)
-    if goes_with_the_pod and Path(metrics.path).exists():
+    if is_lost_with_the_pod and Path(metrics.path).exists():
         reporter.warning(
             f"that spool is this task's artifact {metrics.uri} (minio:// is s3://); name it to "
-            "`sync`. With DECANT_SPOOL in the profile it lies where you say"
+            "`sync`, or set DECANT_SPOOL in the profile to choose its place"
         )
     for figure, value in {**reporter.metrics, **reporter.measures}.items():
         metrics.log_metric(figure, value)

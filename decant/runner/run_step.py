@@ -1,6 +1,7 @@
-"""Runs one step: the way that DVC's command and the KFP component both go.
+"""Runs one step, for DVC's command and for the KFP component.
 
-Validates the parameters, checks the inputs, seeds, tracks, times, and writes the outputs whole.
+Validates the parameters, checks the inputs, seeds, tracks, times, and writes the outputs
+atomically.
 """
 
 import dataclasses
@@ -48,10 +49,10 @@ _VERSIONED = ("torch", "transformers", "tokenizers", "onnx", "numpy", "pandas", 
 def run_step(name: str, section: Mapping[str, Any], ports: Mapping[str, Path]) -> Reporter:
     """Run a step on its section of parameters and its port-to-folder mapping.
 
-    A parallel step runs in as many processes as the environment asks for.
+    A parallel step runs in as many processes as the environment requests.
 
     Returns the reporter with the step's metrics and measures.
-    Raises UserError for whatever the user can mend; the outputs are then as they were before.
+    Raises UserError for whatever the user can fix; the outputs are then unchanged.
     """
     end_on_termination()
     step = load_step(name)
@@ -126,7 +127,7 @@ def _run(
 
 
 def _assist(step: Step, params: Any, key: str, inputs: Mapping[str, Path]) -> Reporter:
-    """A further process's share of the step. What it writes and says counts for nothing."""
+    """The share of a further process. What it writes and logs is thrown away."""
     reporter = _reporter(step, key)
     with tempfile.TemporaryDirectory(prefix="decant-process-") as scratch:
         folders = {port: Path(scratch) / port for port in step.output_ports}
@@ -141,7 +142,7 @@ def _assist(step: Step, params: Any, key: str, inputs: Mapping[str, Path]) -> Re
 
 
 def reporter_of(step: Step, outputs: Mapping[str, Path]) -> Reporter:
-    """What other processes reported of the step, as its artifacts tell."""
+    """The report of a step that other processes ran, read from its artifacts."""
     artifact = next(iter(outputs.values()))
     sidecar = read_sidecar(artifact)
     return Reporter(
@@ -161,7 +162,7 @@ def seed_everything(seed: int) -> None:
 
 
 def end_on_termination() -> None:
-    """Let SIGTERM (a pod that is taken away) unwind as Ctrl-C does: outputs whole, run closed."""
+    """Let SIGTERM (an evicted pod) unwind as Ctrl-C does: outputs stay whole, the run ends."""
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
@@ -174,7 +175,7 @@ def _reporter(step: Step, key: str = "") -> Reporter:
 
 
 def _refuse_nodes(name: str, group: processes.Group) -> None:
-    """Every node would run the whole step, and all would write the same outputs."""
+    """Each node would run the whole step and write the same outputs."""
     if group.nodes > 1:
         raise UserError(
             f"step {name} runs on one node (PET_NNODES is {group.nodes})",

@@ -1,4 +1,4 @@
-"""decant step NAME: one step, as DVC calls it (`python -m components NAME`)."""
+"""decant step NAME: one step, as DVC runs it (`python -m components NAME`)."""
 
 import sys
 from pathlib import Path

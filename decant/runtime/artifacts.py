@@ -26,7 +26,7 @@ T = TypeVar("T")
 class Card:
     """The deterministic description of an artifact. Its own digest is not in it.
 
-    `varying` says that the port holds measured times, so that no identity rests on its content.
+    `varying`: the port has measured times, so no identity depends on its content.
     """
 
     step: str
@@ -41,7 +41,7 @@ class Card:
 
 @dataclass(frozen=True, kw_only=True)
 class Sidecar:
-    """What one run says of itself. `step_runs` maps each step behind this artifact to its run."""
+    """What one run records of itself. `step_runs`: the run of each step behind this artifact."""
 
     run_id: str = ""
     step_runs: Mapping[str, str]
@@ -52,11 +52,11 @@ class Sidecar:
 
 
 def read_card(folder: Path) -> Card:
-    """Raises UserError when the folder is no artifact."""
+    """Raises UserError when the folder is not an artifact."""
     file = folder / CARD
     if not file.is_file():
         raise UserError(
-            f"{folder} is no artifact: it has no {CARD}",
+            f"{folder} is not an artifact of Decant: it has no {CARD}",
             code="artifact-missing",
             hint="run the step that writes it first (`dvc repro` runs them in order)",
         )
@@ -72,15 +72,15 @@ def read_sidecar(folder: Path) -> Sidecar | None:
 def check_targets(targets: Mapping[str, Path], sources: Mapping[str, Path]) -> None:
     """Refuse to write where something else would be lost.
 
-    Raises UserError for a target that is a file or a folder that is no artifact, and for one that
-    is, holds or lies in an input or another output.
+    Raises UserError for a target that is a file or a folder other than an artifact, and for one
+    that is, contains or lies in an input or another output.
     """
     for port, target in targets.items():
         if target.is_file() or (
             target.is_dir() and any(target.iterdir()) and not (target / CARD).is_file()
         ):
             raise UserError(
-                f"--{port} {target} exists and is no artifact of Decant; it would be lost",
+                f"--{port} {target} exists and is not an artifact of Decant; it would be lost",
                 code="output-taken",
                 hint="name a new folder",
             )
@@ -91,7 +91,7 @@ def check_targets(targets: Mapping[str, Path], sources: Mapping[str, Path]) -> N
                 raise UserError(
                     f"--{port} {target} and --{name} {other} overlap",
                     code="port-overlap",
-                    hint="give every port a folder of its own",
+                    hint="give every port its own folder",
                 )
 
 
@@ -111,7 +111,7 @@ def written_whole(targets: Mapping[str, Path]) -> Iterator[dict[str, Path]]:
 
     An error leaves the targets as they were and no temporary folder behind.
 
-    Raises UserError when a target cannot be made.
+    Raises UserError when a target cannot be created.
     """
     partial = {
         port: target.parent / f".{target.name}.partial-{os.getpid()}"
@@ -145,5 +145,5 @@ def _read(kind: type[T], file: Path) -> T:
         raise UserError(
             f"{file} was written by another version of Decant, or is damaged",
             code="artifact-outdated",
-            hint="run the step that made it again",
+            hint="run the step that writes it again",
         ) from None

@@ -1,7 +1,7 @@
 """Typed parameters: a section of params.yaml becomes a step's frozen `Params`.
 
-Every key must be in params.yaml, so that no default hides in code. Unknown keys, wrong types and
-values out of range are refused with the key, the value and what is allowed.
+Every key must be in params.yaml, so that no default is hidden in code. Unknown keys, wrong types
+and values out of range are refused with the key, the value and what is allowed.
 """
 
 import dataclasses
@@ -45,10 +45,10 @@ def read_params_file(file: Path, overrides: Iterable[str] = ()) -> dict[str, Any
     try:
         content = YAML(typ="safe").load(file.read_text("utf-8"))
     except (YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{file} is no valid YAML: {error}", code="file-invalid") from None
+        raise UserError(f"{file} is not valid YAML: {error}", code="file-invalid") from None
     if not isinstance(content, dict):
         raise UserError(
-            f"{file} holds {type(content).__name__}, not sections of parameters",
+            f"{file} is a {type(content).__name__}, not sections of parameters",
             code="file-invalid",
         )
     for override in overrides:
@@ -97,7 +97,9 @@ def _apply_override(content: dict[str, Any], override: str) -> None:
     path, equals, text = override.partition("=")
     if not equals or not path:
         raise UserError(
-            f"'{override}' is no override", code="override-invalid", hint="write SECTION.KEY=VALUE"
+            f"'{override}' is not an override",
+            code="override-invalid",
+            hint="write SECTION.KEY=VALUE",
         )
     *parents, key = path.split(".")
     target: Any = content
@@ -120,7 +122,7 @@ def _apply_override(content: dict[str, Any], override: str) -> None:
         target[key] = YAML(typ="safe").load(text)
     except YAMLError:
         raise UserError(
-            f"the value of '{override}' is no valid YAML: {text!r}", code="override-invalid"
+            f"the value of '{override}' is not valid YAML: {text!r}", code="override-invalid"
         ) from None
 
 

@@ -1,4 +1,4 @@
-"""The contract that every step's `step.py` keeps, and how the runner finds it."""
+"""The contract of every step's `step.py`, and how the runner finds it."""
 
 import dataclasses
 import importlib
@@ -22,7 +22,7 @@ STEPS = (
     "register",
 )
 
-# Where a port's artifact lies in a project, when no path is given.
+# Where a port's artifact is in a project when no path is given.
 ARTIFACTS = "artifacts"
 _ELSEWHERE = {"report": "reports"}
 
@@ -44,7 +44,7 @@ class Step:
         inputs, outputs: dataclasses whose fields, all `Path`, are the ports.
         run: the one implementation.
         pins: for a step that reads the outside world, the digest or revision of each source.
-        varying: output ports that hold measured times, so that no digest covers them.
+        varying: output ports with measured times, which no digest covers.
         parallel: whether it can run in several processes (see `processes`).
     """
 
@@ -66,7 +66,7 @@ class Step:
         return tuple(field.name for field in dataclasses.fields(self.outputs))
 
     def bind(self, ports: Mapping[str, Path]) -> tuple[dict[str, Path], dict[str, Path]]:
-        """Split a port-to-path mapping into inputs and outputs; all must be there, and no other."""
+        """Split a port-to-path mapping into inputs and outputs; all must be given, and no other."""
         expected = {*self.input_ports, *self.output_ports}
         if wrong := sorted(expected ^ set(ports)):
             raise UserError(
@@ -81,7 +81,7 @@ class Step:
 
 
 def load_step(name: str) -> Step:
-    """Raises UserError for a name that is no step."""
+    """Raises UserError for an unknown name."""
     if not (PROJECT / "components" / name / "step.py").is_file():
         raise UserError(f"no step '{name}'", code="step-unknown", hint=f"steps: {', '.join(STEPS)}")
     module = importlib.import_module(f"components.{name}.step")

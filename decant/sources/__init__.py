@@ -3,10 +3,10 @@
 Every file here is one kind of source. A module declares `SCHEMES` and two functions:
 
     fetch(uri) -> Path    a local file or folder; raises UserError
-    pin(uri) -> str       what identity rests on: the same pin means the same content
+    pin(uri) -> str       the same pin means the same content; identities depend on it
 
-A source that is not pinned by its URI is resolved once, and what it resolved to is remembered in
-the cache (see _cache.py); to resolve it anew, remove it there or write the pin into the URI.
+A source that is not pinned by its URI is resolved once, and the result is kept in the cache (see
+_cache.py). To resolve it again, remove it there or write the pin into the URI.
 """
 
 from functools import cache
@@ -19,12 +19,12 @@ from decant.sources._uri import refuse_password, scheme_of, shown
 
 __all__ = ["fetch", "is_local", "pin", "shown"]
 
-# The plugin that declares this takes every scheme that no other one names.
+# The plugin that declares this reads every scheme that no other plugin declares.
 ANY_SCHEME = "*"
 
 
 class Source(Protocol):
-    """What a module of this folder offers."""
+    """The interface of a module of this folder."""
 
     SCHEMES: tuple[str, ...]
 
@@ -37,7 +37,7 @@ def fetch(uri: str) -> Path:
     """The file or folder behind a URI, downloaded at most once.
 
     Raises:
-        UserError: not there, not reachable, or not what its pin says.
+        UserError: missing, unreachable, or different from its pin.
     """
     return _source(uri).fetch(uri)
 

@@ -1,7 +1,7 @@
 """The cache of fetched sources: an entry is there whole or not at all.
 
 <root>/<kind>/<key>/content/NAME   the file or folder
-<root>/<kind>/<key>/pin            what it is known by: a digest or a revision
+<root>/<kind>/<key>/pin            a digest or a revision
 
 The root is $DECANT_CACHE, or the user's cache folder. Two processes may fetch the same source at
 once: a lock per entry lets one of them work and the other wait.
@@ -30,7 +30,7 @@ class Entry:
 
 
 def cached(kind: str, key: str, fill: Fill) -> Entry:
-    """The entry under the key; made by `fill` the first time, never touched after that."""
+    """The entry under the key; filled by `fill` the first time, never changed after that."""
     parent = cache_folder() / kind
     folder = parent / key
     if not folder.is_dir():
@@ -38,7 +38,7 @@ def cached(kind: str, key: str, fill: Fill) -> Entry:
             parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UserError(
-                f"the cache folder '{parent}' cannot be made: {error.strerror}",
+                f"the cache folder '{parent}' cannot be created: {error.strerror}",
                 code="path-unwritable",
                 hint="set DECANT_CACHE to a folder that can be written",
             ) from None
@@ -50,14 +50,14 @@ def cached(kind: str, key: str, fill: Fill) -> Entry:
 
 
 def content_of(entry: Entry) -> Path:
-    """The path of an entry that was made with content."""
+    """The path of an entry that has content."""
     if entry.path is None:
         raise ValueError("this entry keeps only a pin")
     return entry.path
 
 
 def _make(folder: Path, fill: Fill) -> None:
-    partial = folder.with_name(f".{folder.name}.partial")  # the lock makes it ours alone
+    partial = folder.with_name(f".{folder.name}.partial")  # the lock excludes other processes
     shutil.rmtree(partial, ignore_errors=True)
     try:
         (partial / "content").mkdir(parents=True)

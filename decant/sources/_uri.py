@@ -25,7 +25,7 @@ def split_sha256(uri: str) -> tuple[str, str]:
     name, _, digest = fragment.partition("=")
     if name != "sha256" or not _SHA256.fullmatch(digest.lower()):
         raise UserError(
-            f"'{shown(uri)}' ends in '#{fragment}', which is no pin",
+            f"'{shown(uri)}' ends in '#{fragment}', which is not a pin",
             code="uri-invalid",
             hint="write #sha256= and 64 hexadecimal digits",
         )
@@ -38,7 +38,7 @@ def path_part(uri: str) -> str:
 
 
 def shown(uri: str) -> str:
-    """The URI, or any text that holds one, without user names, passwords and query strings."""
+    """The URI, or any text with one in it, without user names, passwords and query strings."""
     return _QUERY.sub("?...", _USER_INFO.sub("//", uri))
 
 
@@ -46,7 +46,7 @@ def refuse_password(uri: str) -> None:
     """Parameters are written to cards and to MLflow, so no secret may be among them."""
     if _PASSWORD.search(uri):
         raise UserError(
-            f"the URI of {shown(uri)} holds a password, which would be written to every artifact",
+            f"the URI of {shown(uri)} has a password, which would be written to every artifact",
             code="secret-exposed",
             hint="keep credentials in the environment or in the client's own settings file",
         )
@@ -58,6 +58,5 @@ def check_sha256(uri: str, expected: str, found: str) -> None:
         raise UserError(
             f"wrong sha256 of {shown(uri.partition('#')[0])}: expected {expected}, found {found}",
             code="sha256-mismatch",
-            hint="the file is not the one that was pinned: check where it comes from, "
-            "or correct the pin",
+            hint="this is not the pinned file: check where it comes from, or correct the pin",
         )

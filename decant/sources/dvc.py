@@ -1,4 +1,4 @@
-"""dvc://REPO@REV/PATH: a file or folder that a DVC or Git repository versions.
+"""dvc://REPO@REV/PATH: a file or folder in a DVC or Git repository.
 
 REPO is a local path, a Git URL, or empty for this project; REV a commit, tag or branch ('/' in it
 written %2F, '@' in PATH written %40).
@@ -42,7 +42,7 @@ def fetch(uri: str) -> Path:
 def pin(uri: str) -> str:
     """`git:COMMIT md5:HASH`; the second part is DVC's hash, absent for what only Git tracks.
 
-    A local repository is asked each time; a remote one once, since that means cloning it.
+    A local repository is resolved each time; a remote one once, since that requires a clone.
     """
     address = _parse(uri)
     if address.is_local:
@@ -96,7 +96,7 @@ def _open(address: _Address, rev: str, uri: str) -> Any:
 
     try:
         filesystem = DVCFileSystem(address.repo, rev=rev)
-        filesystem.repo  # noqa: B018  opens the repository, or says why it cannot
+        filesystem.repo  # noqa: B018  opens the repository, or raises
     except Exception as error:
         raise _failed(uri, error) from None
     return filesystem

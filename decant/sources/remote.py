@@ -1,7 +1,7 @@
 """Everything else, through fsspec: s3://, gs://, https://, ...; `#sha256=` pins a file or folder.
 
-What is not pinned is downloaded once, and its digest is remembered as its pin. Credentials are the
-client's own matter (environment, settings files), never part of the URI.
+A source without a pin is downloaded once, and its digest is kept as its pin. The client finds
+credentials itself (environment, settings files); they are never part of the URI.
 """
 
 import shutil
@@ -22,7 +22,7 @@ def fetch(uri: str) -> Path:
 
 
 def pin(uri: str) -> str:
-    """The digest, read from the URI where it is there."""
+    """The digest, from the URI where it has one."""
     _, expected = split_sha256(uri)
     return f"sha256:{expected}" if expected else _entry(uri).pin
 
@@ -47,7 +47,7 @@ def _download(address: str, target: Path) -> None:
         raise UserError(
             f"no source for '{scheme}://' (in '{shown(address)}')",
             code="scheme-unknown",
-            hint="use a path, pypi://, hf://, dvc://, or what fsspec knows: s3://, gs://, https://",
+            hint="use a path, pypi://, hf://, dvc://, or what fsspec supports: s3://, gs://, https://",
         )
     try:
         filesystem, path = fsspec.url_to_fs(address)

@@ -4,9 +4,10 @@ An architecture is one file here with
     Config                 a settings class of its parameters
     build(config, *, width, max_length_tokens)
                            its module: (embedded (B, L, width), mask (B, L)) → features (B, F), with
-                           F as its `output_size`; padded positions must change nothing
+                           F as its `output_size`; padded positions must not change them
     transfer(body, bert)   copies what it can from BERT's layers into the module, and returns the
-                           names of the parameters that it filled, each with whether it did so whole
+                           names of the parameters that it filled, each with whether all of it was
+                           filled
 
 A student folder loads with one call, `load_student(folder)`:
     model.safetensors, student.json, tokenizer.json (its own), curves.csv, curves.png
@@ -33,15 +34,15 @@ WEIGHTS = "model.safetensors"
 
 @dataclass(frozen=True, kw_only=True)
 class StudentConfig:
-    """All that is needed to build a student again.
+    """What is needed to build a student again.
 
     Attributes:
         architecture, options: a file of this folder and its Config.
         width: of the embeddings.
         frozen: the parameters that training leaves as they are.
         vocabulary_size: ids of the student's tokenizer.
-        kept_ids: how many of them have an embedding of their own; the rest shares the unknown's.
-            Fewer than the ids only where the tokenizer could not be pruned with the table.
+        kept_ids: how many of them have their own embedding; the rest share that of the unknown
+            token. Fewer than the ids only where the tokenizer could not be pruned.
     """
 
     architecture: str
@@ -71,7 +72,7 @@ class Student(nn.Module):
             options, width=config.width, max_length_tokens=config.max_length_tokens
         )
         self.output = nn.Linear(self.output_size, len(config.labels))
-        # Which row of the table each id uses. Not there when nothing is pruned.
+        # Which row of the table each id uses. Absent when nothing is pruned.
         rows = torch.zeros(config.vocabulary_size, dtype=torch.int64)
         self.register_buffer("row_of_id", rows if self.is_pruned else None)
         for name in config.frozen:
@@ -93,7 +94,7 @@ class Student(nn.Module):
             self.config = dataclasses.replace(self.config, frozen=(*self.config.frozen, name))
 
     def features(self, input_ids: Tensor) -> Tensor:
-        """What the last layer sees, (B, F)."""
+        """The input of the last layer, (B, F)."""
         mask = input_ids != self.config.pad_id
         features: Tensor = self.body(self.dropout(self.embed(input_ids)), mask)
         return features
@@ -114,7 +115,7 @@ def architecture(name: str) -> ModuleType:
     known = {module.__name__.rpartition(".")[2]: module for module in plugins(__name__)}
     if name not in known:
         raise UserError(
-            f"no student architecture '{name}'",
+            f"there is no student architecture '{name}'",
             code="student-unknown",
             hint=f"known: {', '.join(known)}",
         )

@@ -1,8 +1,8 @@
-"""BERT's weights in a Transformer of another width: what goes where.
+"""BERT's weights in a Transformer of another width.
 
 Shapes: H BERT's width, W the student's.
 
-BERT's state x (H,) and the student's s (W,) stand for each other as tokens do (see `Bert`):
+BERT's state x (H,) and the student's s (W,) correspond as tokens do (see `ProjectedBert`):
 s = (x - offset) @ into and x ≈ s @ back + offset. With that
 
 - a dense layer that reads states, x → M x + b (query, key, value, intermediate), becomes
@@ -13,14 +13,14 @@ s = (x - offset) @ into and x ≈ s @ back + offset. With that
 - a LayerNorm with gain g and bias b becomes one with
   gain_j = r * Σ_i into_ij² g_i / Σ_i into_ij² and bias = (b - offset) @ into,
   where r² is the mean over j of Σ_i into_ij²: the best gain per unit for states whose units are
-  independent before the gain. A unit j of the student to which nothing leads gets the gain 0.
+  independent before the gain. A unit j without any into_ij gets the gain 0.
 
 Of attention the first heads are taken, of the intermediate units the first ones. Where the student
 has more of them than BERT, the rest read with their random weights, but their outgoing weights are
 0: they change nothing at the start and learn from there.
 
 Copies are exact where `into` is the identity up to a scale: W = H and embeddings of one table. For
-W > H they are exact but for the LayerNorms, which count the units beyond H too (these are 0): r
+W > H they are exact except for the LayerNorms, which count the units beyond H too (these are 0): r
 makes up for that where a state's mean is 0. For W < H they are a start to train from. "Exact" is
 up to the eps that a LayerNorm adds to a state's variance v: the student's is 1e-12, and where the
 encoder's is larger (RoBERTa's is 1e-5) its normed states are smaller by the share eps / 2v.
@@ -32,19 +32,19 @@ import torch
 from torch import nn
 
 from decant.runtime.errors import UserError
-from decant.students._bert import Bert
 from decant.students._layers import EncoderLayer, reading
+from decant.students._projected_bert import ProjectedBert
 from decant.students._transformer import Encoder, Layer
 
 
-def copy_embeddings(encoder: Encoder, bert: Bert) -> dict[str, bool]:
+def copy_embeddings(encoder: Encoder, bert: ProjectedBert) -> dict[str, bool]:
     """The student's positions, with token type 0 in them, and its first LayerNorm.
 
     Position i is that of the token i, from 0; some types number their table's rows from
     padding_id + 1 on. Returns the parameters' names and whether all of each was copied: BERT may
-    know fewer positions.
+    have fewer positions.
 
-    Raises UserError where they are of another width than the layers.
+    Raises UserError where their width is not that of the layers.
     """
     parts = bert.encoder.get_submodule("embeddings")
     table = parts.get_submodule("position_embeddings")
@@ -52,7 +52,7 @@ def copy_embeddings(encoder: Encoder, bert: Bert) -> dict[str, bool]:
     if table.embedding_dim != len(bert.into):
         raise UserError(
             f"the encoder's positions are {table.embedding_dim} wide, its layers {len(bert.into)}: "
-            "they cannot be taken over together",
+            "they cannot be copied together",
             code="transfer-mismatch",
             hint="set students.transformer.copied_layers to none, or take another encoder",
         )
@@ -69,11 +69,11 @@ def copy_embeddings(encoder: Encoder, bert: Bert) -> dict[str, bool]:
     return {"positions.weight": all_positions, "norm.weight": True, "norm.bias": True}
 
 
-def copy_layer(target: Layer, source: EncoderLayer, bert: Bert) -> dict[str, bool]:
+def copy_layer(target: Layer, source: EncoderLayer, bert: ProjectedBert) -> dict[str, bool]:
     """Returns the parameters' names and whether all of each was copied: what reads for more heads
     or units than BERT has was not.
 
-    Raises UserError where heads are of another size than BERT's, or units of another kind.
+    Raises UserError where the size of heads or the activation is not BERT's.
     """
     config: Any = bert.encoder.config
     heads = int(config.num_attention_heads)
@@ -116,7 +116,7 @@ def copy_layer(target: Layer, source: EncoderLayer, bert: Bert) -> dict[str, boo
     }
 
 
-def _copy_writing(target: nn.Linear, source: nn.Linear, bert: Bert) -> None:
+def _copy_writing(target: nn.Linear, source: nn.Linear, bert: ProjectedBert) -> None:
     """A dense layer whose result is added to the states."""
     count = min(target.in_features, source.in_features)
     target.weight[:] = 0
@@ -124,7 +124,7 @@ def _copy_writing(target: nn.Linear, source: nn.Linear, bert: Bert) -> None:
     target.bias[:] = source.bias @ bert.into
 
 
-def _copy_norm(target: nn.LayerNorm, source: nn.LayerNorm, bert: Bert) -> None:
+def _copy_norm(target: nn.LayerNorm, source: nn.LayerNorm, bert: ProjectedBert) -> None:
     shares = bert.into.square()  # (H, W)
     totals = shares.sum(dim=0)
     mean_gain = (source.weight @ shares) / totals.clamp_min(torch.finfo(totals.dtype).tiny)

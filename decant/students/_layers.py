@@ -1,4 +1,4 @@
-"""BERT's layers by name, whatever the encoder's type calls them, and their weights for a student.
+"""BERT's layers by name, for every type of encoder, and their weights for a student.
 
 Shapes: H BERT's width, W the student's.
 """
@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from decant.runtime.errors import UserError
-from decant.students._bert import Bert
+from decant.students._projected_bert import ProjectedBert
 
 # In these types a layer is attention, then two dense layers, each of both followed by the
-# LayerNorm of its sum with what went in. That is the only form of which copies are made.
+# LayerNorm of its sum with what went in. Only layers of that form are copied.
 _LIKE_BERT = ("bert", "camembert", "data2vec-text", "electra", "ernie", "roberta", "xlm-roberta")
 _BERT_NAMES = {
     "query": "attention.self.query",
@@ -49,11 +49,11 @@ class EncoderLayer:
     output_norm: nn.LayerNorm
 
 
-def encoder_layers(bert: Bert) -> list[EncoderLayer]:
+def encoder_layers(bert: ProjectedBert) -> list[EncoderLayer]:
     """The encoder's layers from the lowest on.
 
     Raises UserError for a type whose layers are not like BERT's, and where the student's space is
-    not that of the layers, as of random embeddings.
+    not that of the layers, as with random embeddings.
     """
     if len(bert.into) == 0:
         raise UserError(
@@ -69,7 +69,7 @@ def encoder_layers(bert: Bert) -> list[EncoderLayer]:
         stack, names = "transformer.layer", _DISTILBERT_NAMES
     else:
         raise UserError(
-            f"the layers of an encoder of type '{kind}' cannot be taken over: they are not BERT's",
+            f"the layers of an encoder of type '{kind}' cannot be copied: they are not BERT's",
             code="transfer-mismatch",
             hint=f"types that work: {', '.join(sorted((*_LIKE_BERT, 'distilbert')))}",
         )
@@ -78,8 +78,8 @@ def encoder_layers(bert: Bert) -> list[EncoderLayer]:
         raise UserError(
             f"the encoder's layers are {hidden} wide, but its input embeddings {len(bert.into)}",
             code="transfer-mismatch",
-            hint="set transfer_weights.embeddings to contextual; for a transformer, which takes "
-            "positions over too, students.transformer.copied_layers to none",
+            hint="set transfer_weights.embeddings to contextual; for a transformer, which "
+            "also copies positions, students.transformer.copied_layers to none",
         )
     return [
         EncoderLayer(**{name: layer.get_submodule(path) for name, path in names.items()})  # type: ignore[arg-type]
@@ -87,8 +87,8 @@ def encoder_layers(bert: Bert) -> list[EncoderLayer]:
     ]
 
 
-def layer_matrix(bert: Bert) -> tuple[Tensor, Tensor] | None:
-    """What goes into a student's input weights: (R, W) and its bias (R,), None where nothing does.
+def layer_matrix(bert: ProjectedBert) -> tuple[Tensor, Tensor] | None:
+    """BERT's matrix for a student's input weights: (R, W) and its bias (R,); None without one.
 
     The matrix M (R, H) with its bias is that of the layer `bert.layer`: `intermediate` the first
     dense layer after attention, R = 4H as a rule; `value` that of attention, R = H.
@@ -108,7 +108,7 @@ def layer_matrix(bert: Bert) -> tuple[Tensor, Tensor] | None:
     return reading(layer.intermediate if bert.matrix == "intermediate" else layer.value, bert)
 
 
-def reading(dense: nn.Linear, bert: Bert) -> tuple[Tensor, Tensor]:
+def reading(dense: nn.Linear, bert: ProjectedBert) -> tuple[Tensor, Tensor]:
     """A dense layer of BERT, weight M (R, H) and bias b, as one that reads the student's space.
 
     (R, W) and (R,): M @ backᵀ and b + M @ offset, so that a row e of the student is mapped to

@@ -16,12 +16,12 @@ _TORCH_ORDER = (INPUT, FORGET, CANDIDATE, OUTPUT)
 class BidirectionalLSTM(nn.Module):
     """One layer: states (B, L, I), mask (B, L) → (B, L, 2U), forward states before backward ones.
 
-    The backward direction starts at each text's own last token. What stands at padded positions is
+    The backward direction starts at each text's own last token. The states at padded positions are
     undefined.
 
-    The weights lie as ONNX's LSTM operator wants them, so that the graph has them as they are: one
-    operator, which is told each text's length and whose weights can be quantised. They start as
-    torch.nn.LSTM's do, uniform within 1 / sqrt(U).
+    The weights have the layout of ONNX's LSTM operator, so the graph stores them unchanged: one
+    operator, which takes each text's length and whose weights can be quantised. They start like
+    those of torch.nn.LSTM, uniform within 1 / sqrt(U).
 
     Attributes:
         input_weights: (2, 4U, I): directions forward and backward, blocks of U rows per gate.
@@ -43,7 +43,7 @@ class BidirectionalLSTM(nn.Module):
         lengths = mask.sum(dim=1)
         if torch.onnx.is_in_onnx_export():
             return self._operator(states, lengths)
-        # Reading from the end is reading the text turned round; the padding stays behind it.
+        # The backward direction reads the reversed text; the padding stays behind it.
         positions = torch.arange(states.shape[1], device=states.device)
         turned = lengths.unsqueeze(1) - 1 - positions
         turned = torch.where(turned < 0, positions, turned).unsqueeze(2)  # (B, L, 1)

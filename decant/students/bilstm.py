@@ -1,5 +1,5 @@
 """BiLSTM over token embeddings, its states pooled over the text (after Tang et al. 2019,
-arXiv:1903.12136, who take the last states instead).
+arXiv:1903.12136, where the last states are taken instead).
 """
 
 from typing import Annotated
@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from decant.models.pooling import Pooling, pool, pooled_size
 from decant.runtime.settings import settings
-from decant.students._bert import Bert
 from decant.students._layers import layer_matrix
 from decant.students._lstm import CANDIDATE, FORGET, GATES, BidirectionalLSTM
+from decant.students._projected_bert import ProjectedBert
 
 
 @settings
@@ -44,15 +44,15 @@ def build(config: Config, *, width: int, max_length_tokens: int) -> BiLSTM:
     return BiLSTM(config, width)
 
 
-def transfer(body: BiLSTM, bert: Bert) -> dict[str, bool]:
+def transfer(body: BiLSTM, bert: ProjectedBert) -> dict[str, bool]:
     """BERT's matrix, read from the student's space (see `reading`), into the first layer.
 
     The source article's W_l = Concat(W_BERT, 0). The forward direction's units take the first rows
     of the matrix, the backward direction's the rows that follow. A unit's row goes into the input
     weights of its cell candidate, the bias into that bias; its other input weights, its recurrent
-    weights and its other biases become 0, but the forget gate's 1. So at the start the gates are
-    constants, the candidate is tanh of BERT's own M t + b of the token, and the cell sums these up:
-    c ← σ(1) c + ½ tanh(M t + b), state ½ tanh(c). Units for which no row is left keep their random
+    weights and its other biases become 0, except for the forget gate's, 1. So at the start the
+    gates are constants, the candidate is tanh of BERT's own M t + b of the token, and the cell sums
+    these up: c ← σ(1) c + ½ tanh(M t + b), state ½ tanh(c). Units without a row keep their random
     weights.
     """
     filled = layer_matrix(bert)

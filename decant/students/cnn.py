@@ -8,8 +8,8 @@ from torch.nn import functional
 
 from decant.models.convolution import ConvolutionConfig, PooledConvolutions, middle_tap
 from decant.runtime.settings import settings
-from decant.students._bert import Bert
 from decant.students._layers import layer_matrix
+from decant.students._projected_bert import ProjectedBert
 
 
 @settings
@@ -22,9 +22,9 @@ def build(config: Config, *, width: int, max_length_tokens: int) -> "DeepConvolu
 
 
 class DeepConvolutions(PooledConvolutions):
-    """Pooled convolutions over the embeddings or, with more layers, over what these make of them.
+    """Pooled convolutions over the embeddings or, with more layers, over the lower layers.
 
-    Every layer below the pooled one adds to each token what its widest kernel sees around it.
+    Every layer below the pooled one adds to each token the output of its widest kernel there.
     Shapes as for PooledConvolutions: states (B, L, W), mask (B, L) → (B, output_size).
     """
 
@@ -41,14 +41,14 @@ class DeepConvolutions(PooledConvolutions):
         return super().forward(states, mask)
 
     def reading_kernels(self) -> list[nn.Conv1d]:
-        """Those that read the embeddings: the lowest layer's."""
+        """The convolutions that read the embeddings: those of the lowest layer."""
         if len(self.layers):
             return [cast(TokenConvolution, self.layers[0]).convolution]
         return [cast(nn.Conv1d, kernel) for kernel in self.convolutions.convolutions]
 
 
 class TokenConvolution(nn.Module):
-    """states + ReLU(convolution(states)), both (B, L, W); zeros stand beyond each text's end."""
+    """states + ReLU(convolution(states)), both (B, L, W); zeros beyond each text's end."""
 
     def __init__(self, width: int, span: int, dropout: float) -> None:
         super().__init__()
@@ -65,15 +65,15 @@ class TokenConvolution(nn.Module):
         return summed
 
 
-def transfer(body: DeepConvolutions, bert: Bert) -> dict[str, bool]:
+def transfer(body: DeepConvolutions, bert: ProjectedBert) -> dict[str, bool]:
     """BERT's matrix, read from the student's space (see `reading`), into one tap of each kernel.
 
     The source article's W_l = Concat(W_BERT, 0), into the kernels that read the embeddings: the
     first kernel's filters take the first rows of the matrix, the second kernel's the rows that
     follow, and so on. A row goes into the tap that meets the token itself, its bias into the
     filter's bias, zeros into the other taps. So before its ReLU a filter gives BERT's own M t + b
-    of every token, whatever stands beside it, and learns from there. Filters for which no row is
-    left keep their random weights: with zeros only they would never learn.
+    of every token, independent of its neighbours, and learns from there. Filters without a row keep
+    their random weights: from zeros they would never learn.
     """
     filled = layer_matrix(bert)
     if filled is None:

@@ -12,8 +12,8 @@ from torch.nn import functional
 from decant.models.pooling import pool
 from decant.runtime.errors import UserError
 from decant.runtime.settings import settings
-from decant.students._bert import Bert
 from decant.students._layers import layer_matrix
+from decant.students._projected_bert import ProjectedBert
 
 
 @settings
@@ -23,7 +23,7 @@ class Config:
 
 
 class Static(nn.Module):
-    """states (B, L, W), mask (B, L) → (B, hidden), or (B, W) where there is no hidden layer."""
+    """states (B, L, W), mask (B, L) → (B, hidden), or (B, W) without a hidden layer."""
 
     def __init__(self, config: Config, width: int) -> None:
         super().__init__()
@@ -43,11 +43,11 @@ def build(config: Config, *, width: int, max_length_tokens: int) -> Static:
     return Static(config, width)
 
 
-def transfer(body: Static, bert: Bert) -> dict[str, bool]:
+def transfer(body: Static, bert: ProjectedBert) -> dict[str, bool]:
     """BERT's matrix, read from the student's space (see `reading`), into the hidden layer.
 
-    Row i of matrix and bias goes into unit i. Units for which there is no row keep their random
-    weights, rows for which there is no unit are left out. A linear map of a mean is the mean of the
+    Row i of matrix and bias goes into unit i. Units without a row keep their random weights,
+    rows without a unit are left out. A linear map of a mean is the mean of the
     maps: before its ReLU the layer gives the mean of M t + b over the tokens.
 
     Raises UserError where there is a matrix but no hidden layer.
@@ -57,7 +57,7 @@ def transfer(body: Static, bert: Bert) -> dict[str, bool]:
         return {}
     if body.hidden is None:
         raise UserError(
-            f"a static student without a hidden layer has no place for BERT's {bert.matrix} matrix",
+            f"a static student without a hidden layer cannot use BERT's {bert.matrix} matrix",
             code="parameter-conflict",
             hint="set transfer_weights.layer_matrix to none, or students.static.hidden above 0",
         )

@@ -8,9 +8,9 @@ from torch import Tensor, nn
 from decant.models.pooling import Pooling, pool, pooled_size
 from decant.runtime.errors import UserError
 from decant.runtime.settings import settings
-from decant.students._bert import Bert
 from decant.students._copying import copy_embeddings, copy_layer
 from decant.students._layers import encoder_layers
+from decant.students._projected_bert import ProjectedBert
 from decant.students._transformer import Encoder, Layer
 
 LayerIndex = Annotated[int, Field(ge=0)]
@@ -59,17 +59,17 @@ def build(config: Config, *, width: int, max_length_tokens: int) -> Transformer:
     return Transformer(config, width, max_length_tokens)
 
 
-def transfer(body: Transformer, bert: Bert) -> dict[str, bool]:
-    """BERT's positions, its first LayerNorm and the chosen layers, as `_copying` says.
+def transfer(body: Transformer, bert: ProjectedBert) -> dict[str, bool]:
+    """BERT's positions, its first LayerNorm and the chosen layers, as `_copying` describes.
 
     With `copied_layers` none all of them keep their random weights.
 
     Raises UserError for layers that the encoder does not have or that cannot be copied, for
-    positions of another width, and for a layer matrix: the layers bring theirs.
+    positions of another width, and for a layer matrix: whole layers include theirs.
     """
     if bert.matrix != "none":
         raise UserError(
-            f"a transformer has no place for BERT's {bert.matrix} matrix beside whole layers",
+            f"a transformer copies whole layers and cannot use BERT's {bert.matrix} matrix",
             code="parameter-conflict",
             hint="set transfer_weights.layer_matrix to none",
         )
@@ -95,12 +95,12 @@ def chosen(
     single one is the first. Six of twelve are 0, 2, 4, 7, 9, 11, as DistilBERT took them (Sanh et
     al. 2019, in its code). first: the lowest.
 
-    Raises UserError where there are not as many.
+    Raises UserError when the encoder has fewer.
     """
     needed = layers if isinstance(wanted, str) else max(wanted) + 1
     if needed > of:
         raise UserError(
-            f"{needed} layers of the encoder are asked for, but it has {of}",
+            f"{needed} layers of the encoder are requested, but it has {of}",
             code="parameter-value",
             hint="lower students.transformer.layers or the numbers in copied_layers",
         )

@@ -1,4 +1,4 @@
-"""Tables of text from files: every file here is one format, known by the file's suffix.
+"""Tables of text from files: every file here reads one format, chosen by the suffix of a file.
 
 A module declares `SUFFIXES` and one function:
 
@@ -22,7 +22,7 @@ AUTO = "auto"
 
 
 class Reader(Protocol):
-    """What a module of this folder offers."""
+    """The interface of a module of this folder."""
 
     SUFFIXES: tuple[str, ...]
 
@@ -41,7 +41,7 @@ def read_table(file: Path, format_name: str = AUTO) -> pd.DataFrame:
         format_name: one of `formats()`, or "auto" to go by the file's name.
 
     Raises:
-        UserError: unknown format, broken row or byte (with its place), or no rows at all.
+        UserError: unknown format, malformed row or byte (with its place), or no rows.
     """
     if file.stat().st_size == 0:
         raise UserError(f"{file.name} is empty", code="file-empty", hint="give a file with rows")
@@ -52,7 +52,7 @@ def read_table(file: Path, format_name: str = AUTO) -> pd.DataFrame:
 
 
 def known_format(file: Path) -> str | None:
-    """The format that the file's name tells, or None."""
+    """The format that the file's name implies, or None."""
     suffixes = [suffix.lower() for suffix in file.suffixes]
     if suffixes and suffixes[-1] in COMPRESSIONS:
         suffixes.pop()
@@ -63,7 +63,7 @@ def known_format(file: Path) -> str | None:
 def _reader(file: Path, format_name: str) -> Reader:
     name = known_format(file) if format_name == AUTO else format_name
     if name not in _readers():
-        what = f"the name of {file.name} tells no known format"
+        what = f"the format of {file.name} cannot be inferred from its name"
         raise UserError(
             what if format_name == AUTO else f"unknown format '{format_name}'",
             code="format-unknown",

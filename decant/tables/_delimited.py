@@ -10,7 +10,7 @@ import pandas as pd
 
 from decant.runtime.errors import UserError
 
-# Tab-separated files come in two kinds: with quotes as Excel writes them, and with none.
+# Tab-separated files come in two kinds: with quotes as Excel writes them, and without.
 _QUOTED_FIELD = re.compile(r'(?:^|(?<=\t))"(?:[^"]|"")*"(?=\t|\r?$)', re.MULTILINE)
 _OPEN_QUOTE = re.compile(r'(?:^|\t)"', re.MULTILINE)
 
@@ -18,7 +18,7 @@ _OPEN_QUOTE = re.compile(r'(?:^|\t)"', re.MULTILINE)
 def parse(
     text: str, file: Path, delimiter: str, *, quoted: bool = True, header_rows: int = 1
 ) -> pd.DataFrame:
-    """Columns named by the first row, strings as they stand; a short row ends in empty ones.
+    """Columns named by the first row, unchanged strings; a short row ends in empty ones.
 
     Args:
         header_rows: rows before the data; of these only the first is read.
@@ -56,7 +56,7 @@ def is_quoted(text: str) -> bool:
 def _broken_row(
     text: str, file: Path, delimiter: str, quoted: bool, header_rows: int, problem: str
 ) -> UserError:
-    """Find the row again with the slower reader that knows where it is."""
+    """Find the row again with a slower reader that knows its place."""
     reader = csv.reader(
         io.StringIO(text, newline=""),
         delimiter=delimiter,
@@ -66,7 +66,7 @@ def _broken_row(
     number, width, line = 0, 0, 1
     try:
         for fields in reader:
-            if fields:  # blank lines are no rows
+            if fields:  # blank lines do not count
                 number += 1
                 width = width or len(fields)
                 if len(fields) > width:
@@ -81,5 +81,5 @@ def _broken_row(
         f"{file.name}, data row {number - header_rows} (the header does not count; "
         f"line {line} of the file): {problem}",
         code="row-invalid",
-        hint='mend the row; a field that holds a delimiter or a quote is written "like ""this"""',
+        hint='fix the row; write a field with a delimiter or a quote "like ""this"""',
     )

@@ -13,7 +13,7 @@ SUFFIXES = (".jsonl", ".ndjson")
 
 
 def read(file: Path) -> pd.DataFrame:
-    """Raises UserError with the line of what is no JSON object of text. Blank lines are skipped."""
+    """Raises UserError with the line that is not a JSON object of text. Blank lines are skipped."""
     rows: list[dict[str, str | None]] = []
     for number, line in enumerate(read_text(file).split("\n"), start=1):
         if line.strip():
@@ -27,10 +27,10 @@ def _row(line: str, file: Path, number: int) -> dict[str, str | None]:
         if isinstance(value, dict):
             row = {key: _text(item) for key, item in value.items()}
             for text in (*row.keys(), *row.values()):
-                (text or "").encode()  # JSON can escape half a surrogate pair, which is no text
+                (text or "").encode()  # JSON can escape half a surrogate pair, which is not text
             return row
     except UnicodeEncodeError as error:
-        problem = f"unpaired surrogate {error.object[error.start]!a} is no character"
+        problem = f"unpaired surrogate {error.object[error.start]!a} is not a character"
     except ValueError as error:
         problem = str(error)
     else:

@@ -1,6 +1,6 @@
-"""Parquet. Scalar columns are read as strings; nested ones and bytes that are no text are left out.
+"""Parquet. Scalar columns become strings; nested ones and bytes that are not text are left out.
 
-`attrs["left_out"]` of the frame says why, by column.
+`attrs["left_out"]` of the frame has the reason per column.
 """
 
 from pathlib import Path
@@ -16,18 +16,18 @@ SUFFIXES = (".parquet", ".pq")
 
 
 def read(file: Path) -> pd.DataFrame:
-    """Raises UserError when the file is no Parquet, or has no column that can be read as text."""
+    """Raises UserError when the file is not Parquet, or has no column that can be read as text."""
     try:
         table = pq.read_table(file)
     except (pa.ArrowException, OSError) as error:
         raise UserError(
-            f"{file.name} is no readable Parquet file: {error}", code="file-invalid"
+            f"{file.name} is not a readable Parquet file: {error}", code="file-invalid"
         ) from None
     columns: dict[str, pd.Series[str]] = {}
     left_out: dict[str, str] = {}
     for name in dict.fromkeys(table.column_names):
         if pa.types.is_nested(kind := table.schema.field(name).type):
-            left_out[name] = f"it holds nested values ({kind})"
+            left_out[name] = f"it has nested values ({kind})"
             continue
         try:
             columns[name] = _strings(table.column(name))

@@ -1,11 +1,11 @@
-"""How MLflow is told of a run: live as the step goes on, or all of it later, by the same functions.
+"""Log a run in MLflow: live while the step runs or all of it later, with the same functions.
 
 Each of them may be repeated without effect: a run is found by its record's tag, a point is the same
 by name, value, epoch and time, and parameters, tags, links, files and the end are the same again.
 
 Tags: decant.record     of a child: its record
       decant.identity   of a child: the step's identity
-      decant.behind.X   of a child: the run of step X, on whose artifact this one rests
+      decant.behind.X   of a child: the run of step X whose artifact this one uses
       decant.reused.X   of a parent: the run of step X, made by an earlier execution
 """
 
@@ -23,13 +23,13 @@ IDENTITY_TAG = "decant.identity"
 BEHIND_TAG = "decant.behind."
 REUSED_TAG = "decant.reused."
 
-HEADLINE_STEPS = ("finetune", "distill", "evaluate")  # their figures also stand on the parent
+HEADLINE_STEPS = ("finetune", "distill", "evaluate")  # their figures are also logged on the parent
 _MAX_METRICS = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Where a run is in MLflow; `parent_is_ours` says who closes the parent."""
+    """Where a run is in MLflow; `parent_is_ours`: this process also closes the parent."""
 
     run_id: str
     parent_id: str
@@ -38,27 +38,27 @@ class Place:
 
 
 def deliver(client: Any, record: RunRecord, files: Path) -> Place:
-    """Tell all of a run, also where a part of it is known already.
+    """Log all of a run. It may be logged in part already.
 
     Args:
-        files: folder with the run's artifacts, as they are to lie in MLflow.
+        files: folder with the run's artifacts, laid out as in MLflow.
     """
     place = begin(client, record, is_new=False)
-    tell_beginning(client, place, record)
-    tell_points(client, place.run_id, record.points)
-    tell_figures(client, place, record)
+    log_start(client, place, record)
+    log_points(client, place.run_id, record.points)
+    log_figures(client, place, record)
     for file in sorted(file for file in files.rglob("*") if file.is_file()):
-        tell_file(client, place, file, file.parent.relative_to(files).as_posix())
-    tell_end(client, place, record)
+        log_file(client, place, file, file.parent.relative_to(files).as_posix())
+    log_end(client, place, record)
     return place
 
 
 def send(client: Any, spool: Spool, run: Spooled) -> Place:
-    """Deliver a run of the spool and take it out of there.
+    """Deliver a spooled run and remove it from the spool.
 
-    A run without an end whose process is gone was killed, when it was last written.
+    A run without an end whose process is gone was killed at the time of its last write.
 
-    Raises what MLflow and the spool's file system raise; the run is then still in the spool.
+    Raises what MLflow or the spool's file system raises; the run then stays in the spool.
     """
     record = run.record
     if record is None or record.is_running:
@@ -75,7 +75,7 @@ def begin(client: Any, record: RunRecord, *, is_new: bool) -> Place:
     """The run of the record below its parent, made when missing.
 
     Args:
-        is_new: nobody has begun it before, so that it need not be looked for.
+        is_new: it cannot exist yet, so it is not searched for.
     """
     parent_id, experiment, is_ours = open_parent(client, record.parent, record.started_ms)
     found = None if is_new else _run_with_tag(client, experiment, RECORD_TAG, record.id)
@@ -93,13 +93,13 @@ def begin(client: Any, record: RunRecord, *, is_new: bool) -> Place:
     )
 
 
-def tell_beginning(client: Any, place: Place, record: RunRecord) -> dict[str, str]:
-    """Parameters, and ties to the runs that made the inputs.
+def log_start(client: Any, place: Place, record: RunRecord) -> dict[str, str]:
+    """Log parameters, and link the runs that made the inputs.
 
-    Returns these runs by step; of a run that MLflow does not know, what the sidecars call it.
+    Returns these runs by step; for a run that MLflow does not have, its id in the sidecars.
     """
     for run_id in (place.run_id, place.parent_id):
-        _tell_params(client, run_id, record)
+        _log_params(client, run_id, record)
     step_runs: dict[str, str] = {}
     for step, (name, run) in _upstream(client, place.experiment, record.origins).items():
         step_runs[step] = run.info.run_id if run else name
@@ -110,7 +110,7 @@ def tell_beginning(client: Any, place: Place, record: RunRecord) -> dict[str, st
     return step_runs
 
 
-def tell_points(client: Any, run_id: str, points: Sequence[Point]) -> None:
+def log_points(client: Any, run_id: str, points: Sequence[Point]) -> None:
     from mlflow.entities import Metric
 
     metrics = [Metric(point.name, point.value, point.milliseconds, point.at) for point in points]
@@ -118,27 +118,27 @@ def tell_points(client: Any, run_id: str, points: Sequence[Point]) -> None:
         client.log_batch(run_id, metrics=metrics[start : start + _MAX_METRICS])
 
 
-def tell_figures(client: Any, place: Place, record: RunRecord) -> None:
+def log_figures(client: Any, place: Place, record: RunRecord) -> None:
     """The step's figures; the headline figures also on the parent."""
-    tell_points(client, place.run_id, record.figures)
+    log_points(client, place.run_id, record.figures)
     if record.step in HEADLINE_STEPS:
         headline = [replace(point, name=f"{record.step}/{point.name}") for point in record.figures]
-        tell_points(client, place.parent_id, headline)
+        log_points(client, place.parent_id, headline)
 
 
-def tell_file(client: Any, place: Place, file: Path, folder: str) -> None:
+def log_file(client: Any, place: Place, file: Path, folder: str) -> None:
     client.log_artifact(place.run_id, str(file), folder)
 
 
-def tell_end(client: Any, place: Place, record: RunRecord) -> None:
-    """Close the child as it ended; the parent follows its children."""
+def log_end(client: Any, place: Place, record: RunRecord) -> None:
+    """Close the child with its status; the parent follows its children."""
     if record.error:
         client.set_tag(place.run_id, "decant.error", record.error)
     client.set_terminated(place.run_id, record.status, record.ended_ms)
     close_parent(client, place.experiment, place.parent_id, place.parent_is_ours)
 
 
-def _tell_params(client: Any, run_id: str, record: RunRecord) -> None:
+def _log_params(client: Any, run_id: str, record: RunRecord) -> None:
     from mlflow.entities import Param
     from mlflow.exceptions import MlflowException
 
@@ -154,11 +154,11 @@ def _tell_params(client: Any, run_id: str, record: RunRecord) -> None:
 def _upstream(
     client: Any, experiment: str, origins: Iterable[Origin]
 ) -> dict[str, tuple[str, Any]]:
-    """Every step behind the inputs: what its run is called, and the run, None where unknown.
+    """Every step behind the inputs: the id of its run, and the run, None where unknown.
 
-    DVC restores an artifact without its sidecar and may leave a stale one in its place: the run
-    that it names has another identity than the artifact then, and nothing of it counts. Instead of
-    a run that the sidecar cannot name, the newest with the artifact's identity does.
+    DVC restores an artifact without its sidecar and may leave a stale sidecar in its place. The run
+    in a stale sidecar has another identity than the artifact, and is ignored. Where the sidecar
+    names no usable run, the newest run with the artifact's identity is used.
     """
     behind: dict[str, tuple[str, Any]] = {}
     for origin in origins:
@@ -179,9 +179,9 @@ def _upstream(
 
 
 def _run(client: Any, experiment: str, run_id: str) -> Any:
-    """By its id, or by its record's where MLflow could not give it one.
+    """A run by its id, or by its record's id where MLflow could not give it one.
 
-    None for a run of another store, a deleted one, or one that was not sent yet.
+    None for a run of another store, a deleted one, or one that is not sent yet.
     """
     if not run_id:
         return None

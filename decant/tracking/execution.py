@@ -12,7 +12,7 @@ from decant.runtime.steps import STEPS
 
 
 def execution_identity() -> str:
-    """What all steps of one execution share and no other execution does, 32 characters or KFP's.
+    """An id that only the steps of one execution share: 32 characters, or KFP's run id.
 
     KFP's run id where there is one, else a digest over the project's place, params.yaml, the
     code, the lock file, the name of the DVC experiment and the `dvc` process above this one.
@@ -55,7 +55,7 @@ def git_commit() -> str:
 
 
 def _dvc_process() -> str:
-    """The nearest `dvc` above this process: every `dvc repro` is an execution of its own."""
+    """The nearest `dvc` above this process: every `dvc repro` is its own execution."""
     try:
         parents = psutil.Process().parents()
     except psutil.Error:

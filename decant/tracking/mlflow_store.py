@@ -19,8 +19,8 @@ from decant.runtime.errors import UserError
 
 REACHABLE_TIMEOUT_SECONDS = 10.0
 
-# MLflow's own defaults retry a dead server for four minutes per call, wait for as long as a server
-# tells them to, and report home. With these a call ends within about a minute.
+# By default MLflow retries a dead server for four minutes per call, waits for as long as a server
+# requests, and sends telemetry. With these a call ends within about a minute.
 _CLIENT_DEFAULTS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
@@ -41,12 +41,12 @@ def tracking_is_on() -> bool:
 def tracking_uri() -> str:
     """MLFLOW_TRACKING_URI, or the embedded store in the project's root.
 
-    Raises UserError on a cluster without a server, where a local store would go with the pod.
+    Raises UserError on a cluster without a server, where a local store would be lost with the pod.
     """
     uri = os.environ.get("MLFLOW_TRACKING_URI") or f"{_SQLITE}{store_root() / 'mlflow.db'}"
     if os.environ.get("KUBERNETES_SERVICE_HOST") and _is_local(uri):
         raise UserError(
-            f"the tracking store {shown_uri(uri)} is local: on a cluster it would go with the pod",
+            f"the tracking store {shown_uri(uri)} is local: it would be lost with the pod",
             code="tracking-local",
             hint="set MLFLOW_TRACKING_URI to a server in the profile, or DECANT_TRACKING=off",
         )
@@ -63,7 +63,7 @@ def open_client() -> Any:
     uri = tracking_uri()
     is_server = uri.startswith(("http://", "https://"))
     if is_server:
-        _ask(uri)
+        _check_reachable(uri)
     for name, value in _CLIENT_DEFAULTS.items():
         os.environ.setdefault(name, value)
     from mlflow.tracking import MlflowClient
@@ -80,9 +80,9 @@ def experiment_name() -> str:
 
 
 def experiment_id(client: Any, name: str = "") -> str:
-    """The experiment with this name, else with `experiment_name`, made when missing.
+    """The id of the experiment of this name, else of `experiment_name`; created when missing.
 
-    A server keeps artifacts where it is told to; a local store keeps them beside its database.
+    A server has its own place for artifacts; a local store keeps them beside its database.
     """
     name = name or experiment_name()
     if found := client.get_experiment_by_name(name):
@@ -93,7 +93,7 @@ def experiment_id(client: Any, name: str = "") -> str:
         location = (database.parent / "mlruns").as_uri()
     try:
         return str(client.create_experiment(name, artifact_location=location))
-    except Exception:  # another process made it in the meantime
+    except Exception:  # another process created it in the meantime
         if found := client.get_experiment_by_name(name):
             return str(found.experiment_id)
         raise
@@ -148,8 +148,8 @@ def _is_local(uri: str) -> bool:
     return uri.startswith(("sqlite:", "file:")) or "://" not in uri
 
 
-def _ask(uri: str) -> None:
-    """Raises ConnectionError unless something answers, be it with an error; proxies are used."""
+def _check_reachable(uri: str) -> None:
+    """Raises ConnectionError when nothing answers. An HTTP error is an answer; proxies are used."""
     address = f"{shown_uri(uri).rstrip('/')}/health"
     try:
         with urllib.request.urlopen(address, timeout=REACHABLE_TIMEOUT_SECONDS):
@@ -165,9 +165,9 @@ def _ask(uri: str) -> None:
 
 
 def _check_credentials(uri: str) -> None:
-    """Raises UserError naming the variable when a server refuses the credentials, or their lack.
+    """Raises UserError naming the variable when a server refuses the credentials or requires some.
 
-    Asks as MLflow's client does. What else goes wrong shows in the calls that follow.
+    Sends one request as MLflow's client does. Other errors show in the calls that follow.
     """
     from mlflow.exceptions import MlflowException
     from mlflow.utils.credentials import get_default_host_creds
@@ -186,7 +186,7 @@ def _check_credentials(uri: str) -> None:
         raise ConnectionError(without_secrets(str(error))) from None
     if answer.status_code not in (401, 403):
         return
-    if os.environ.get(_USER) and os.environ.get(_PASSWORD):  # which the client prefers
+    if os.environ.get(_USER) and os.environ.get(_PASSWORD):  # the client prefers these
         used = f"those in {_USER} and {_PASSWORD}"
     elif os.environ.get(_TOKEN):
         used = f"the token in {_TOKEN}"

@@ -19,8 +19,8 @@ class Parent:
     """The run of a whole execution.
 
     Attributes:
-        given: MLFLOW_RUN_ID; else empty, and the run is the one of the execution.
-        experiment, name, tags: of a run that is made.
+        given: MLFLOW_RUN_ID; empty when the run is the one of the execution.
+        experiment, name, tags: of a run that is created.
     """
 
     given: str
@@ -46,9 +46,9 @@ def parent_here() -> Parent:
 
 
 def open_parent(client: Any, parent: Parent, started_ms: int) -> tuple[str, str, bool]:
-    """The parent run, its experiment, and whether closing it is ours.
+    """The ids of the parent run and its experiment, and whether this process closes it.
 
-    Whoever started the run in MLFLOW_RUN_ID and left it running will also close it.
+    The process that started the run in MLFLOW_RUN_ID and left it running also closes it.
     """
     if parent.given:
         run = client.get_run(parent.given)
@@ -63,7 +63,7 @@ def open_parent(client: Any, parent: Parent, started_ms: int) -> tuple[str, str,
         )
         made = run.info.run_id
         run_id = _first_run(client, experiment, parent.execution) or made
-        if run_id != made:  # a parallel step was quicker
+        if run_id != made:  # a parallel step was faster
             client.delete_run(made)
     client.update_run(run_id, status="RUNNING")
     return run_id, experiment, True
@@ -97,7 +97,7 @@ def source_tags(name: str) -> dict[str, str]:
 
 
 def _status_of(children: list[Any]) -> str:
-    """What the newest run of every step adds up to; empty while one still runs."""
+    """The status from the newest run of every step; empty while one still runs."""
     newest = {run.data.tags.get(STEP_TAG, ""): run.info.status for run in children}
     statuses = {status for step, status in newest.items() if step}
     for status in ("FAILED", "KILLED"):

@@ -1,4 +1,4 @@
-"""What MLflow is to know of one run of a step: all of it, so that it can be told now or later."""
+"""All that MLflow gets of one run of a step, so that it can be logged now or sent later."""
 
 import os
 import re
@@ -49,9 +49,9 @@ class RunRecord:
     """A run of a step, from its beginning to its end.
 
     Attributes:
-        id: of the record, a tag of the run in MLflow, by which it is found again.
-        store: where it belongs: the tracking URI without user and password.
-        figures: known at the end; of some steps they also stand on the parent.
+        id: of the record; a tag of the run in MLflow, by which it is found again.
+        store: the tracking URI without user and password.
+        figures: known at the end; those of some steps are also logged on the parent.
         started_ms, ended_ms, written_ms: milliseconds since 1970, None before the end.
         status: as MLflow calls it: RUNNING, FINISHED, FAILED, KILLED.
     """

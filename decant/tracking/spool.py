@@ -1,10 +1,10 @@
-"""Runs that MLflow could not be told of, on the disk until `decant sync` sends them.
+"""Runs that could not be logged in MLflow, on the disk until `decant sync` sends them.
 
 <spool>/<execution>/<record>/
   run.json    the record, always whole
   files/      the run's artifacts
 
-Every process writes folders of its own, so any number of them may spool at the same time. The spool
+Every process writes its own folders, so any number of them may spool at the same time. The spool
 is DECANT_SPOOL, a folder or what fsspec knows (s3://, gs://), else `mlflow-spool` in the project's
 root; in a KFP task without DECANT_SPOOL, the task's artifact `metrics`, which outlives the pod.
 """
@@ -41,7 +41,7 @@ def spool_uri() -> str:
 
 
 class Spool:
-    """Reads and writes one spool. What the file system refuses is raised as OSError."""
+    """Reads and writes one spool. Errors of the file system are raised as OSError."""
 
     def __init__(self, uri: str) -> None:
         import fsspec
@@ -64,11 +64,11 @@ class Spool:
         return "file" in self.files.protocol
 
     def write(self, record: RunRecord) -> None:
-        """Put the record in the place of what was written of it before."""
+        """Write the record over its earlier version."""
         record.written_ms = milliseconds_now()
         file = f"{self._folder(record)}/{RECORD}"
         self.files.makedirs(self._folder(record), exist_ok=True)
-        if not self.is_local:  # a bucket takes a file whole or not at all
+        if not self.is_local:  # a bucket stores a file whole or not at all
             self.files.pipe_file(file, record.as_json())
             return
         partial = Path(f"{file}.partial")
@@ -81,7 +81,7 @@ class Spool:
         self.files.put_file(str(source), f"{target}/{source.name}")
 
     def runs(self, execution: str = "") -> list[Spooled]:
-        """What is spooled, of one execution or of all, by the time at which the runs began."""
+        """The spooled runs of one execution or of all, ordered by start time."""
         start = f"{self.root}/{execution}" if execution else self.root
         self.files.invalidate_cache()
         found = [self._read(file) for file in self.files.find(start) if file.endswith(f"/{RECORD}")]
@@ -100,15 +100,15 @@ class Spool:
             yield Path(name)
 
     def remove(self, run: Spooled) -> None:
-        self.files.rm_file(f"{run.folder}/{RECORD}")  # first: without it, nothing is spooled here
+        self.files.rm_file(f"{run.folder}/{RECORD}")  # first: without it the folder is not a run
         if self.files.isdir(run.folder):
             self.files.rm(run.folder, recursive=True)
 
     @contextmanager
     def locked(self) -> Iterator[bool]:
-        """Whether nobody else is sending. In a bucket that cannot be known.
+        """Whether no other process is sending. For a bucket always True: it cannot be locked.
 
-        Raises UserError for a folder in which nothing can be written.
+        Raises UserError for a folder that cannot be written.
         """
         if not self.is_local or not Path(self.root).is_dir():
             yield True
@@ -123,7 +123,7 @@ class Spool:
             raise UserError(
                 f"the spool {self} cannot be written: {error.strerror}",
                 code="spool-unusable",
-                hint="runs that were sent are removed there: copy it, and name the copy",
+                hint="sent runs are removed from the spool: copy it, and give the copy",
             ) from None
         try:
             yield True

@@ -1,10 +1,10 @@
 """MLflow tracking: one parent run per execution, a child run per executed step.
 
 The parent is the run in MLFLOW_RUN_ID, else the run tagged with the execution's identity (KFP's run
-id, or parameters, code and the `dvc` process above us), made by the first step that asks.
+id, or parameters, code and the `dvc` process above us), created by the first step that needs it.
 
-MLflow never costs a step: from the first call that fails, or when it has kept the step waiting for
-too long, all that is known of the run goes to the spool, and no further call is made.
+MLflow never makes a step fail: after the first call that fails, or after the step has waited for
+it for too long, all of the run goes to the spool, and no further call is made.
 """
 
 import dataclasses
@@ -22,12 +22,12 @@ from decant.tracking.delivery import (
     IDENTITY_TAG,
     Place,
     begin,
+    log_end,
+    log_figures,
+    log_file,
+    log_points,
+    log_start,
     send,
-    tell_beginning,
-    tell_end,
-    tell_figures,
-    tell_file,
-    tell_points,
 )
 from decant.tracking.mlflow_store import (
     open_client,
@@ -41,21 +41,21 @@ from decant.tracking.record import Origin, RunRecord
 from decant.tracking.spool import Spool, spool_uri
 
 LOGGED_FILES = ("*.png", "*.html", "*.md", "card.json")
-PATIENCE_SECONDS = 60.0  # that a step waits for MLflow in all
+PATIENCE_SECONDS = 60.0  # a step's total wait for MLflow
 _MAX_PARAM_CHARACTERS = 6000
 
 
 @dataclasses.dataclass(kw_only=True)
 class StepRun:
-    """A step's child run, told to MLflow or to the spool, or nothing at all when tracking is off.
+    """A step's child run, logged in MLflow or in the spool; not at all when tracking is off.
 
     Attributes:
-        record: what is known of it; None when tracking is off.
-        client, place: MLflow and the run in it; None without, or from the first failure.
-        spool: where the record goes from then on.
-        step_runs: the run of each step behind this one's artifacts, its own included, or the
-            record of a run that MLflow does not know yet.
-        waited: seconds that MLflow took so far.
+        record: all that is logged; None when tracking is off.
+        client, place: MLflow and the run in it; None without MLflow, and after the first failure.
+        spool: where the record is written after that.
+        step_runs: the run of each step behind this one's artifacts, its own included; the record's
+            id for a run that MLflow does not have yet.
+        waited: seconds spent on calls of MLflow so far.
     """
 
     reporter: Reporter
@@ -68,7 +68,7 @@ class StepRun:
 
     @property
     def run_id(self) -> str:
-        """Empty when MLflow did not make a run."""
+        """Empty when there is no run in MLflow."""
         return self.reporter.run_id
 
     def finish(self, reporter: Reporter, seconds: float, folders: Mapping[str, Path]) -> None:
@@ -76,20 +76,20 @@ class StepRun:
         if not (record := self.record):
             return
         record.set_figures({**reporter.metrics, **reporter.measures, "seconds": seconds})
-        self._tell(partial(tell_figures, record=record))
+        self._log(partial(log_figures, record=record))
         files = [
             (file, port)
             for port, folder in folders.items()
             for file in sorted(file for glob in LOGGED_FILES for file in folder.glob(glob))
         ]
         for file, port in files:
-            self._tell(partial(tell_file, file=file, folder=port))
+            self._log(partial(log_file, file=file, folder=port))
         if spool := self.spool:
             for file, port in files:
                 self._keep(partial(spool.add_file, record, file, port))
 
     def _begin(self) -> None:
-        """Open the run, log the parameters, and tie it to the runs that made its inputs."""
+        """Open the run, log the parameters, and link the runs that made its inputs."""
         assert self.record
         record = self.record
         try:
@@ -102,15 +102,15 @@ class StepRun:
             self._give_up(error)
             return
         self.reporter.run_id = self.place.run_id
-        self._tell(self._tell_beginning)
+        self._log(self._log_start)
 
-    def _tell_beginning(self, client: Any, place: Place) -> None:
+    def _log_start(self, client: Any, place: Place) -> None:
         assert self.record
-        step_runs = tell_beginning(client, place, self.record)
+        step_runs = log_start(client, place, self.record)
         self.step_runs = {**step_runs, self.record.step: place.run_id}
 
     def _send_earlier(self) -> None:
-        """Runs that earlier steps of this execution spooled, on which this one's links rest."""
+        """Send what earlier steps of this execution spooled: this run links to their runs."""
         assert self.record
         try:
             spool = Spool(spool_uri())
@@ -119,7 +119,7 @@ class StepRun:
                     record = run.record
                     if record and record.store == self.record.store and not record.is_running:
                         send(self.client, spool, run)
-                        self.reporter.message(f"sent MLflow the spooled run of {record.step}")
+                        self.reporter.message(f"sent the spooled run of {record.step} to MLflow")
         except Exception as error:
             self.reporter.warning(f"spooled runs were not sent: {_problem(error)}")
 
@@ -127,17 +127,17 @@ class StepRun:
         """Live, so that a curve can be watched while the step runs."""
         if self.record:
             point = self.record.add_point(curve, at, value)
-            self._tell(lambda client, place: tell_points(client, place.run_id, [point]))
+            self._log(lambda client, place: log_points(client, place.run_id, [point]))
 
     def _end(self, status: str, error: BaseException | None = None) -> None:
         if not (record := self.record):
             return
         problem = without_secrets(f"{type(error).__name__}: {error}")[:500] if error else ""
         record.end(status, problem)
-        self._tell(partial(tell_end, record=record))
+        self._log(partial(log_end, record=record))
 
-    def _tell(self, action: Callable[[Any, Place], object]) -> None:
-        """Tell MLflow, or write to the spool what the record holds by now."""
+    def _log(self, action: Callable[[Any, Place], object]) -> None:
+        """Call MLflow, or write the record as it is now to the spool."""
         if self.client and self.place:
             clock = time.perf_counter()
             try:
@@ -147,7 +147,7 @@ class StepRun:
                 return
             self.waited += time.perf_counter() - clock
             if self.waited > PATIENCE_SECONDS and not self._has_ended:
-                self._give_up(TimeoutError(f"it kept the step waiting for {self.waited:.0f} s"))
+                self._give_up(TimeoutError(f"the step waited {self.waited:.0f} s for it"))
         else:
             self._keep()
 
@@ -160,8 +160,8 @@ class StepRun:
         problem = _problem(error)
         try:
             self.spool = Spool(spool_uri())
-        except UserError as refused:
-            self.reporter.warning(f"MLflow failed ({problem}), tracking is lost: {refused}")
+        except UserError as spool_error:
+            self.reporter.warning(f"MLflow failed ({problem}), tracking is lost: {spool_error}")
             return
         if self._keep():
             self.reporter.warning(
@@ -170,7 +170,7 @@ class StepRun:
             )
 
     def _keep(self, action: Callable[[], object] = lambda: None) -> bool:
-        """Write to the spool. What its disk refuses costs a warning, never the step."""
+        """Write to the spool. A failure is a warning and never makes the step fail."""
         if not (self.spool and self.record):
             return False
         try:
@@ -188,7 +188,7 @@ def tracked_step(
 ) -> Iterator[StepRun]:
     """A child run for the step; ends FINISHED, or FAILED when the block raises.
 
-    Raises UserError before the block when the store is local on a cluster, or refuses the
+    Raises UserError before the block when the store is local on a cluster, or MLflow refuses the
     credentials.
     """
     known = {name: run_id for origin in origins for name, run_id in origin.step_runs.items()}
@@ -207,7 +207,7 @@ def tracked_step(
 
 
 def _record(step: str, key: str, params: Any, origins: Sequence[Origin]) -> RunRecord:
-    """Parameters go under prefixed keys: they are immutable, and others write plain names."""
+    """Parameters get prefixed keys: they cannot be changed, and others log plain names."""
     return RunRecord(
         store=shown_uri(tracking_uri()),
         parent=parent_here(),

@@ -1,8 +1,8 @@
-"""Where a training keeps its checkpoints, so that one that was cut off goes on where it stood.
+"""Where a training keeps its checkpoints, so that an interrupted one can resume.
 
-Without DECANT_CHECKPOINTS they lie in a temporary folder, for the best epoch alone. With it they
-lie in that folder, such as a volume that outlives a pod which is taken away, and hold the optimizer
-too. (torch reads that back with weights_only: nothing in it is executed.)
+Without DECANT_CHECKPOINTS they are in a temporary folder, for the best epoch alone. With it they
+are in that folder, such as a volume that outlives an evicted pod, and include the optimizer. (torch
+reads that with weights_only: nothing in it is executed.)
 
 <DECANT_CHECKPOINTS>/<digest of step, inputs, parameters, code and name>/checkpoint-<steps>/
 """
@@ -29,8 +29,8 @@ class Checkpoints:
     """The folder to write into.
 
     Attributes:
-        kept: whether they are there to go on from; then they hold more than the weights.
-        last: the one to go on from, None at the beginning.
+        kept: whether a later process can resume from them; then they have more than the weights.
+        last: the one to resume from, None at the start.
     """
 
     folder: Path
@@ -48,11 +48,11 @@ def checkpoints(identity: str, name: str) -> Iterator[Checkpoints]:
     """Removed when the block ends well; kept ones stay when it does not.
 
     Args:
-        identity: of the step that trains. Without one nothing is kept: nobody would know whose
-            they are.
+        identity: of the step that trains. Without one nothing is kept: it could not be found
+            again.
         name: of the model; a step may train several.
 
-    Raises UserError when the folder cannot be made.
+    Raises UserError when the folder cannot be created.
     """
     root = os.environ.get(VARIABLE)
     if not root or not identity:
@@ -68,19 +68,20 @@ def checkpoints(identity: str, name: str) -> Iterator[Checkpoints]:
             code="path-unwritable",
             hint="mount a volume there that user 10001 may write, or unset it",
         ) from None
-    last = _last_whole(own)
-    wait_for_all()  # nobody writes before everybody has looked
+    last = _last_complete(own)
+    wait_for_all()  # no process writes before every process has looked
     yield Checkpoints(folder=own, kept=True, last=last)
     wait_for_all()
     if index() == 0:
         shutil.rmtree(own, ignore_errors=True)
 
 
-def _last_whole(folder: Path) -> Path | None:
-    """The last one that was written whole: its state is what is written last."""
+def _last_complete(folder: Path) -> Path | None:
+    """The last complete one: its state is the last file that is written."""
     by_step = {_steps(found): found for found in folder.glob("checkpoint-*")}
     return next(
-        (by_step[step] for step in sorted(by_step, reverse=True) if _is_whole(by_step[step])), None
+        (by_step[step] for step in sorted(by_step, reverse=True) if _is_complete(by_step[step])),
+        None,
     )
 
 
@@ -88,7 +89,7 @@ def _steps(checkpoint: Path) -> int:
     return int(checkpoint.name.rpartition("-")[2])
 
 
-def _is_whole(checkpoint: Path) -> bool:
+def _is_complete(checkpoint: Path) -> bool:
     try:
         read_json(checkpoint / _STATE)
     except (OSError, ValueError):

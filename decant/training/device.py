@@ -11,11 +11,11 @@ Precision = Literal["auto", "float32", "bfloat16"]
 
 
 def pick_device(wanted: Device) -> torch.device:
-    """The device asked for. Raises UserError when that is a GPU and torch sees none."""
+    """The requested device. Raises UserError when that is a GPU and torch finds none."""
     available = torch.cuda.is_available()
     if wanted == "cuda" and not available:
         raise UserError(
-            f"a GPU was asked for, but torch {torch.__version__} sees none",
+            f"a GPU is requested, but torch {torch.__version__} finds none",
             code="gpu-missing",
             hint="check the driver and the CUDA build of torch, or set device to auto",
         )
@@ -23,7 +23,7 @@ def pick_device(wanted: Device) -> torch.device:
 
 
 def use_bfloat16(wanted: Precision, device: torch.device) -> bool:
-    """Whether to run under bfloat16 autocast; `auto` asks the hardware for native support.
+    """Whether to run under bfloat16 autocast; `auto` checks the hardware for native support.
 
     Measured on a processor with AVX512-BF16: matrix products of BERT's size run about five times
     as fast as in float32. Without the instruction they are emulated and slower.

@@ -1,4 +1,4 @@
-"""Rows of token ids as torch sees them: a dataset, batches of like length, padding."""
+"""Rows of token ids for torch: a dataset, batches of similar length, padding."""
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
@@ -14,10 +14,11 @@ from decant.data.tokens import TokenRows, pad
 
 
 class Examples(Dataset[dict[str, Any]]):
-    """Token rows with labels and, for distillation, what the teacher says of them.
+    """Token rows with labels and, for distillation, the teacher's answers.
 
     Args:
-        teacher_logits: (rows, classes), in parts that may lie in files, one after the other.
+        teacher_logits: (rows, classes), in parts that may be memory-mapped files, one after the
+            other.
         teacher_features: (rows, T), likewise.
     """
 
@@ -60,10 +61,10 @@ class Padding:
 
 
 class LengthBuckets(Sampler[int]):
-    """Shuffled rows, so ordered that the rows of a batch are of about the same length.
+    """Shuffled rows, ordered so that the rows of a batch have about the same length.
 
     Rows are shuffled, cut into pools of `pool_batches` batches, sorted by length within a pool, and
-    the batches shuffled again, so that neither order nor company of a row is the same twice.
+    the batches shuffled again, so that a row has other neighbours in every epoch.
     """
 
     def __init__(
@@ -76,7 +77,7 @@ class LengthBuckets(Sampler[int]):
         self.passes = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Go on as after so many passes, where a training goes on that was cut off."""
+        """Continue as after so many epochs, for a training that resumes."""
         while self.passes < epoch:
             self._next_batches()
 
@@ -102,7 +103,7 @@ class LengthBuckets(Sampler[int]):
 
 
 class _Joined:
-    """The rows of several arrays, one after the other, left where they are."""
+    """The rows of several arrays, one after the other, not copied."""
 
     def __init__(self, arrays: Sequence[NDArray[Any]]) -> None:
         self.arrays = list(arrays)

@@ -1,6 +1,6 @@
 """One training run on labelled or distilled examples, the best epoch kept.
 
-The engine is transformers' Trainer: it brings mixed precision, schedules, early stopping, the best
+The engine is transformers' Trainer: it has mixed precision, schedules, early stopping, the best
 checkpoint and, under torchrun, several processes.
 """
 
@@ -77,7 +77,7 @@ def fit(
         loss: a module's own parameters are trained with the model's.
         name: of the model; it begins the names of its curves.
         consistency_weight: of the disagreement between two dropouts of the same rows (R-Drop);
-            0 leaves the second pass away.
+            0 leaves out the second pass.
         parameter_groups: AdamW groups with their own `lr`; all parameters at the plan's otherwise.
     """
     where = pick_device(device)
@@ -119,7 +119,7 @@ def fit(
             report_to="none",
             disable_tqdm=True,
         )
-        arguments._n_gpu = min(arguments.n_gpu, 1)  # further GPUs are for further processes
+        arguments._n_gpu = min(arguments.n_gpu, 1)  # other GPUs belong to other processes
         curves = _Curves(name, reporter, advance)
         trainer = _Trainer(
             model=_WithLoss(model, loss, consistency_weight),
@@ -133,7 +133,7 @@ def fit(
         )
         trainer.remove_callback(PrinterCallback)
         if kept.last:
-            reporter.message(f"{name}: goes on from {kept.last}")
+            reporter.message(f"{name}: resumes from {kept.last}")
         trainer.train(resume_from_checkpoint=str(kept.last) if kept.last else None)
         table = _curves(trainer.state.log_history)
     best = table.iloc[int(table["validation_accuracy"].argmax())]
@@ -174,7 +174,7 @@ def default_groups(
 class _WithLoss(nn.Module):
     """A model and its loss as one forward pass: DDP sees every parameter that is used.
 
-    Also keeps a model's own `config` out of Trainer's sight, which would write into it.
+    Also hides a model's own `config` from Trainer, which would write into it.
 
     forward: a batch and how far the training is (0 to 1) → loss, logits (B, classes).
     """
@@ -227,13 +227,13 @@ class _Trainer(Trainer):
         )
 
     def _get_eval_sampler(self, eval_dataset: Any) -> list[int]:  # type: ignore[override]
-        """By length, so that little is padded; the figures do not depend on the order."""
+        """By length, so that little is padded; the order does not change the figures."""
         order: list[int] = np.argsort(eval_dataset.rows.lengths, kind="stable").tolist()
         return order
 
 
 class _Curves(TrainerCallback):
-    """Moves the bar and hands every epoch's figures to the reporter."""
+    """Advances the bar and reports every epoch's figures."""
 
     def __init__(self, name: str, reporter: Reporter, advance: Advance) -> None:
         self.name, self.reporter, self.advance = name, reporter, advance
@@ -262,7 +262,7 @@ _CURVES = {
 
 
 def _curves(history: Sequence[Mapping[str, float]]) -> pd.DataFrame:
-    """A row per epoch, from what the Trainer logged, also before it was cut off."""
+    """A row per epoch, from the Trainer's log, also of an interrupted attempt."""
     epochs: dict[int, dict[str, float]] = {}
     for logs in history:
         figures = epochs.setdefault(round(logs["epoch"]), {})
@@ -288,7 +288,7 @@ def _optimizer(
     plan: TrainingPlan,
     groups: Sequence[Mapping[str, Any]] | None,
 ) -> torch.optim.Optimizer:
-    """AdamW on the groups, or on all parameters; the loss's own come on top."""
+    """AdamW on the groups, or on all parameters; the loss's own are added."""
     own_groups = [dict(group) for group in groups or default_groups(model, plan)]
     if isinstance(loss, nn.Module) and (own := list(loss.parameters())):
         own_groups.append({"params": own, "lr": plan.learning_rate, "weight_decay": 0.0})

@@ -1,8 +1,8 @@
-"""Losses of the single-label task, on labels and on what a teacher says.
+"""Losses of the single-label task, on labels and on a teacher's answers.
 
-Shapes: logits and teacher_logits (B, C), features (B, F) and teacher_features (B, T) as the models'
-last layers see them, labels (B,) with -1 where the label is unknown. `progress` is the share of the
-training that is over, 0 to 1.
+Shapes: logits and teacher_logits (B, C), features (B, F) and teacher_features (B, T) as inputs of
+the models' last layers, labels (B,) with -1 where the label is unknown. `progress` is the finished
+share of the training, 0 to 1.
 """
 
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ class Loss(Protocol):
 
 
 def value_at(schedule: Schedule, progress: float) -> float:
-    """The schedule's value when `progress` of the training is over."""
+    """The schedule's value at `progress`."""
     if isinstance(schedule, list):
         start, end = schedule
         return start + (end - start) * progress
@@ -55,7 +55,7 @@ def label_loss(*, class_weights: Tensor | None = None, label_smoothing: float = 
 
 
 class DistillationLoss(nn.Module):
-    """What the teacher says of a row, and its label where it has one.
+    """The teacher's answer for a row, and the row's label where it has one.
 
     soft: mse, the mean squared difference of the logits (Ba and Caruana 2014, arXiv:1312.6184; Tang
     et al. 2019, arXiv:1903.12136), or kl, the Kullback-Leibler divergence from the teacher's
@@ -63,7 +63,7 @@ class DistillationLoss(nn.Module):
     hard: cross-entropy; a row that has a label mixes it in with `hard_label_weight`. Rising over
     the training this is teacher annealing (Clark et al. 2019, arXiv:1907.04829, section 3.2).
     hidden: the mean squared difference between the teacher's features and a linear map of the
-    student's, learned with it and thrown away, times `hidden_weight` (Romero et al. 2015,
+    student's, learned with it and then discarded, times `hidden_weight` (Romero et al. 2015,
     arXiv:1412.6550, section 2.2; TinyBERT, arXiv:1909.10351, equation 8).
 
     Args:

@@ -1,11 +1,11 @@
 """A step's several processes: one per GPU, or some on a CPU, started as torchrun starts them.
 
-Every process runs the same step on the same inputs. Training shares out each batch (DDP, by the
-Trainer), labelling its shards. The first process alone tracks, prints, and writes the outputs.
+Every process runs the same step on the same inputs. Training divides each batch (DDP, by the
+Trainer), labelling divides the shards. Only the first process tracks, prints, and writes outputs.
 
 On several nodes the same command runs on each; torchrun's own variables (PET_NNODES,
 PET_NPROC_PER_NODE, PET_NODE_RANK, PET_MASTER_ADDR, PET_MASTER_PORT), which Kubeflow Trainer sets,
-say where they meet.
+give their meeting point.
 """
 
 import json
@@ -23,7 +23,7 @@ from typing import Any
 from decant.runtime.errors import UserError
 
 VARIABLE = "DECANT_PROCESSES"
-# Nodes of one job start as the cluster has room: as long as one waits for the others.
+# Nodes start when the cluster has room for them; so long may one wait for the others.
 MEETING_SECONDS = 1800
 _MEETING_POINT = ("PET_MASTER_ADDR", "PET_MASTER_PORT")
 TORCHRUN_VARIABLES = ("PET_NNODES", "PET_NPROC_PER_NODE", "PET_NODE_RANK", *_MEETING_POINT)
@@ -51,9 +51,9 @@ class Group:
 
 
 def wanted() -> Group:
-    """What the environment asks for: torchrun's variables, else DECANT_PROCESSES; else one process.
+    """The group set by the environment: torchrun's variables, else DECANT_PROCESSES, else one.
 
-    Raises UserError for what is no number of processes or nodes, and for nodes that do not meet.
+    Raises UserError for a value that is not a number of processes or nodes, and for a missing one.
     """
     if "PET_NNODES" not in os.environ:
         return Group(per_node=_number(VARIABLE, 1, _MOST, "one per GPU"))
@@ -80,27 +80,27 @@ def count() -> int:
 
 
 def index() -> int:
-    """0 for the first one, whose outputs count, and where there is only one."""
+    """0 for the first process, whose outputs are kept, and for a single one."""
     return int(os.environ.get("RANK", "0"))
 
 
 def is_started() -> bool:
-    """Whether this process is one that torchrun, or what stands for it on a cluster, started."""
+    """Whether torchrun, or its counterpart on a cluster, started this process."""
     return "TORCHELASTIC_RUN_ID" in os.environ or count() > 1
 
 
 def start(group: Group, name: str, section: Mapping[str, Any], ports: Mapping[str, Path]) -> None:
     """Run a step in this node's processes of the group, and wait for them.
 
-    Raises UserError when one of them ends without a message of its own, and when the nodes do not
-    meet. A message that the user has seen, or a signal, ends this process with the same code.
+    Raises UserError when one of them ends without an error message, and when the nodes do not
+    meet. After an error that was shown, or a signal, this process ends with the same code.
     """
     from torch.distributed import DistError
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import elastic_launch
 
-    # What it logs of a failure is a table for those who write such launchers.
+    # Its log of a failure is a table for developers of launchers.
     logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL + 1)
     with (
         tempfile.TemporaryDirectory(prefix="decant-processes-") as folder,
@@ -113,28 +113,28 @@ def start(group: Group, name: str, section: Mapping[str, Any], ports: Mapping[st
             arguments += [f"--{port}", str(path)]
         try:
             elastic_launch(_launch_config(group), sys.executable)(*arguments)
-        except SignalException as ended:  # the pod is taken away
+        except SignalException as ended:  # the pod is evicted
             raise SystemExit(128 + ended.sigval) from None
         except DistError as error:
             raise UserError(
-                f"node {group.node} of {group.nodes} has lost the others, or never met them at "
+                f"node {group.node} of {group.nodes} lost the others, or did not reach them at "
                 f"{group.meeting_point}: {str(error).partition(chr(10))[0]}",
                 code="node-lost",
-                hint="see why the other nodes have not started, or ended",
+                hint="find out why the other nodes did not start, or ended",
             ) from None
         except ChildFailedError as error:
             rank, failure = error.get_first_failure()
-            if failure.exitcode == 2:  # a user's mistake, which that process has shown
+            if failure.exitcode == 2:  # a user's mistake, which that process has reported
                 raise SystemExit(2) from None
             raise UserError(
                 f"process {rank} of {group.size} of step {name} ended with code {failure.exitcode}",
                 code="process-failed",
-                hint="its own message stands above; -9 is often for want of memory",
+                hint="its own message is above; -9 is often a lack of memory",
             ) from None
 
 
 def params_file(name: str, section: Mapping[str, Any]) -> str:
-    """A parameter file (JSON is YAML too), where the seed stands beside the sections."""
+    """A parameter file (JSON is YAML too), where the seed is beside the sections."""
     own = dict(section)
     seed = {"seed": own.pop("seed")} if "seed" in own else {}
     return json.dumps({**seed, name: own})
@@ -142,7 +142,7 @@ def params_file(name: str, section: Mapping[str, Any]) -> str:
 
 @contextmanager
 def joined() -> Iterator[None]:
-    """Meet the other processes, each with a GPU of its own where there are GPUs."""
+    """Meet the other processes, each with its own GPU where there are GPUs."""
     if count() == 1:
         yield
         return
@@ -161,7 +161,7 @@ def joined() -> Iterator[None]:
 
 
 def wait_for_all() -> None:
-    """Go on when every process is here."""
+    """Wait until every process has reached this point."""
     if count() > 1:
         from torch import distributed
 
@@ -169,7 +169,7 @@ def wait_for_all() -> None:
 
 
 def _launch_config(group: Group) -> Any:
-    """torchrun's: nodes meet at the first one's port, a single node at one that is free."""
+    """torchrun's: nodes meet at the first node's port, a single node's processes at a free one."""
     from torch.distributed.launcher.api import LaunchConfig
 
     shared: dict[str, Any] = {
@@ -227,7 +227,7 @@ def _number(variable: str, least: int, most: int, such_as: str) -> int:
 
 @contextmanager
 def _threads_shared(number: int) -> Iterator[None]:
-    """Each process an equal share of the cores, unless the user says otherwise."""
+    """Give each process an equal share of the cores, unless the user sets it."""
     if "OMP_NUM_THREADS" in os.environ:
         yield
         return

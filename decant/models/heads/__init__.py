@@ -34,7 +34,7 @@ def typed_options(kind: str, options: Mapping[str, Any], *, where: str) -> Any:
     module = _heads().get(kind)
     if module is None:
         raise UserError(
-            f"no head '{kind}'", code="head-unknown", hint=f"heads: {', '.join(_heads())}"
+            f"there is no head '{kind}'", code="head-unknown", hint=f"heads: {', '.join(_heads())}"
         )
     return parse(module.Config, options, f"{where}.{kind}")
 

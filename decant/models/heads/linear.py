@@ -1,4 +1,4 @@
-"""Nothing but pooling: the teacher's output layer follows at once."""
+"""Only pooling: the teacher's output layer follows directly."""
 
 from typing import Annotated, Literal
 

@@ -1,4 +1,4 @@
-"""The folder on the shared volume through which inputs reach the nodes, and outputs return."""
+"""The folder on the shared volume that brings inputs to the nodes and outputs back."""
 
 import shutil
 from collections.abc import Mapping
@@ -17,9 +17,9 @@ class Exchange:
         self.cache = self.folder / "cache"
 
     def bring(self, name: str, section: Mapping[str, Any], inputs: Mapping[str, Path]) -> None:
-        """Copy the inputs and the step's parameters there, in place of what is there.
+        """Copy the inputs and the step's parameters there; what was there is removed.
 
-        Raises UserError when the volume takes them not.
+        Raises UserError when the volume cannot be written.
         """
         try:
             self.remove()
@@ -31,11 +31,11 @@ class Exchange:
             raise UserError(
                 f"cannot copy the inputs of {name} to {self.folder}: {error.strerror or error}",
                 code="path-unwritable",
-                hint="mount a volume there that has room and that user 10001 may write",
+                hint="mount a volume there that has free space and that user 10001 may write",
             ) from None
 
     def command(self, name: str, ports: Mapping[str, Path]) -> list[str]:
-        """What every node runs: the step, on the folders here."""
+        """The command of every node: the step, on the folders of this exchange."""
         words = ["python", "-m", "components", name, "--params", str(self.folder / "params.json")]
         for port in ports:
             words += [f"--{port}", str(self.folder / port)]
@@ -44,7 +44,7 @@ class Exchange:
     def take(self, outputs: Mapping[str, Path]) -> None:
         """Copy the outputs into the given folders, which exist and are empty.
 
-        Raises UserError for one that the nodes have not written.
+        Raises UserError for an output that the nodes did not write.
         """
         for port, folder in outputs.items():
             if not (self.folder / port).is_dir():

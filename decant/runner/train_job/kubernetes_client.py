@@ -1,7 +1,7 @@
-"""TrainJobs of this task's namespace, asked for through the Kubernetes API.
+"""TrainJobs of this task's namespace, through the Kubernetes API.
 
-The kubeflow SDK brings the connection. Its get_job() is left aside: it needs rights on the whole
-cluster (to read the runtime again at every look), knows no pod's reason, and fails for limits
+The kubeflow SDK opens the connection. Its get_job() is not used: it needs rights on the whole
+cluster (it reads the runtime again in each call), lacks the reasons of pods, and fails for limits
 without CPU.
 """
 
@@ -22,26 +22,26 @@ from decant.runtime.errors import UserError
 CONTAINER = "node"  # the runtime's name of it
 _API = ("trainer.kubeflow.org", "v1alpha1")
 _SECONDS = (10, 60)  # to connect, to answer
-_RIGHTS = "give the task's service account what pipelines/kubeflow/train-jobs.yaml gives it"
+_RIGHTS = "give the task's service account the role in pipelines/kubeflow/train-jobs.yaml"
 
 
 class Unreachable(Exception):
-    """The API does not answer now; it may later."""
+    """The API does not answer now; a later request can succeed."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """A TrainJob as it stands.
+    """The state of a TrainJob.
 
     Attributes:
-        ended: "Complete", "Failed", or empty while it is under way.
+        ended: "Complete", "Failed", or empty while it runs.
         message: why it failed.
-        going: whether it is being deleted.
+        deleting: whether it is being deleted.
     """
 
     ended: str = ""
     message: str = ""
-    going: bool = False
+    deleting: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
@@ -49,10 +49,10 @@ class Node:
     """A pod of the job.
 
     Attributes:
-        number: from 0; the first one's output is the step's.
+        number: from 0; the output of the first is the step's.
         phase: Pending, Running, Succeeded, Failed, as Kubernetes calls it.
-        reason: why it waits or has failed, such as Unschedulable or OOMKilled.
-        code: of its process when that has ended, else None.
+        reason: why it waits or failed, such as Unschedulable or OOMKilled.
+        code: exit code of its process; None while it runs.
         finished: when it ended, sortable; empty before.
     """
 
@@ -71,14 +71,14 @@ class TrainJobs:
     """
 
     def __init__(self) -> None:
-        logging.getLogger("kubeflow").setLevel(logging.ERROR)  # it may not read its own version
+        logging.getLogger("kubeflow").setLevel(logging.ERROR)  # it warns of its unknown version
         from kubeflow.trainer import TrainerClient
 
         try:
             backend = TrainerClient().backend
         except (ConfigException, OSError) as error:
             raise UserError(
-                f"no way to the cluster's API: {error}",
+                f"the cluster's API cannot be used: {error}",
                 code="cluster-unavailable",
                 hint="a TrainJob is started from within a cluster, or with a KUBECONFIG",
             ) from None
@@ -86,8 +86,8 @@ class TrainJobs:
         self.namespace: str = backend.namespace
 
     def create(self, manifest: Mapping[str, Any]) -> None:
-        """One that is there already, under the same name, is left as it is."""
-        with _asking("create a TrainJob", self.namespace):
+        """An existing job of the same name is left as it is."""
+        with _api_request("create a TrainJob", self.namespace):
             try:
                 self._objects.create_namespaced_custom_object(
                     *_API, self.namespace, "trainjobs", dict(manifest), _request_timeout=_SECONDS
@@ -95,7 +95,7 @@ class TrainJobs:
             except ApiException as error:
                 if error.status == 404:
                     raise UserError(
-                        "the cluster knows no TrainJob",
+                        "the cluster has no TrainJobs",
                         code="trainer-missing",
                         hint="install Kubeflow Trainer 2.2",
                     ) from None
@@ -103,7 +103,7 @@ class TrainJobs:
                     raise
 
     def find(self, name: str) -> Job | None:
-        with _asking(f"look for the TrainJob {name}", self.namespace):
+        with _api_request(f"look for the TrainJob {name}", self.namespace):
             try:
                 found = self._objects.get_namespaced_custom_object(
                     *_API, self.namespace, "trainjobs", name, _request_timeout=_SECONDS
@@ -112,16 +112,16 @@ class TrainJobs:
                 if error.status == 404:
                     return None
                 raise
-        going = "deletionTimestamp" in found["metadata"]
+        deleting = "deletionTimestamp" in found["metadata"]
         for condition in found.get("status", {}).get("conditions", []):
             if condition["type"] in ("Complete", "Failed") and condition["status"] == "True":
                 message = f"{condition.get('reason', '')}: {condition.get('message', '')}"
-                return Job(ended=condition["type"], message=message, going=going)
-        return Job(going=going)
+                return Job(ended=condition["type"], message=message, deleting=deleting)
+        return Job(deleting=deleting)
 
     def nodes(self, name: str) -> list[Node]:
-        """Those that there are, by number; where a pod was replaced, the old one too."""
-        with _asking("list pods", self.namespace):
+        """The existing ones, by number; where a pod was replaced, the old one too."""
+        with _api_request("list pods", self.namespace):
             pods = self._core.list_namespaced_pod(
                 self.namespace,
                 label_selector=f"jobset.sigs.k8s.io/jobset-name={name}",
@@ -132,9 +132,9 @@ class TrainJobs:
     def log(
         self, pod: str, *, seconds: int | None = None, lines: int | None = None
     ) -> list[tuple[str, str]]:
-        """(time stamp, line): of the last so many seconds, or the last so many lines; else all."""
+        """(time stamp, line): of the last `seconds`, or the last `lines`; else all."""
         limits = {"since_seconds": seconds, "tail_lines": lines}
-        with _asking("read the log of a pod", self.namespace):
+        with _api_request("read the log of a pod", self.namespace):
             try:
                 text = self._core.read_namespaced_pod_log(
                     pod,
@@ -152,8 +152,8 @@ class TrainJobs:
         return [(stamp, line) for stamp, _, line in found]
 
     def delete(self, name: str, *, seconds: float) -> bool:
-        """Delete it with its pods, and wait so long; returns whether all of it is gone."""
-        with _asking("delete a TrainJob", self.namespace):
+        """Delete it with its pods and wait up to `seconds`; returns whether all of it is gone."""
+        with _api_request("delete a TrainJob", self.namespace):
             try:
                 self._objects.delete_namespaced_custom_object(
                     *_API,
@@ -176,7 +176,7 @@ class TrainJobs:
 
 
 @contextmanager
-def _asking(what: str, namespace: str) -> Iterator[None]:
+def _api_request(what: str, namespace: str) -> Iterator[None]:
     try:
         yield
     except HTTPError as error:
@@ -186,14 +186,14 @@ def _asking(what: str, namespace: str) -> Iterator[None]:
             raise Unreachable(f"cannot {what}: {error.status} {error.reason}") from None
         hint = _RIGHTS if error.status in (401, 403) else ""
         raise UserError(
-            f"may not {what} in namespace {namespace}: {_told(error)}",
+            f"cannot {what} in namespace {namespace}: {_reason_of(error)}",
             code="cluster-refused",
             hint=hint,
         ) from None
 
 
-def _told(error: ApiException) -> str:
-    """What the API says of it, else the HTTP status."""
+def _reason_of(error: ApiException) -> str:
+    """The API's message, else the HTTP status."""
     try:
         return str(json.loads(error.body)["message"])
     except (ValueError, TypeError, KeyError):

@@ -1,7 +1,7 @@
 """Run a step on several nodes: inputs to the shared volume, a TrainJob, outputs back.
 
-The job is named after the run and the step, so that an attempt whose task was lost (its node went)
-is taken up by the next one, and no second job starts beside it.
+The job is named after the run and the step. So when a task is lost with its node, the next attempt
+continues with the job, and no second one starts beside it.
 """
 
 import copy
@@ -28,10 +28,10 @@ from decant.tracking.spool import SPOOL
 A = TypeVar("A")
 B = TypeVar("B")
 
-# Kubernetes gives a pod 30 seconds to end, the task's own as well as the nodes'.
+# Kubernetes gives a pod 30 seconds to end: the task's pod and the nodes'.
 TIDY_SECONDS = 20.0
 START_SECONDS = 300.0
-ASK_AGAIN_SECONDS = 5.0
+RETRY_SECONDS = 5.0
 RUN_VARIABLE = "KFP_RUN_ID"
 
 
@@ -40,10 +40,10 @@ def run_as_train_job(
 ) -> Reporter:
     """Run the step in the plan's TrainJob, as `run_step` would run it here.
 
-    Whatever ends this, SIGTERM too, deletes the job and what was copied for it.
+    However this ends, also by SIGTERM, the job and the copied inputs are deleted.
 
     Returns the reporter with the step's metrics and measures.
-    Raises UserError for whatever the user can mend; the outputs are then as they were before.
+    Raises UserError for whatever the user can fix; the outputs are then unchanged.
     """
     end_on_termination()
     step = load_step(name)
@@ -58,14 +58,14 @@ def run_as_train_job(
     reporter, jobs = Reporter(step=name), TrainJobs()
     with reporter.running(), written_whole(outputs) as folders:
         try:
-            if _is_under_way(jobs, job):
-                reporter.message(f"takes up the TrainJob {job} in namespace {jobs.namespace}")
+            if _is_active(jobs, job):
+                reporter.message(f"continues with the TrainJob {job} in namespace {jobs.namespace}")
             else:
                 exchange.bring(name, section, inputs)
                 command = exchange.command(name, ports)
                 reporter.message(f"starts the TrainJob {job} in namespace {jobs.namespace}")
                 manifest = manifest_of(plan, job, name, run, command, exchange.cache)
-                _insisting(jobs.create, manifest)
+                _with_retries(jobs.create, manifest)
             follow(jobs, job, plan.timeout_seconds, reporter)
             exchange.take(folders)
         finally:
@@ -76,58 +76,59 @@ def run_as_train_job(
 def manifest_of(
     plan: Plan, job: str, step: str, run: str, command: list[str], cache: Path
 ) -> dict[str, Any]:
-    """The TrainJob as it is posted: the plan's, with what only a run knows.
+    """The TrainJob to post: the plan's manifest, completed with what belongs to this run.
 
     Args:
-        cache: where the nodes keep what they share, unless the profile has said where.
+        cache: folder for what the nodes share, unless the profile sets one.
     """
     manifest: dict[str, Any] = copy.deepcopy(dict(plan.manifest))
     manifest["metadata"] = {"name": job, "labels": {"decant/step": step, "pipeline/runid": run}}
     trainer = manifest["spec"]["trainer"]
     trainer["command"] = command
     trainer.setdefault("env", []).append({"name": RUN_VARIABLE, "value": run})
-    kept = {"DECANT_CACHE": str(cache), SPOOL: f"{plan.shared}/mlflow-spool"}  # not in the pods
+    # Not in the pods, which are lost.
+    kept = {"DECANT_CACHE": str(cache), SPOOL: f"{plan.shared}/mlflow-spool"}
     named = {one["name"] for one in trainer["env"]}
     trainer["env"] += [{"name": key, "value": kept[key]} for key in kept if key not in named]
     return manifest
 
 
 def _job_name(run: str, step: str, section: Mapping[str, Any], plan: Plan) -> str:
-    """The same in every attempt; short, since its pods' names begin with it."""
+    """The same in every attempt; short, since the names of pods begin with it."""
     digest = text_digest(" ".join([run, step, canonical_json(dict(section)), plan.to_json()]))
     return f"decant-{step}-{digest[:12]}"
 
 
-def _is_under_way(jobs: TrainJobs, name: str) -> bool:
-    """Whether an earlier attempt's job goes on, or is complete; one that is neither is removed."""
-    found = _insisting(jobs.find, name)
+def _is_active(jobs: TrainJobs, name: str) -> bool:
+    """Whether an earlier attempt's job runs or is complete; a failed one is removed."""
+    found = _with_retries(jobs.find, name)
     if found is None:
         return False
-    if found.ended != "Failed" and not found.going:
+    if found.ended != "Failed" and not found.deleting:
         return True
     if not jobs.delete(name, seconds=START_SECONDS):
         raise UserError(
-            f"the TrainJob {name} of an earlier attempt does not go away",
+            f"the TrainJob {name} of an earlier attempt cannot be deleted",
             code="train-job-stuck",
-            hint=f"see what holds it: kubectl describe trainjob {name}",
+            hint=f"see why: kubectl describe trainjob {name}",
         )
     return False
 
 
-def _insisting(ask: Callable[[A], B], what: A) -> B:
-    """Ask again where the API does not answer: the job has a name, so a second one cannot start."""
+def _with_retries(request: Callable[[A], B], argument: A) -> B:
+    """Retry while the API does not answer: the job has a name, so no second one can start."""
     end = time.monotonic() + START_SECONDS
     while True:
         try:
-            return ask(what)
+            return request(argument)
         except Unreachable as error:
             if time.monotonic() > end:
                 raise UserError(str(error), code="cluster-unavailable") from None
-            time.sleep(ASK_AGAIN_SECONDS)
+            time.sleep(RETRY_SECONDS)
 
 
 def _tidy(jobs: TrainJobs, job: str, exchange: Exchange, reporter: Reporter) -> None:
-    """Never hides how the job ended."""
+    """Delete job and copies. A failure is a warning, so that it does not hide how the job ended."""
     try:
         if not jobs.delete(job, seconds=TIDY_SECONDS):
             reporter.warning(f"the pods of the TrainJob {job} are still ending")

@@ -1,4 +1,4 @@
-"""What a task that starts a TrainJob is told by the compiled pipeline."""
+"""The plan that the compiled pipeline hands to a task that starts a TrainJob."""
 
 import json
 import os
@@ -8,7 +8,7 @@ from typing import Any
 
 from decant.runtime.errors import UserError
 
-# Holds a Plan as JSON. A task that has it trains not by itself.
+# Holds a Plan as JSON. A task that has it starts a TrainJob and does not train itself.
 VARIABLE = "DECANT_TRAIN_JOB"
 
 
@@ -17,9 +17,9 @@ class Plan:
     """A TrainJob to start.
 
     Attributes:
-        manifest: all of it but its name, its command and the run that it belongs to.
+        manifest: all of it without its name, its command and its run.
         shared: folder of a volume that all nodes and the task itself may write.
-        timeout_seconds: of the job, from its start; None where it may take as long as it likes.
+        timeout_seconds: of the job, from its start; None without a limit.
     """
 
     manifest: Mapping[str, Any]
@@ -31,7 +31,7 @@ class Plan:
 
 
 def plan_from_environment() -> Plan | None:
-    """None where the task is to run its step itself."""
+    """None where the task runs its step itself."""
     text = os.environ.get(VARIABLE)
     if text is None:
         return None
@@ -39,7 +39,7 @@ def plan_from_environment() -> Plan | None:
         return Plan(**json.loads(text))
     except (ValueError, TypeError):
         raise UserError(
-            f"{VARIABLE} holds no plan of a TrainJob",
+            f"{VARIABLE} is not a valid plan of a TrainJob",
             code="node-plan-missing",
-            hint="compile the pipeline anew",
+            hint="compile the pipeline again",
         ) from None

@@ -1,4 +1,4 @@
-"""Watch a TrainJob until it ends: its first node's log is relayed, a failure is told."""
+"""Watch a TrainJob until it ends: relay its first node's log, report a failure."""
 
 import math
 import time
@@ -9,7 +9,7 @@ from decant.runtime.errors import UserError
 from decant.runtime.reporter import Reporter
 
 LOOK_SECONDS = 5.0
-# For how long the API may not answer, as when the control plane is renewed.
+# How long the API may be silent, as during an upgrade of the control plane.
 PATIENCE_SECONDS = 600.0
 TAIL_LINES = 40
 
@@ -17,8 +17,8 @@ TAIL_LINES = 40
 def follow(jobs: TrainJobs, name: str, timeout_seconds: int | None, reporter: Reporter) -> None:
     """Return when the job is complete.
 
-    One pod that fails ends the job for all, whatever Kubernetes would try again: how often a step
-    is tried is the pipeline's to say.
+    One failed pod ends the job, although Kubernetes would retry: the pipeline decides about
+    retries.
 
     Raises UserError when it failed, was deleted, or takes longer than `timeout_seconds`.
     """
@@ -33,16 +33,17 @@ def follow(jobs: TrainJobs, name: str, timeout_seconds: int | None, reporter: Re
         except Unreachable as error:
             if time.monotonic() - answered > PATIENCE_SECONDS:
                 raise UserError(
-                    f"lost sight of the TrainJob {name}: {error}", code="cluster-unavailable"
+                    f"the state of the TrainJob {name} cannot be read: {error}",
+                    code="cluster-unavailable",
                 ) from None
             time.sleep(LOOK_SECONDS)
             continue
         if (state := _state(nodes)) != shown:
             reporter.message(f"TrainJob {name}: {state}")
             shown = state
-        if job is None or job.going:
+        if job is None or job.deleting:
             raise UserError(
-                f"the TrainJob {name} was deleted while it was under way", code="train-job-deleted"
+                f"the TrainJob {name} was deleted while it was running", code="train-job-deleted"
             )
         if job.ended == "Complete":
             return
@@ -53,7 +54,7 @@ def follow(jobs: TrainJobs, name: str, timeout_seconds: int | None, reporter: Re
             raise UserError(
                 f"the TrainJob {name} has not ended after {timeout_seconds} s ({state})",
                 code="train-job-timeout",
-                hint="raise timeout_seconds in the profile, or see why its nodes wait",
+                hint="raise timeout_seconds in the profile, or find out why its nodes wait",
             )
         time.sleep(LOOK_SECONDS)
 
@@ -71,7 +72,7 @@ class _FirstLog:
         if first is None or first.phase == "Pending":
             return
         now = time.monotonic()
-        # Somewhat more than since the last time; stamps are of one length, so their texts compare.
+        # Somewhat more than since the last time; stamps have one length, so they compare as text.
         seconds = math.ceil(now - self._read) + 10 if self._last else None
         for stamp, line in self._jobs.log(first.pod, seconds=seconds):
             if stamp > self._last:
@@ -89,9 +90,9 @@ def _phase(node: Node) -> str:
 
 
 def _failure(jobs: TrainJobs, name: str, failed: Sequence[Node], message: str) -> UserError:
-    """What the node said that failed first: the others then only miss it."""
+    """The error of the node that failed first: the others only fail because it is missing."""
     if not failed:
-        return UserError(f"the TrainJob {name} has failed: {message}", code="train-job-failed")
+        return UserError(f"the TrainJob {name} failed: {message}", code="train-job-failed")
     first = min(failed, key=lambda node: (node.finished or "~", node.number))
     if first.number > 0:
         try:
@@ -101,9 +102,9 @@ def _failure(jobs: TrainJobs, name: str, failed: Sequence[Node], message: str) -
         for _, line in tail:
             print(f"node {first.number}: {line}", flush=True)
     why = f" ({first.reason})" if first.reason else ""
-    ended = "has failed" if first.code is None else f"ended with code {first.code}"
+    ended = "failed" if first.code is None else f"ended with code {first.code}"
     return UserError(
         f"node {first.number} of the TrainJob {name} {ended}{why}",
         code="train-job-failed",
-        hint="its own message stands above; OOMKilled: raise memory.limit in the profile",
+        hint="its own message is above; OOMKilled: raise memory.limit in the profile",
     )

@@ -80,7 +80,7 @@ def finished(
         first.send_signal(signal.SIGINT)
         _, said = first.communicate(timeout=180)
         assert first.returncode == 130
-        assert b"the same command goes on from here" in said
+        assert b"the same command continues from here" in said
         before = made(files)
         dry = study(files, "--dry-run").output
         assert study(files, "--jobs", "2").exit_code == 0

@@ -82,5 +82,5 @@ def test_what_is_not_there(repository: Path) -> None:
     "uri", ["dvc://repo/data/x.csv", "dvc://repo@/x.csv", "dvc://@main", "dvc://@main/"]
 )
 def test_uri_without_revision_or_path(uri: str) -> None:
-    with raises("uri-invalid", f"'{uri}'"):
+    with raises("uri-invalid", "dvc://REPO@REV/PATH"):
         sources.pin(uri)

@@ -8,14 +8,14 @@ import torch
 from torch import Tensor, nn
 
 from decant.models.encoder import load_encoder
-from decant.students._bert import Bert, LayerMatrix
+from decant.students._projected_bert import LayerMatrix, ProjectedBert
 
-MakeBert = Callable[..., Bert]
+MakeBert = Callable[..., ProjectedBert]
 
 
 @pytest.fixture
 def bert_of() -> MakeBert:
-    """A Bert whose tokens t became (t - offset) @ into."""
+    """A ProjectedBert whose tokens t became (t - offset) @ into."""
 
     def make(
         encoder: nn.Module,
@@ -24,8 +24,8 @@ def bert_of() -> MakeBert:
         offset: Tensor | None = None,
         matrix: LayerMatrix = "none",
         layer: int = 0,
-    ) -> Bert:
-        return Bert(
+    ) -> ProjectedBert:
+        return ProjectedBert(
             encoder=encoder,
             into=into,
             back=torch.linalg.pinv(into),

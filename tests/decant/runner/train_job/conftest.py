@@ -30,7 +30,7 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster
         monkeypatch.setenv("NO_PROXY", "127.0.0.1")
         monkeypatch.setenv("KFP_RUN_ID", RUN)
         monkeypatch.setattr(follow, "LOOK_SECONDS", 0.05)
-        monkeypatch.setattr(launch, "ASK_AGAIN_SECONDS", 0.05)
+        monkeypatch.setattr(launch, "RETRY_SECONDS", 0.05)
         yield cluster
 
 

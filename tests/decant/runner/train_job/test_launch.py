@@ -169,7 +169,7 @@ def test_a_lost_attempt_is_taken_up_and_no_second_job_starts(
     reporter = run_as_train_job("finetune", section, ports, plan)
     assert reporter.metrics == {"validation_accuracy": 0.875}
     assert len(cluster.posted) == 1 and len(cluster.deleted) == 1
-    assert "takes up the TrainJob" in capsys.readouterr().out
+    assert "continues with the TrainJob" in capsys.readouterr().out
 
 
 def test_an_attempt_after_one_that_failed_starts_anew(
