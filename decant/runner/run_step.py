@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
+from decant.runner.relayed_output import is_relayed
 from decant.runtime import identity
 from decant.runtime.artifacts import (
     CARD,
@@ -193,5 +194,6 @@ def _summary(step: Step, reporter: Reporter, seconds: float, outputs: Mapping[st
     rows: list[tuple[str, object]] = [(name, value) for name, value in reporter.metrics.items()]
     rows += [(name, value) for name, value in reporter.measures.items()]
     rows.append(("seconds", round(seconds, 1)))
-    rows += [(f"→ {port}", path) for port, path in outputs.items()]
+    if not is_relayed():  # whoever relays moves the outputs
+        rows += [(f"→ {port}", path) for port, path in outputs.items()]
     reporter.table(step.name, ("", "value"), rows)

@@ -85,7 +85,12 @@ class Reporter:
             with self._lines.work(description, total=total, unit=unit, done=done) as work:
                 yield work.advance
             return
-        columns = (BarColumn(), MofNCompleteColumn(), TextColumn(escape(unit)), TimeElapsedColumn())
+        columns = (
+            BarColumn(20),
+            MofNCompleteColumn(),
+            TextColumn(escape(unit)),
+            TimeElapsedColumn(),
+        )
         with self._bar(*columns, TextColumn("left"), TimeRemainingColumn()) as bar:
             task = bar.add_task(escape(description), total=total, completed=done)
             yield lambda amount: bar.advance(task, amount)

@@ -1,12 +1,16 @@
 """decant run: the whole DAG here, with KFP's local runner."""
 
+import time
 import uuid
 from pathlib import Path
 
 import click
 
 from decant.runner.steps_image import STEPS_IMAGE
+from decant.runtime.artifacts import read_json
 from decant.runtime.errors import UserError
+from decant.runtime.progress_lines import duration
+from decant.runtime.steps import artifact_folder
 from pipelines.arguments import pipeline_arguments
 from pipelines.local_run.pipeline_run import run_pipeline
 
@@ -45,6 +49,7 @@ def run_command(
         )
     run_id = str(uuid.uuid4())
     output = output or Path("runs") / run_id[:8]
+    started = time.monotonic()
     run_pipeline(
         pipeline_arguments(params, overrides),
         output,
@@ -52,4 +57,9 @@ def run_command(
         image=(image or STEPS_IMAGE) if runner == "docker" else None,
         gpus=gpus,
     )
+    report = output / artifact_folder("report")
+    gate = read_json(report / "metrics.json")["gate"]
+    click.echo(f"finished in {duration(time.monotonic() - started)}")
     click.echo(f"outputs: {output}")
+    click.echo(f"report: {report / 'report.html'}")
+    click.echo(f"gate: {'passed' if gate['passed'] else 'failed: ' + '; '.join(gate['reasons'])}")

@@ -6,9 +6,12 @@ import shutil
 import sys
 from pathlib import Path
 
+import click
+
 from decant.runtime.artifacts import CARD
 from decant.runtime.errors import UserError
 from decant.runtime.steps import STEPS, artifact_folder, load_step
+from pipelines.local_run.step_output import KFP_LOG, kfp_kept, steps_shown
 
 
 def run_pipeline(
@@ -21,12 +24,14 @@ def run_pipeline(
 ) -> None:
     """Run with kfp.local and lay the artifacts out as DVC does.
 
+    Shows what the steps print; what KFP prints goes to kfp.log in the output folder.
+
     Args:
         image: run each step in a container of it; else in a subprocess.
         gpus: of the containers.
 
     Raises UserError when the output folder is in use, containers cannot be run here, or a step
-    failed (its own message stands above, in the log).
+    failed (which has shown its own message).
     """
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise UserError(
@@ -48,16 +53,19 @@ def run_pipeline(
             f"cannot write in {output}: {error.strerror}", code="path-unwritable"
         ) from None
     try:
-        if image:
-            _run_in_containers(arguments, root, run_id, image, gpus)
-        else:
-            _run_in_subprocesses(arguments, root, run_id)
+        log = output / KFP_LOG
+        click.echo(f"{len(STEPS)} steps; KFP's own log: {log}")
+        with steps_shown(root):
+            if image:
+                _run_in_containers(arguments, root, log, run_id, image, gpus)
+            else:
+                _run_in_subprocesses(arguments, root, log, run_id)
         _collect(root, output)
     finally:
         shutil.rmtree(root, ignore_errors=True)
 
 
-def _run_in_subprocesses(arguments: dict[str, str], root: Path, run_id: str) -> None:
+def _run_in_subprocesses(arguments: dict[str, str], root: Path, log: Path, run_id: str) -> None:
     from kfp import local
 
     from pipelines.distillation import distillation
@@ -71,14 +79,15 @@ def _run_in_subprocesses(arguments: dict[str, str], root: Path, run_id: str) -> 
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{path}"
     os.environ["KFP_RUN_ID"] = run_id  # the steps inherit it, and MLflow's parent run is found
     try:
-        distillation(**escaped)
+        with kfp_kept(log):
+            distillation(**escaped)
     finally:
         os.environ["PATH"] = path
         os.environ.pop("KFP_RUN_ID", None)
 
 
 def _run_in_containers(
-    arguments: dict[str, str], root: Path, run_id: str, image: str, gpus: bool
+    arguments: dict[str, str], root: Path, log: Path, run_id: str, image: str, gpus: bool
 ) -> None:
     from kfp import local
     from kfp.components import load_component_from_file
@@ -91,7 +100,9 @@ def _run_in_containers(
     ingest = json.loads(arguments["ingest_params"])
     with docker_runner(image, ingest, root, run_id=run_id, gpus=gpus) as runner:
         local.init(runner, pipeline_root=str(root), raise_on_error=False)
-        load_component_from_file(str(package))(**arguments)
+        pipeline = load_component_from_file(str(package))
+        with kfp_kept(log):
+            pipeline(**arguments)
 
 
 def _collect(root: Path, output: Path) -> None:
@@ -99,7 +110,7 @@ def _collect(root: Path, output: Path) -> None:
 
     What KFP says of a task is not asked: it takes a container that was gone too soon for a success.
     """
-    missing = []
+    missing: list[str] = []
     for name in STEPS:
         for port in load_step(name).output_ports:
             found = sorted(root.glob(f"*/{name.replace('_', '-')}/{port}"))
@@ -110,8 +121,10 @@ def _collect(root: Path, output: Path) -> None:
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.move(found[-1], target)
     if missing:
+        failed = missing[0].partition(".")[0]
         raise UserError(
-            f"the pipeline failed; not made: {', '.join(missing)}",
+            f"step {failed} failed; not made: {', '.join(missing)}",
             code="pipeline-failed",
-            hint="read the failed step's message above; what was made is in the output folder",
+            hint="its message is above; without one it was killed, often for lack of memory, or "
+            f"could not start: see {output / KFP_LOG}. What was made is in {output}",
         )

@@ -66,15 +66,65 @@ def test_metrics_and_params_are_dvcs(repository: Path, environment: dict[str, st
     assert len(plots["data"]) >= 3
 
 
-def test_kfp_local_makes_the_same_artifacts(
+@pytest.fixture(scope="module")
+def local_run(
+    repository: Path, environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, str]:
+    """The outputs of `decant run` on the same parameters, and what it showed."""
+    output = tmp_path_factory.mktemp("local") / "out"
+    command = [sys.executable, "-m", "pipelines", "run", "--output", str(output)]
+    return output, run(command, repository, environment)
+
+
+def test_kfp_local_makes_the_same_artifacts(repository: Path, local_run: tuple[Path, str]) -> None:
+    output, _ = local_run
+    theirs = {port: content_digest(output / artifact_folder(port)) for port in CONTENT_PORTS}
+    ours = {port: content_digest(repository / artifact_folder(port)) for port in CONTENT_PORTS}
+    assert theirs == ours
+
+
+def test_a_local_run_shows_its_steps_and_keeps_kfps_words_in_a_file(
+    local_run: tuple[Path, str],
+) -> None:
+    output, shown = local_run
+    lines = shown.splitlines()
+    for number, name in enumerate(STEPS, start=1):
+        title = f"[{number}/{len(STEPS)}] {name}"
+        assert lines.count(title) == 1, name
+        assert sum(line.startswith(f"{title} done in ") for line in lines) == 1, name
+    assert "rows per class and split" in lines, "the steps' own tables"
+    assert str(output / "reports" / "report.html") in lines[-2]
+    assert lines[-1] in ("gate: passed", "gate: failed") or lines[-1].startswith("gate: failed: ")
+
+    log = (output / "kfp.log").read_text("utf-8")
+    for of_kfp in (
+        "KFP Executor",
+        "executor_input",
+        "Executing task",
+        "Warning",
+        "parameterValues",
+    ):
+        assert of_kfp not in shown
+        assert of_kfp in log
+    assert "rows per class and split" not in log
+    assert not (output / ".kfp").exists()
+
+
+def test_a_step_that_fails_shows_its_message_and_the_log(
     repository: Path, environment: dict[str, str], tmp_path: Path
 ) -> None:
     output = tmp_path / "out"
     command = [sys.executable, "-m", "pipelines", "run", "--output", str(output)]
-    run(command, repository, environment)
-    theirs = {port: content_digest(output / artifact_folder(port)) for port in CONTENT_PORTS}
-    ours = {port: content_digest(repository / artifact_folder(port)) for port in CONTENT_PORTS}
-    assert theirs == ours
+    command += ["--set", "tokenize.max_length_tokens=65"]  # the tiny encoder has 64 positions
+    shown = run(command, repository, environment, exit_code=2)
+    assert "the encoder knows only 64 positions" in shown
+    assert "[2/8] tokenize failed after " in shown
+    assert "[3/8]" not in shown
+    assert "step tokenize failed; not made: tokenize.tokens, finetune.teacher" in shown
+    assert "Traceback" not in shown
+    assert str(output / "kfp.log") in shown
+    assert "FAILURE" in (output / "kfp.log").read_text("utf-8")
+    assert (output / "artifacts" / "corpus").is_dir(), "what was made is kept"
 
 
 def test_a_changed_parameter_reruns_its_step_and_what_follows(

@@ -21,6 +21,7 @@ from pipelines.__main__ import main
 from pipelines.local_run import docker_runner
 from pipelines.local_run.docker_runner import RUN_LABEL, check_image, container_arguments
 from pipelines.local_run.pipeline_run import run_pipeline
+from pipelines.local_run.step_output import steps_shown
 from tests.errors import raises
 
 IMAGE = "decant-steps:9"
@@ -225,6 +226,14 @@ def test_without_a_daemon_nothing_is_written(here: Path, monkeypatch: pytest.Mon
     with raises("docker-unreachable", f"unix://{here}/no.sock"):
         run_pipeline(given, here / "out", run_id="one", image=IMAGE)
     assert not any((here / "out").iterdir())
+
+
+def test_containers_append_their_output_to_a_file_that_they_see(here: Path) -> None:
+    root = (here / "out" / ".kfp").resolve()  # which KFP mounts under the same path
+    root.mkdir(parents=True)
+    with steps_shown(root):
+        environment = arguments(root)["environment"]
+    assert Path(environment["DECANT_OUTPUT"]).parent == root
 
 
 @pytest.mark.parametrize("option", [["--image", IMAGE], ["--gpus"]])
