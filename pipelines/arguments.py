@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from decant.runtime.identity import canonical_json, code_digest, lock_digest, text_digest
-from decant.runtime.settings import parse, read_params_file, section_of
+from decant.runtime.params_file import read_params_file, section_of
+from decant.runtime.settings import parse
 from decant.runtime.steps import STEPS, load_step
 
 
