@@ -78,8 +78,10 @@ def merged(content: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any
     result = copy.deepcopy(dict(content))
     for key, value in over.items():
         before = result.get(key)
-        both = isinstance(before, Mapping) and isinstance(value, Mapping)
-        result[key] = merged(before, value) if both else copy.deepcopy(value)
+        if isinstance(before, Mapping) and isinstance(value, Mapping):
+            result[key] = merged(before, value)
+        else:
+            result[key] = copy.deepcopy(value)
     return result
 
 

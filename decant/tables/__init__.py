@@ -20,8 +20,14 @@ from decant.tables._bytes import COMPRESSIONS, read_bytes, read_text
 from decant.tables._delimited import is_quoted
 
 __all__ = [
-    *("AUTO", "Reader", "formats", "known_format", "read_table"),
-    *("is_quoted", "read_bytes", "read_text"),
+    "AUTO",
+    "Reader",
+    "formats",
+    "is_quoted",
+    "known_format",
+    "read_bytes",
+    "read_table",
+    "read_text",
 ]
 
 AUTO = "auto"
