@@ -23,20 +23,16 @@ _TEXT_IN_1_2_ONLY = re.compile(r"(?i)y|n|yes|no|on|off|\d+(:\d+)+")
 
 def small_file(changes: Iterable[Change], heading: Sequence[str]) -> str:
     """A parameter file with these values alone, each with its reason as a comment."""
-    lines = [f"# {line}".rstrip() for line in heading]
-    sections: dict[str, list[str]] = {}
-    written: set[tuple[str, ...]] = set()
+    tree: dict[str, Any] = {}
     for change in changes:
         *parents, key = change.path.split(".")
-        block = sections.setdefault(parents[0] if parents else "", [])
-        for depth in range(1, len(parents)):
-            if (path := tuple(parents[: depth + 1])) not in written:
-                written.add(path)
-                block.append(f"{'  ' * depth}{path[-1]}:")
-        comment = f" # {_one_line(change.reason)}" if change.reason else ""
-        block.append(f"{'  ' * len(parents)}{key}: {as_yaml(change.value)}{comment}")
-    for name, block in sections.items():
-        lines += ["", *([f"{name}:"] if name else []), *block]
+        place = tree
+        for parent in parents:
+            place = place.setdefault(parent, {})
+        place[key] = change
+    lines = [f"# {line}".rstrip() for line in heading]
+    for name, value in tree.items():
+        lines += ["", *_lines({name: value}, 0)]
     return "\n".join(lines) + "\n"
 
 
@@ -71,6 +67,17 @@ def as_yaml(value: Any) -> str:
     stream = io.StringIO()
     writer.dump([_quoted(value)], stream)
     return stream.getvalue().strip()[1:-1]
+
+
+def _lines(tree: dict[str, Any], depth: int) -> Iterable[str]:
+    for key, value in tree.items():
+        indent = "  " * depth
+        if isinstance(value, Change):
+            comment = f" # {' '.join(value.reason.split())}" if value.reason else ""
+            yield f"{indent}{key}: {as_yaml(value.value)}{comment}"
+        else:
+            yield f"{indent}{key}:"
+            yield from _lines(value, depth + 1)
 
 
 def _quoted(value: Any) -> Any:
@@ -123,7 +130,3 @@ def _commented(content: Any, parents: tuple[str, ...]) -> Iterable[Change]:
 
 def _plain(value: Any) -> Any:
     return [_plain(one) for one in value] if isinstance(value, list) else value
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
