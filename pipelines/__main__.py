@@ -11,6 +11,7 @@ from decant.runtime.errors import exit_on_user_error
 # `<name>_command`, a dash written as an underscore. The lines stand here so that `decant --help`
 # imports no command.
 COMMANDS = {
+    "init": "Look at your data and write the parameters that fit it.",
     "run": "Run the whole pipeline on this machine.",
     "step": "Run one step of the pipeline.",
     "predict": "Classify texts, lines or a file.",

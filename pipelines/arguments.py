@@ -5,19 +5,27 @@ from pathlib import Path
 from typing import Any
 
 from decant.runtime.identity import canonical_json, code_digest, lock_digest, text_digest
-from decant.runtime.settings import parse, read_params_file, section_of
+from decant.runtime.params_file import read_params_file, section_of
+from decant.runtime.settings import parse
 from decant.runtime.steps import STEPS, load_step
 
 
-def pipeline_arguments(file: Path, overrides: Iterable[str] = ()) -> dict[str, str]:
+def pipeline_arguments(
+    file: Path, overrides: Iterable[str] = (), *, presets: Iterable[Path] = ()
+) -> dict[str, str]:
     """`<step>_params` and `<step>_key` for every step.
 
     In an override, `distill.epochs` is short for `distill.training.epochs`.
 
+    Args:
+        presets: files laid over the given one.
+
     Raises UserError, before anything runs, for whatever is wrong with any step's parameters.
     """
-    content = read_params_file(file)
-    content = read_params_file(file, [_in_full(override, content) for override in overrides])
+    presets = list(presets)
+    content = read_params_file(file, presets=presets)
+    whole = [_in_full(override, content) for override in overrides]
+    content = read_params_file(file, whole, presets=presets)
     arguments = {}
     for name in STEPS:
         step = load_step(name)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from decant.runtime.identity import PROJECT
-from decant.runtime.settings import read_params_file
+from decant.runtime.params_file import read_params_file
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

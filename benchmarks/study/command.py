@@ -13,8 +13,8 @@ from filelock import FileLock, Timeout
 from benchmarks.study.study_plan import STUDY_FILE, Plan, make_plan, read_study
 from benchmarks.study.tasks import Work, plan_work
 from decant.runtime.errors import UserError
+from decant.runtime.params_file import read_params_file
 from decant.runtime.reporter import Reporter
-from decant.runtime.settings import read_params_file
 
 PAGE = "study.md"
 

@@ -14,8 +14,9 @@ from benchmarks.study.timing import measure_times, warn_if_busy
 from benchmarks.study.work_queue import is_done
 from components.evaluate.step import Params
 from decant.runtime.errors import UserError
+from decant.runtime.params_file import section_of
 from decant.runtime.reporter import Reporter
-from decant.runtime.settings import parse, section_of
+from decant.runtime.settings import parse
 
 
 @dataclass(frozen=True, kw_only=True)

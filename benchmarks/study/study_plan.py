@@ -13,7 +13,6 @@ variants:                        # around the default, which is not listed
   - {name: wide, factor: width, set: {transfer_weights.width: 256}}
 """
 
-import copy
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,13 +22,8 @@ from pydantic import Field, model_validator
 
 from decant.runtime.errors import UserError
 from decant.runtime.identity import canonical_json
-from decant.runtime.settings import (
-    Seed,
-    parse,
-    read_params_file,
-    section_of,
-    settings,
-)
+from decant.runtime.params_file import laid_over, read_sections, section_of
+from decant.runtime.settings import Seed, parse, settings
 from decant.runtime.steps import STEPS, load_step
 
 # What runs per variant. What comes after is measured for all variants together.
@@ -123,10 +117,8 @@ class Plan:
 def read_study(file: Path) -> Study:
     """Raises UserError naming every bad key, its value and what is allowed."""
     if not file.is_file():
-        raise UserError(
-            f"there is no study file {file}", code="file-missing", hint="give --study FILE"
-        )
-    return parse_study(read_params_file(file))
+        raise UserError(f"no study file at {file}", code="file-missing", hint="give --study FILE")
+    return parse_study(read_sections(file))
 
 
 def parse_study(content: Mapping[str, Any]) -> Study:
@@ -189,16 +181,6 @@ def make_plan(
     )
 
 
-def overlaid(content: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy of the content with the overlay's values: mappings are merged, all else replaced.
-
-    Raises UserError for a key that the content lacks.
-    """
-    result = copy.deepcopy(dict(content))
-    _merge(result, overlay, ())
-    return result
-
-
 def nested(dotted: Mapping[str, Any]) -> dict[str, Any]:
     """{"a.b": 1, "a.c": 2} as {"a": {"b": 1, "c": 2}}."""
     result: dict[str, Any] = {}
@@ -214,20 +196,6 @@ def nested(dotted: Mapping[str, Any]) -> dict[str, Any]:
                 )
         target[key] = value
     return result
-
-
-def _merge(target: dict[str, Any], overlay: Mapping[str, Any], path: tuple[str, ...]) -> None:
-    for key, value in overlay.items():
-        if key not in target:
-            raise UserError(
-                f"there is no parameter '{'.'.join((*path, str(key)))}'",
-                code="parameter-unknown",
-                hint=f"allowed here: {', '.join(map(str, target))}",
-            )
-        if isinstance(value, Mapping) and isinstance(target[key], dict):
-            _merge(target[key], value, (*path, key))
-        else:
-            target[key] = copy.deepcopy(value)
 
 
 def _chosen(names: Sequence[str], known: Iterable[str], kind: str) -> list[str]:
@@ -253,7 +221,7 @@ def _contents(
             try:
                 content = params
                 for overlay in (study.base, study.data[name], nested(variant.set)):
-                    content = overlaid(content, overlay)
+                    content = laid_over(content, overlay)
                 for step in (*CHAIN, "evaluate"):
                     declared = load_step(step).params
                     parse(declared, section_of(content, step, declared), step)

@@ -6,7 +6,8 @@ from typing import Any
 
 from benchmarks.study.study_plan import CHAIN, Run
 from decant.runtime.identity import canonical_json, text_digest
-from decant.runtime.settings import parse, section_of
+from decant.runtime.params_file import section_of
+from decant.runtime.settings import parse
 from decant.runtime.steps import load_step
 
 

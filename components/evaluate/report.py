@@ -54,10 +54,12 @@ def write_report(
     probabilities: Mapping[str, NDArray[np.float32]],
     pictures: Mapping[str, Path],
     quantisation: Mapping[str, Mapping[str, Any]],
+    quick: bool,
 ) -> None:
     """Write report.md and report.html. Texts of the data are shortened and escaped.
 
     Args:
+        quick: the training was cut short, which both say.
         quantisation: by role, what the manifest says of the forms that were tried.
     """
     environment = Environment(
@@ -71,6 +73,7 @@ def write_report(
     environment.globals["threads"] = threads(figures)
     content = {
         "figures": figures,
+        "quick": quick,
         "findings": findings(figures),
         "data_rows": _data_table(figures, labels),
         "quality_table": _quality_table(figures),

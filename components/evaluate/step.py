@@ -55,6 +55,7 @@ class Params:
     throughput_batches: Annotated[int, Field(ge=1, le=1000)]
     bert_base: bool
     bert_base_texts: Annotated[int, Field(ge=10, le=100_000)]
+    quick: bool
     gate: Gate
     seed: Seed
 
@@ -111,6 +112,7 @@ def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) ->
     write_report(
         outputs.report,
         figures=figures,
+        quick=params.quick,
         labels=labels,
         quality=quality,
         test=test,

@@ -22,10 +22,11 @@ def check_rows(
     _check_names(labels, unlabelled_labels)
     reject(rows, rows["text"].fillna("").str.strip() == "", "no_text", "no text")
     plain = rows["role"].str.startswith("unlabelled")
-    marked = rows["label"].isin(list(unlabelled_labels))
+    label = rows["label"].fillna("")  # the mark "" is a missing label, in every format
+    marked = label.isin(list(unlabelled_labels))
     reject(
         rows,
-        marked & rows["role"].isin(["validation", "test"]),
+        marked & (label != "") & rows["role"].isin(["validation", "test"]),
         "no_label",
         "marked as unlabelled by its label '" + rows["label"].fillna("") + "' in a given split",
     )

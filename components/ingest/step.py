@@ -84,6 +84,26 @@ def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) ->
         folder.mkdir(parents=True, exist_ok=True)
         with reporter.activity(f"fetching {origin.role} {shown(origin.uri)}"):
             copy_encoder(fetch_watched(origin), folder)
+    rows, labels = prepare_rows(params, reporter)
+    schema = Schema(
+        labels=tuple(labels),
+        text_column=params.text_column,
+        label_column=params.label_column,
+        group_column=params.group_by,
+    )
+    with reporter.activity("writing the corpus"):
+        _write(rows, schema, outputs.corpus)
+    _report(rows, schema, reporter)
+
+
+def prepare_rows(params: Params, reporter: Reporter) -> tuple[pd.DataFrame, list[str]]:
+    """All rows of the data, each with its split or the reason why it is rejected; the classes.
+
+    Columns as `read_rows` has them. Nothing is written.
+
+    Raises:
+        UserError: whatever of the data or its parameters the user can fix.
+    """
     with reporter.activity(f"reading {shown(params.source)}"):
         rows = read_rows(
             _data(params),
@@ -115,15 +135,7 @@ def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) ->
     )
     with reporter.activity("looking for duplicates among unlabelled rows"):
         drop_known_unlabelled(rows)
-    schema = Schema(
-        labels=tuple(labels),
-        text_column=params.text_column,
-        label_column=params.label_column,
-        group_column=params.group_by,
-    )
-    with reporter.activity("writing the corpus"):
-        _write(rows, schema, outputs.corpus)
-    _report(rows, schema, reporter)
+    return rows, labels
 
 
 def _data(params: Params) -> list[Origin]:

@@ -55,7 +55,7 @@ class StepGroup(click.Group):
 
 def _run(name: str, file: Path, overrides: tuple[str, ...], ports: dict[str, Any]) -> None:
     from decant.runner.run_step import run_step
-    from decant.runtime.settings import read_params_file, section_of
+    from decant.runtime.params_file import read_params_file, section_of
 
     content = read_params_file(file, overrides)
     run_step(name, section_of(content, name, load_step(name).params), ports)

@@ -15,9 +15,10 @@ from typing import Protocol, cast
 
 from decant.runtime.errors import UserError
 from decant.runtime.plugins import plugins
+from decant.sources._cache import NotCached, only_cached
 from decant.sources._uri import refuse_password, scheme_of, shown
 
-__all__ = ["fetch", "is_local", "pin", "shown"]
+__all__ = ["fetch", "fetch_cached", "is_local", "pin", "shown"]
 
 # The plugin that declares this reads every scheme that no other plugin declares.
 ANY_SCHEME = "*"
@@ -40,6 +41,15 @@ def fetch(uri: str) -> Path:
         UserError: missing, unreachable, or different from its pin.
     """
     return _source(uri).fetch(uri)
+
+
+def fetch_cached(uri: str) -> Path | None:
+    """As `fetch`, but None instead of a download."""
+    with only_cached():
+        try:
+            return fetch(uri)
+        except NotCached:
+            return None
 
 
 def pin(uri: str) -> str:

@@ -8,7 +8,9 @@ once: a lock per entry lets one of them work and the other wait.
 """
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +21,12 @@ from decant.runtime.errors import UserError
 
 # Puts the content into the folder and returns its pin.
 Fill = Callable[[Path], str]
+
+_MAY_FILL: ContextVar[bool] = ContextVar("may_fill", default=True)
+
+
+class NotCached(Exception):
+    """Within `only_cached`: the entry would have to be fetched."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +42,8 @@ def cached(kind: str, key: str, fill: Fill) -> Entry:
     parent = cache_folder() / kind
     folder = parent / key
     if not folder.is_dir():
+        if not _MAY_FILL.get():
+            raise NotCached(f"{kind}/{key}")
         try:
             parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -47,6 +57,16 @@ def cached(kind: str, key: str, fill: Fill) -> Entry:
                 _make(folder, fill)
     content = sorted((folder / "content").iterdir())
     return Entry(content[0] if content else None, (folder / "pin").read_text("utf-8"))
+
+
+@contextmanager
+def only_cached() -> Iterator[None]:
+    """Nothing is fetched in the block; what is not there raises NotCached."""
+    token = _MAY_FILL.set(False)
+    try:
+        yield
+    finally:
+        _MAY_FILL.reset(token)
 
 
 def content_of(entry: Entry) -> Path:

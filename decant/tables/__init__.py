@@ -16,7 +16,19 @@ import pandas as pd
 
 from decant.runtime.errors import UserError
 from decant.runtime.plugins import plugins
-from decant.tables._bytes import COMPRESSIONS
+from decant.tables._bytes import COMPRESSIONS, read_bytes, read_text
+from decant.tables._delimited import is_quoted
+
+__all__ = [
+    "AUTO",
+    "Reader",
+    "formats",
+    "is_quoted",
+    "known_format",
+    "read_bytes",
+    "read_table",
+    "read_text",
+]
 
 AUTO = "auto"
 

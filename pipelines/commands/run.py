@@ -13,11 +13,13 @@ from decant.runtime.progress_lines import duration
 from decant.runtime.steps import artifact_folder
 from pipelines.arguments import pipeline_arguments
 from pipelines.local_run.pipeline_run import run_pipeline
+from pipelines.onboarding.presets import QUICK
 
 
 @click.command("run")
 @click.option("--params", type=click.Path(path_type=Path), default=Path("params.yaml"))
 @click.option("--set", "overrides", multiple=True, help="SECTION.KEY=VALUE, repeatable.")
+@click.option("--quick", is_flag=True, help="A first honest answer: less training, fewer forms.")
 @click.option(
     "--output",
     type=click.Path(path_type=Path),
@@ -35,6 +37,7 @@ from pipelines.local_run.pipeline_run import run_pipeline
 def run_command(
     params: Path,
     overrides: tuple[str, ...],
+    quick: bool,
     output: Path | None,
     runner: str,
     image: str | None,
@@ -51,7 +54,7 @@ def run_command(
     output = output or Path("runs") / run_id[:8]
     started = time.monotonic()
     run_pipeline(
-        pipeline_arguments(params, overrides),
+        pipeline_arguments(params, overrides, presets=[QUICK] if quick else []),
         output,
         run_id=run_id,
         image=(image or STEPS_IMAGE) if runner == "docker" else None,

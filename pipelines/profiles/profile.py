@@ -26,6 +26,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from decant.runtime.errors import UserError
+from decant.runtime.params_file import merged
 from decant.runtime.settings import settings
 from decant.runtime.steps import STEPS, load_step
 from decant.training.processes import VARIABLE as PROCESSES_VARIABLE
@@ -106,11 +107,11 @@ def load_profile(name_or_path: str) -> Profile:
     steps: dict[str, StepSettings] = {}
     for step in STEPS:
         said = own.get(step, {})
-        merged = _without_nulls(_merge(general, said))
+        both = _without_nulls(merged(general, said))
         if step == NEVER_CACHED:
             _refuse_caching(file, said)
-            merged["caching"] = False
-        parsed, found = validate(StepSettings, merged, _section(step, said))
+            both["caching"] = False
+        parsed, found = validate(StepSettings, both, _section(step, said))
         problems += found
         if parsed is not None:
             steps[step] = parsed
@@ -159,15 +160,6 @@ def _read(file: Path) -> dict[str, Any]:
             hint=f"keys: {', '.join(keys_at(_File, ()))}",
         )
     return content
-
-
-def _merge(general: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(general)
-    for key, value in own.items():
-        before = merged.get(key)
-        both = isinstance(before, dict) and isinstance(value, dict)
-        merged[key] = _merge(before, value) if both else value  # type: ignore[arg-type]
-    return merged
 
 
 def _without_nulls(content: Mapping[str, Any]) -> dict[str, Any]:

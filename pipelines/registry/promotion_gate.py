@@ -8,7 +8,8 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from decant.runtime.errors import UserError
-from decant.runtime.settings import parse, read_params_file, settings
+from decant.runtime.params_file import read_params_file
+from decant.runtime.settings import parse, settings
 from pipelines.registry.comparison import Comparison, Figures
 
 Share = Annotated[float, Field(ge=0, le=1)]

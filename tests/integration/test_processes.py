@@ -14,7 +14,7 @@ from safetensors.numpy import load_file
 
 from decant.runner.run_step import run_step
 from decant.runtime.artifacts import read_card, read_sidecar
-from decant.runtime.settings import section_of
+from decant.runtime.params_file import section_of
 from decant.runtime.steps import load_step
 from decant.training import processes
 from tests.errors import raises

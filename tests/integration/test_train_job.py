@@ -12,7 +12,7 @@ from decant.runner.run_step import run_step
 from decant.runner.train_job import watch as follow
 from decant.runtime.artifacts import read_card, read_sidecar
 from decant.runtime.identity import canonical_json
-from decant.runtime.settings import section_of
+from decant.runtime.params_file import section_of
 from decant.runtime.steps import load_step
 from pipelines.arguments import pipeline_arguments
 from pipelines.kubeflow.compiling import compile_pipeline, read_package

@@ -19,7 +19,7 @@ from decant.models.teacher import Teacher, load_teacher
 from decant.runner.run_step import run_step
 from decant.runtime.artifacts import read_card
 from decant.runtime.identity import content_digest, file_digest
-from decant.runtime.settings import section_of
+from decant.runtime.params_file import section_of
 from decant.runtime.steps import load_step
 from decant.students import Student, load_student
 from tests.errors import raises

@@ -19,8 +19,8 @@ from decant.data.tokens import TokenRows
 from decant.models.teacher import load_teacher, member_folders
 from decant.runner.run_step import run_step
 from decant.runtime.artifacts import read_card, write_json
+from decant.runtime.params_file import section_of
 from decant.runtime.reporter import Reporter
-from decant.runtime.settings import section_of
 from decant.runtime.steps import load_step
 
 

@@ -11,7 +11,8 @@ from ruamel.yaml import YAML
 from decant.runner.step_command import step_command
 from decant.runner.steps_image import STEPS_IMAGE
 from decant.runtime.identity import PROJECT, code_dependencies
-from decant.runtime.settings import parse, read_params_file, section_of
+from decant.runtime.params_file import read_params_file, section_of
+from decant.runtime.settings import parse
 from decant.runtime.steps import STEPS, artifact_folder, load_step
 from pipelines.arguments import pipeline_arguments
 from pipelines.kubeflow.compiling import compile_pipeline, read_package

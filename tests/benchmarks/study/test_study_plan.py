@@ -10,13 +10,12 @@ from benchmarks.study.study_plan import (
     Study,
     make_plan,
     nested,
-    overlaid,
     parse_study,
     read_study,
 )
 from benchmarks.study.tasks import plan_work
 from decant.runtime.identity import PROJECT
-from decant.runtime.settings import read_params_file
+from decant.runtime.params_file import read_params_file
 from tests.errors import raises
 
 GOOD: dict[str, Any] = {
@@ -89,22 +88,18 @@ def test_every_variant_is_checked_before_anything_runs(tiny_params: dict[str, An
     with raises("parameter-value") as caught:
         make_plan(study_of(variants=variants), tiny_params)
     problem = caught.value.problem
-    assert "a on default: no parameter 'transfer_weights.widht'" in problem
+    assert "a on default: transfer_weights.widht: unknown parameter (value 64)" in problem
     assert "b on default: transfer_weights.width: Input should be greater than or" in problem
     assert "c on" not in problem
 
 
 def test_a_wrong_overlay_of_a_data_set_is_named(tiny_params: dict[str, Any]) -> None:
     study = study_of(data={"mine": {"ingest": {"sorce": "x"}}})
-    with raises("parameter-value", "on mine", "'ingest.sorce'"):
+    with raises("parameter-value", "on mine", "ingest.sorce", "value 'x'"):
         make_plan(study, tiny_params)
 
 
-def test_overlays_merge_mappings_and_replace_all_else() -> None:
-    content = {"a": {"b": [1, 2], "c": {"d": 1, "e": 2}}, "f": None}
-    changed = overlaid(content, {"a": {"b": [3], "c": {"d": {"x": 1}}}, "f": {"g": 1}})
-    assert changed == {"a": {"b": [3], "c": {"d": {"x": 1}, "e": 2}}, "f": {"g": 1}}
-    assert content == {"a": {"b": [1, 2], "c": {"d": 1, "e": 2}}, "f": None}
+def test_dotted_keys_become_sections() -> None:
     assert nested({"a.b": 1, "a.c.d": 2, "e": 3}) == {"a": {"b": 1, "c": {"d": 2}}, "e": 3}
     with raises("parameter-conflict", "'a.b'", "'a'"):
         nested({"a": 1, "a.b": 2})

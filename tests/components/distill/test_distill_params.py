@@ -6,7 +6,8 @@ import pytest
 
 from components.distill.step import Params
 from decant.runtime.identity import PROJECT
-from decant.runtime.settings import parse, read_params_file, section_of
+from decant.runtime.params_file import read_params_file, section_of
+from decant.runtime.settings import parse
 from tests.errors import raises
 
 

@@ -170,6 +170,23 @@ def test_without_other_forms_nothing_is_said_of_them(
     assert "int8" not in text
 
 
+def test_a_quick_run_says_so(
+    tmp_path: Path,
+    evaluate_onnx: Path,
+    make_corpus: Callable[..., Path],
+    evaluate_section: dict[str, Any],
+) -> None:
+    corpus = make_corpus(tmp_path / "corpus")
+    for quick in (False, True):
+        section = evaluate_section | {"quick": quick}
+        _, report, _ = evaluate(evaluate_onnx, corpus, section, tmp_path / str(quick))
+        markdown = (report / "report.md").read_text("utf-8")
+        assert markdown.splitlines()[2].startswith("> **A quick run.**") == quick
+        page = (report / "report.html").read_text("utf-8")
+        assert ("<strong>A quick run.</strong>" in page) == quick
+        assert ("full run" in page) == quick
+
+
 def test_tables_for_dvc_plots_agree_with_the_predictions(
     tmp_path: Path,
     evaluate_onnx: Path,

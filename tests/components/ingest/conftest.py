@@ -11,7 +11,7 @@ import pytest
 from decant.data.corpus import read_schema, read_split
 from decant.runner.run_step import run_step
 from decant.runtime.identity import PROJECT
-from decant.runtime.settings import read_params_file
+from decant.runtime.params_file import read_params_file
 
 
 @dataclass(frozen=True)

@@ -72,6 +72,28 @@ def test_every_row_is_kept_or_rejected_with_its_reason(ingest) -> None:
     assert result.metrics["rejected_duplicate"] == 3
 
 
+@pytest.mark.parametrize("name", ["source.csv", "source.jsonl", "source.parquet"])
+def test_the_empty_mark_is_a_missing_label_in_every_format(
+    ingest, tmp_path: Path, name: str
+) -> None:
+    frame = pd.DataFrame(
+        [*rows(20), ("no label", None), ("none too", " ")], columns=["text", "label"]
+    )
+    match name.rpartition(".")[2]:
+        case "csv":
+            frame.to_csv(tmp_path / name, index=False)
+        case "jsonl":
+            frame.to_json(tmp_path / name, orient="records", lines=True)
+        case _:
+            frame.to_parquet(tmp_path / name)
+    test = [("test 1", "a"), ("test 2", "b"), ("test 3", "")]
+    marked = ingest(source=str(tmp_path / name), test=test, unlabelled_labels=[""])
+    assert marked.ids("unlabelled") == [f"{name}:21", f"{name}:22"]
+    assert marked.reasons == {"test.csv:3": "no label"}
+    rejected = ingest(name="without", source=str(tmp_path / name), test=test)
+    assert set(rejected.reasons) == {f"{name}:21", f"{name}:22", "test.csv:3"}
+
+
 def test_given_splits_are_kept_and_training_gives_way(ingest) -> None:
     result = ingest(
         source=[*rows(20), ("Test 1", "a"), ("valid 1", "b")],

@@ -15,7 +15,7 @@ from decant.data.corpus import SPLITS, read_split
 from decant.data.tokens import TokenRows, read_info
 from decant.runner.run_step import run_step
 from decant.runtime.identity import PROJECT, content_digest
-from decant.runtime.settings import read_params_file
+from decant.runtime.params_file import read_params_file
 from tests.errors import raises
 
 MAX_LENGTH = 8

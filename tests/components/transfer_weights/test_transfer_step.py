@@ -18,8 +18,9 @@ from decant.data.corpus import Schema, write_schema
 from decant.data.tokens import TokenRows, TokensInfo, write_info
 from decant.models.encoder import load_encoder
 from decant.runtime.identity import PROJECT
+from decant.runtime.params_file import read_params_file, section_of
 from decant.runtime.reporter import Reporter
-from decant.runtime.settings import parse, read_params_file, section_of
+from decant.runtime.settings import parse
 from decant.students import Student, load_student
 from decant.training.examples import Examples
 from decant.training.fit import TrainingPlan, default_groups, fit

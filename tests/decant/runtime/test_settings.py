@@ -1,18 +1,12 @@
 """Typed parameters: what is refused, and how the message reads."""
 
-from pathlib import Path
 from typing import Annotated, Literal
 
 import pytest
 from pydantic import Field
 
 from decant.runtime.identity import canonical_json
-from decant.runtime.settings import (
-    parse,
-    read_params_file,
-    section_of,
-    settings,
-)
+from decant.runtime.settings import parse, settings
 from tests.errors import raises
 
 
@@ -81,40 +75,6 @@ def test_what_is_wrong_is_named_with_its_value_and_what_is_allowed(
 def test_every_parameter_must_be_in_the_file() -> None:
     with raises("parameter-missing", "step.rate"):
         parse(Example, {key: value for key, value in GOOD.items() if key != "rate"}, "step")
-
-
-def test_overrides_are_yaml_and_must_name_what_exists(tmp_path: Path) -> None:
-    file = tmp_path / "params.yaml"
-    file.write_text("seed: 1\nstep: {epochs: 2, list: [1], inner: {x: null}}\n")
-    content = read_params_file(
-        file, ["step.epochs=5", "step.inner.x=1e-4", "seed=7", "step.list=[3, 4]"]
-    )
-    assert content == {"seed": 7, "step": {"epochs": 5, "list": [3, 4], "inner": {"x": 0.0001}}}
-    for bad, code, value in (
-        ("step.epoch=1", "parameter-unknown", "'step.epoch'"),
-        ("stop.epochs=1", "parameter-unknown", "'stop'"),
-        ("step.epochs", "override-invalid", "'step.epochs'"),
-        ("=1", "override-invalid", "'=1'"),
-        ("step.epochs=[1", "override-invalid", "'[1'"),
-    ):
-        with raises(code, value):
-            read_params_file(file, [bad])
-
-
-def test_a_missing_or_broken_file_is_an_error_of_the_user(tmp_path: Path) -> None:
-    with raises("file-missing", "none.yaml", "--params"):
-        read_params_file(tmp_path / "none.yaml")
-    (tmp_path / "bad.yaml").write_text("a: [1\n")
-    with raises("file-invalid", "bad.yaml", "line 1"):
-        read_params_file(tmp_path / "bad.yaml")
-
-
-def test_the_shared_seed_reaches_only_steps_that_draw() -> None:
-    content = {"seed": 3, "step": {"epochs": 1}, "inner": {"copies": 1}}
-    assert section_of(content, "step", Example) == {"epochs": 1, "seed": 3}
-    assert section_of(content, "inner", Inner) == {"copies": 1}
-    with raises("parameter-missing", "'seed'"):
-        section_of({"step": {}}, "step", Example)
 
 
 def test_canonical_json_has_one_spelling() -> None:

@@ -57,6 +57,15 @@ def test_file_and_folder_are_extracted_alone_and_only_once(index: Path) -> None:
     assert sources.pin(file_uri) == f"sha256:{digest}"
 
 
+def test_what_is_not_cached_yet_is_not_downloaded(index: Path, cache: Path) -> None:
+    uri = f"pypi://tinydata==1.0/tinydata/rows.csv#sha256={make_wheel(index)}"
+    assert sources.fetch_cached(uri) is None
+    assert not cache.exists()
+    file = sources.fetch(uri)
+    assert sources.fetch_cached(uri) == file
+    assert sources.fetch_cached(str(index)) == index  # a local path needs no download
+
+
 def test_pin_in_the_uri_costs_no_download(cache: Path) -> None:
     assert sources.pin(f"pypi://no-such-thing==1.0/a.csv#sha256={'a' * 64}") == f"sha256:{'a' * 64}"
     assert not cache.exists()

@@ -1,5 +1,6 @@
 """promote and rollback on a real store, with answers that are known."""
 
+import dataclasses
 import json
 import math
 import os
@@ -453,9 +454,18 @@ def test_a_loss_of_just_the_tolerance_passes(register: Register, cli: Cli) -> No
     assert passed.exit_code == 0, passed.output
 
 
-@pytest.mark.parametrize("seed", ["", "seed: many\n", "seed: -1\n"])
+@pytest.mark.parametrize("seed", ["seed: null\n", "seed: many\n", "seed: -1\n"])
 def test_parameters_without_a_usable_seed_are_told(tmp_path: Path, seed: str) -> None:
     file = tmp_path / "params.yaml"
     file.write_text(f"{seed}promotion: {{}}\n")
     with raises("parameter-value", "'seed'"):
         read_gate(file)
+
+
+def test_a_small_file_changes_one_threshold(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("promotion: {max_ece: 0.5}\n")
+    gate, seed = read_gate(file)
+    default, default_seed = read_gate(PROJECT / "params.yaml")
+    assert gate == dataclasses.replace(default, max_ece=0.5)
+    assert seed == default_seed

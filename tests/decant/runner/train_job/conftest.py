@@ -11,7 +11,7 @@ from decant.runner.train_job import launch
 from decant.runner.train_job import watch as follow
 from decant.runtime.artifacts import CARD, Card, Sidecar, write_json
 from decant.runtime.identity import PROJECT, SIDECAR
-from decant.runtime.settings import read_params_file, section_of
+from decant.runtime.params_file import read_params_file, section_of
 from decant.runtime.steps import load_step
 from pipelines.profiles.profile import load_profile
 from pipelines.profiles.train_job_task import train_job_plan

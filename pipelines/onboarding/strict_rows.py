@@ -1,0 +1,99 @@
+"""The rows of a person's files, and headers that the readers would take as they stand."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from decant.runtime.errors import UserError
+from decant.tables import read_table
+from pipelines.onboarding.data_files import DataFile
+from pipelines.onboarding.file_content import check_quotes, header_of
+
+_LONGEST_NAME_CHARACTERS = 60
+
+
+def read_rows(data: DataFile) -> pd.DataFrame:
+    """All rows of its files, strictly; the columns that every file has."""
+    frames = []
+    for file in data.files:
+        if data.format_name in ("csv", "tsv"):
+            _check_header(file, header_of(file, data.format_name))
+        if data.format_name == "csv":
+            check_quotes(file)
+        frame = read_table(file, data.format_name)
+        _refuse_headerless(frame, file)
+        frames.append(frame)
+    return pd.concat(frames, ignore_index=True, join="inner")
+
+
+def repeated_headers(frame: pd.DataFrame, text: str, label: str) -> int:
+    return int(_rows_like_header(frame[[text, label]]).sum())
+
+
+def refuse_two_group_spellings(
+    column: str, frame: pd.DataFrame, given: Mapping[str, pd.DataFrame]
+) -> None:
+    """Raises UserError for a group that is `100` in one row and `100.0` in another.
+
+    They would be two groups, so that the rows of one leak into a split of the other.
+    """
+    frames = [frame, *(split for split in given.values() if column in split.columns)]
+    values = pd.concat([one[column] for one in frames]).dropna().str.strip().unique()
+    numbers: dict[float, str] = {}
+    for value in values:
+        try:
+            other = numbers.setdefault(float(value), value)
+        except ValueError:
+            continue
+        if other != value:
+            raise UserError(
+                f"the column '{column}' spells one group in two ways: '{other}' and '{value}'",
+                code="group-spellings",
+                hint="write groups alike in all files, or give --no-groups",
+            )
+
+
+def _check_header(file: Path, names: list[str]) -> None:
+    named = [name for name in names if name.strip()]
+    if twice := next((name for name in named if named.count(name) > 1), None):
+        raise UserError(
+            f"{file.name} has {named.count(twice)} columns named '{twice}'",
+            code="columns-same-name",
+            hint="give each column a name of its own",
+        )
+
+
+def _refuse_headerless(frame: pd.DataFrame, file: Path) -> None:
+    """A first line that is data would become the names, and its row would be lost."""
+    names = [str(name) for name in frame.columns]
+    numbered = [str(number) for number in range(len(names))]
+    suspicious = next((name for name in names if _is_no_name(name, frame)), None)
+    if suspicious is None or names == numbered:
+        return
+    shown = suspicious if len(suspicious) <= 40 else f"{suspicious[:39]}…"
+    raise UserError(
+        f"the first line of {file.name} looks like data, not like the names of the columns: "
+        f"'{shown}'",
+        code="header-missing",
+        hint="put a line with names first, such as text,label",
+    )
+
+
+def _is_no_name(name: str, frame: pd.DataFrame) -> bool:
+    if len(name) > _LONGEST_NAME_CHARACTERS and " " in name:
+        return True
+    if name.strip().lstrip("+-").replace(".", "", 1).isdigit():
+        return True
+    values = frame[name].fillna("").str.strip()
+    few = values.nunique() <= max(20, len(values) // 20)
+    rows = values == name.strip()
+    return few and bool(rows.any()) and not _rows_like_header(frame)[rows.to_numpy()].all()
+
+
+def _rows_like_header(frame: pd.DataFrame) -> "pd.Series[bool]":
+    """Rows whose every cell is its column's name, as in files joined with their headers."""
+    alike = pd.Series(True, index=frame.index)
+    for name in frame.columns:
+        alike &= frame[name].fillna("").str.strip() == str(name).strip()
+    return alike
