@@ -1,7 +1,7 @@
 """A module's docstring in a page, where a line `<!-- docstring: MODULE -->` stands.
 
-The modules that write an artifact describe its files in columns. Markdown would run these together, so
-such a paragraph becomes a block of code.
+The modules that write an artifact describe its files in columns. Markdown would run these
+together, so such a paragraph becomes a block of code.
 """
 
 import ast

@@ -1,7 +1,7 @@
 """Files of the repository that lie outside of docs/ and are shown on the site.
 
-A page links to them as GitHub needs it, relative to itself; here the link becomes that of the site. So
-a picture lies once, beside what makes it.
+A page links to them as GitHub needs it, relative to itself. Here the link becomes that of the site.
+So a picture lies once, beside what makes it.
 """
 
 import os

@@ -14,7 +14,9 @@ PROJECT = Path(__file__).resolve().parents[2]
 PARAMS_FILE = PROJECT / "params.yaml"
 
 _MARKER = re.compile(r"^<!-- parameters: (?P<section>\w+) -->$", re.MULTILINE)
-_LINE = re.compile(r"(?P<indent> *)(?P<key>\w+):(?: +(?P<value>[^#\s].*?))?(?: +# (?P<comment>.*))?")
+_LINE = re.compile(
+    r"(?P<indent> *)(?P<key>\w+):(?: +(?P<value>[^#\s].*?))?(?: +# (?P<comment>.*))?"
+)
 _COMMENT = re.compile(r" *# ?(?P<text>.*)")
 _LONGEST_VALUE = 60
 
@@ -116,10 +118,10 @@ def allowed_values(section: str) -> dict[str, str]:
     """
     import pydantic
 
+    from decant import students
     from decant.models import heads
     from decant.runtime.plugins import plugins
     from decant.runtime.steps import STEPS, load_step
-    from decant import students
     from pipelines.registry.promotion_gate import PromotionGate
 
     found: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""Which stages an edit reruns, from dvc.yaml, for pages with a line `<!-- rooms of dvc.yaml -->`."""
+"""Which stages an edit reruns, from dvc.yaml, where a line `<!-- rooms of dvc.yaml -->` stands."""
 
 import re
 from collections.abc import Mapping, Sequence
