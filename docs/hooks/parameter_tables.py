@@ -5,10 +5,12 @@ parameter may be comes from the types that validate it, so that the page cannot 
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from json_schema_words import leaves
 
 PROJECT = Path(__file__).resolve().parents[2]
 PARAMS_FILE = PROJECT / "params.yaml"
@@ -128,7 +130,7 @@ def allowed_values(section: str) -> dict[str, str]:
 
     def add(settings_class: Any, path: str) -> None:
         schema = pydantic.TypeAdapter(settings_class).json_schema()
-        found.update(_described(schema, schema.get("$defs", {}), path))
+        found.update((leaf.path, leaf.allowed) for leaf in leaves(schema, path))
 
     if section in STEPS:
         add(load_step(section).params, section)
@@ -139,54 +141,3 @@ def allowed_values(section: str) -> dict[str, str]:
             for plugin in plugins(package):
                 add(plugin.Config, f"{path}.{plugin.__name__.rpartition('.')[2]}")
     return found
-
-
-def _described(
-    schema: Mapping[str, Any], definitions: Mapping[str, Any], path: str
-) -> Iterator[tuple[str, str]]:
-    """Each path below a schema and what is allowed there."""
-    schema = _resolved(schema, definitions)
-    if "properties" in schema:
-        for name, inner in schema["properties"].items():
-            yield from _described(inner, definitions, f"{path}.{name}")
-    else:
-        yield path, _in_words(schema, definitions)
-
-
-def _resolved(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> Mapping[str, Any]:
-    reference = schema.get("$ref", "").rpartition("/")[2]
-    return definitions[reference] if reference else schema
-
-
-def _in_words(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
-    schema = _resolved(schema, definitions)
-    if choices := schema.get("anyOf") or schema.get("oneOf"):
-        return " or ".join(_in_words(choice, definitions) for choice in choices)
-    if values := schema.get("enum") or ([schema["const"]] if "const" in schema else []):
-        return ", ".join(f"`{value}`" for value in values)
-    match schema.get("type"):
-        case "null":
-            return "`null`"
-        case "boolean":
-            return "`true`, `false`"
-        case "integer" | "number":
-            kind = "whole number" if schema["type"] == "integer" else "number"
-            return f"{kind}{_bounds(schema)}"
-        case "array":
-            items = _in_words(schema.get("items", {}), definitions).replace("number", "numbers")
-            kind = "pair" if schema.get("maxItems") == 2 else "list"
-            return f"{kind} of {items}" if items else kind
-        case "string":
-            return "text"
-    return ""
-
-
-def _bounds(schema: Mapping[str, Any]) -> str:
-    low, high = schema.get("minimum"), schema.get("maximum")
-    above, below = schema.get("exclusiveMinimum"), schema.get("exclusiveMaximum")
-    parts = [
-        f"{word} {value:,}"
-        for word, value in (("from", low), ("above", above), ("to", high), ("below", below))
-        if value is not None
-    ]
-    return f" {' '.join(parts)}" if parts else ""

@@ -19,7 +19,11 @@ def hook() -> Callable[[str], ModuleType]:
         assert spec and spec.loader
         module = importlib.util.module_from_spec(spec)
         sys.modules[name] = module  # dataclasses look their module up there
-        spec.loader.exec_module(module)
+        sys.path.insert(0, str(PROJECT / "docs/hooks"))  # as mkdocs does
+        try:
+            spec.loader.exec_module(module)
+        finally:
+            sys.path.pop(0)
         return module
 
     return load

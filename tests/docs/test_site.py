@@ -108,6 +108,37 @@ def test_what_is_allowed_comes_from_the_types(hook: Hook) -> None:
     assert allowed_values("promotion")["promotion.max_ece"] == "number from 0 to 1 or `null`"
 
 
+def test_figures_by_hand(hook: Hook) -> None:
+    schema = {
+        "$defs": {
+            "Model": {"properties": {"accuracy": {"type": "number", "description": "Right."}}},
+            "Time": {"properties": {"model": {"anyOf": [{"type": "number"}, {"type": "null"}]}}},
+        },
+        "properties": {
+            "student": {"$ref": "#/$defs/Model", "description": "The small\n one."},
+            "latency": {
+                "additionalProperties": {"$ref": "#/$defs/Time"},
+                "description": "Per model.",
+            },
+            "interval": {"type": "array", "maxItems": 2, "prefixItems": [{"type": "number"}] * 2},
+        },
+    }
+    head = "| key | value | meaning |\n|---|---|---|\n"
+    assert hook("figure_tables").figure_tables(schema) == (
+        f"## student\n\nThe small one.\n\n{head}| `student.accuracy` | number | Right. |\n\n"
+        f"## latency\n\nPer model.\n\n{head}| `latency.MODEL.model` | number or `null` |  |\n\n"
+        f"## interval\n\n\n\n{head}| `interval` | pair of numbers |  |"
+    )
+
+
+def test_every_error_code_is_in_a_table(hook: Hook) -> None:
+    from decant.runtime.error_codes import ERROR_CODES
+
+    tables = hook("error_tables")
+    found = dict(re.findall(r"^\| `(.+)` \| (.+) \|$", tables.error_tables(tables.CODES_FILE.read_text()), re.M))
+    assert found == ERROR_CODES
+
+
 def test_rooms_with_the_same_stages_share_a_row(hook: Hook) -> None:
     stages = {
         "one": {"deps": ["artifacts/x", "components/one", "decant/a", "decant/b"]},
