@@ -11,7 +11,7 @@ VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 COMMIT = $(shell git describe --always --dirty --abbrev=40 --match=)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro run test test-fast lint lock compile image ui clean
+.PHONY: help setup repro run test test-fast lint lock docs compile image ui clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,10 @@ lint: $(READY) ## Style and types
 	ruff format --check .
 	mypy
 
+# The theme prints on every build that it ends in May 2027: pyproject.toml knows.
+docs: $(READY) ## Build the documentation site strictly, into build/site
+	NO_MKDOCS_2_WARNING=1 mkdocs build --strict
+
 compile: $(READY) ## Write the package for a Kubeflow cluster: build/decant.yaml
 	decant compile
 
@@ -70,7 +74,7 @@ lock: $(READY) ## Resolve the lock files anew from pyproject.toml
 	  | grep -vE '^(nvidia-|cuda-|triton)' \
 	  | sed -E "s/^(onnxruntime==[^ ]+)$$/\1 ; sys_platform == 'darwin'/") > requirements.lock.new
 	mv requirements.lock.new requirements.lock
-	uv pip compile -q --universal -p 3.11 --no-annotate --no-header --group dev \
+	uv pip compile -q --universal -p 3.11 --no-annotate --no-header --group dev --group docs \
 	  -c requirements.lock -o requirements-dev.lock
 
 clean: ## Remove the artifacts of the last runs (not DVC's cache, not the registry)

@@ -1,0 +1,59 @@
+"""The complete examples in CONTRIBUTING.md keep the contracts that it describes."""
+
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+
+from decant.runtime.errors import UserError
+from decant.runtime.plugins import plugins
+from tests.docs.documents import code_blocks
+
+
+def example(file: str) -> ModuleType:
+    """The module in the block with this title."""
+    (code,) = (
+        block.code
+        for block in code_blocks(Path("CONTRIBUTING.md"), "python")
+        if f'title="{file}"' in block.info
+    )
+    module = ModuleType(Path(file).stem)
+    exec(compile(code, file, "exec"), module.__dict__)
+    return module
+
+
+def test_the_student_is_complete_and_padding_changes_nothing() -> None:
+    student = example("decant/students/attention.py")
+    torch.manual_seed(0)
+    body = student.build(student.Config(dropout=0.3), width=4, max_length_tokens=8).eval()
+    states = torch.randn(2, 5, 4)
+    mask = torch.tensor([[True, True, True, False, False], [True] * 5])
+    features = body(states, mask)
+    assert features.shape == (2, body.output_size)
+    torch.testing.assert_close(body(states[:1, :3], mask[:1, :3]), features[:1])
+    features.square().sum().backward()
+    assert all(parameter.grad.any() for parameter in body.parameters())
+    assert student.transfer(body, None) == {}
+    with torch.no_grad():  # equal weights: the mean, by hand
+        body.score.weight[:] = 0
+    torch.testing.assert_close(body(states, mask)[0], states[0, :3].mean(dim=0))
+
+
+def test_the_format_is_complete(tmp_path: Path) -> None:
+    reader = example("decant/tables/psv.py")
+    file = tmp_path / "rows.psv"
+    file.write_text('text|label\ngood, "very"|1\nbad|0\n')
+    frame = reader.read(file)
+    assert frame.to_dict("index") == {
+        1: {"text": 'good, "very"', "label": "1"},
+        2: {"text": "bad", "label": "0"},
+    }
+    file.write_text("text|label\na|b|c\n")
+    with pytest.raises(UserError, match="data row 1"):
+        reader.read(file)
+
+
+def test_the_examples_are_new() -> None:
+    for package, name in (("decant.students", "attention"), ("decant.tables", "psv")):
+        assert name not in {module.__name__.rpartition(".")[2] for module in plugins(package)}
