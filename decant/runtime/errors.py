@@ -79,7 +79,7 @@ def show_error(error: UserError) -> None:
 def _extra_with(package: str) -> str:
     """The first extra of Decant that names the package, else the one with all."""
     for requirement in requires("decant") or ():
-        name = re.match(r"[\w.-]+", requirement)
+        name = re.match(r"[\w-]+", requirement)  # of ruamel.yaml the module is ruamel
         extra = re.search(r"extra == [\"'](\w+)[\"']", requirement)
         if name and extra and name[0].lower().replace("-", "_") == package.lower():
             return extra[1]

@@ -10,7 +10,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from decant.runtime.identity import PROJECT
-from decant.runtime.settings import read_params_file
+from decant.runtime.params_file import read_params_file
 from decant.runtime.steps import STEPS
 from pipelines.__main__ import main
 from tests.docs.documents import (
