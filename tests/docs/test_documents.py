@@ -10,9 +10,10 @@ import pytest
 from ruamel.yaml import YAML
 
 from decant.runtime.identity import PROJECT
-from decant.runtime.params_file import read_params_file
+from decant.runtime.params_file import laid_over, read_params_file, read_sections
 from decant.runtime.steps import STEPS
 from pipelines.__main__ import main
+from pipelines.arguments import _in_full
 from tests.docs.documents import (
     code_blocks,
     commands,
@@ -104,16 +105,8 @@ def test_every_override_names_a_parameter(document: Path) -> None:
     for words in commands(document):
         for option, value in itertools.pairwise(words):
             if option in ("--set", "-S") and not value.startswith("SECTION."):
-                assert _overridden(value), f"{document}: {value}"
-
-
-def _overridden(override: str) -> bool:
-    """As `decant run --set` and `dvc exp run -S` take it."""
-    from pipelines.arguments import _in_full
-
-    content = read_params_file(PARAMS)
-    read_params_file(PARAMS, [_in_full(override, content)])
-    return True
+                content = read_params_file(PARAMS)
+                assert read_params_file(PARAMS, [_in_full(value, content)])
 
 
 @by_document
@@ -126,19 +119,11 @@ def test_every_make_target_exists(document: Path) -> None:
 
 @by_document
 def test_parameter_files_hold_known_keys(document: Path) -> None:
-    """Blocks of YAML with `params` in their title."""
-    defaults = YAML(typ="safe").load(PARAMS.read_text())
+    """Blocks of YAML with `params` in their title: UserError names what is unknown."""
     for block in code_blocks(document, "yaml"):
         if "params" in block.info:
-            _assert_known(YAML(typ="safe").load(block.code), defaults, "")
-
-
-def _assert_known(overlay: object, defaults: object, path: str) -> None:
-    if isinstance(overlay, dict):
-        assert isinstance(defaults, dict), path
-        for key, value in overlay.items():
-            assert key in defaults, f"{path}{key}"
-            _assert_known(value, defaults[key], f"{path}{key}.")
+            content = YAML(typ="safe").load(block.code)
+            assert laid_over(read_sections(PARAMS), content)["seed"] == 13
 
 
 @by_document

@@ -134,8 +134,8 @@ def test_every_error_code_is_in_a_table(hook: Hook) -> None:
     from decant.runtime.error_codes import ERROR_CODES
 
     tables = hook("error_tables")
-    page = tables.error_tables(tables.CODES_FILE.read_text())
-    found = dict(re.findall(r"^\| `(.+)` \| (.+) \|$", page, re.M))
+    shown = tables.error_tables(tables.CODES_FILE.read_text())
+    found = dict(re.findall(r"^\| `(.+)` \| (.+) \|$", shown, re.MULTILINE))
     assert found == ERROR_CODES
 
 
