@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 os.environ.setdefault("DECANT_TRACKING", "off")  # tests of the tracking switch it on themselves
 os.environ["TOKENIZERS_PARALLELISM"] = "true"
+# Every core has a pytest process of its own; more threads each would only wait for one another.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 # A shell starts a job in the background with SIGINT ignored, and so would be what tests interrupt.
 if threading.current_thread() is threading.main_thread():
     signal.signal(signal.SIGINT, signal.default_int_handler)
