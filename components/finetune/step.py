@@ -171,7 +171,8 @@ def learning_rate_groups(
 ) -> list[Mapping[str, Any]]:
     """AdamW groups: a layer's rate is the layer above's times `layer_decay`.
 
-    The head has the full rate. Biases and norms are not decayed. After Howard and Ruder 2018, arXiv:1801.06146, section 3.2.
+    The head has the full rate. Biases and norms are not decayed. After Howard and Ruder 2018,
+    arXiv:1801.06146, section 3.2.
     """
     depths = {name: _depth(name) for name, _ in teacher.named_parameters()}
     top = max(depths.values()) + 1

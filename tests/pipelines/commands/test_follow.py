@@ -109,7 +109,7 @@ def test_never_ending(server: KfpServer, cli: Cli) -> None:
     assert ended.code == Outcome.TIMED_OUT == 5
     assert ended.out.splitlines()[-3:] == [
         "not finished within 1 s",
-        f"the run goes on: decant follow {run_id}",
+        f"the run continues: decant follow {run_id}",
         f"to end it: decant stop {run_id}",
     ]
     assert 1 <= server.api.asked[run_id] <= 101  # every 10 ms, not as fast as can be
@@ -155,8 +155,8 @@ def test_a_lost_server(server: KfpServer, cli: Cli) -> None:
     ended = cli("follow", run_id)
     assert ended.code == Outcome.SERVER_LOST == 6
     assert "the server has not answered for" in ended.out
-    assert f"the run goes on: decant follow {run_id}" in ended.out
-    assert ended.out.count("the connection broke off; trying again") == 1
+    assert f"the run continues: decant follow {run_id}" in ended.out
+    assert ended.out.count("the connection was lost; trying again") == 1
 
 
 def test_credentials_end_while_waiting(server: KfpServer, cli: Cli, tmp_path: Path) -> None:
@@ -195,7 +195,7 @@ def test_no_more_credentials_while_waiting(
     server.api.on_ask = expire
     ended = cli("follow", run_id)
     assert ended.code == 2
-    assert "refuses the token in DECANT_KFP_TOKEN (HTTP 401); the run goes on" in ended.message
+    assert "refuses the token in DECANT_KFP_TOKEN (HTTP 401); the run continues" in ended.message
     assert f"then: decant follow {run_id}" in ended.message
 
 
@@ -217,7 +217,7 @@ def test_interrupted(server: KfpServer, cli: Cli, monkeypatch: pytest.MonkeyPatc
     assert ended.code == Outcome.INTERRUPTED == 130
     assert ended.out.splitlines()[-3:] == [
         "interrupted",
-        f"the run goes on: decant follow {run_id}",
+        f"the run continues: decant follow {run_id}",
         f"to end it: decant stop {run_id}",
     ]
     assert not server.count("terminate")

@@ -139,7 +139,7 @@ TOO_LONG = "too long: 100,001 characters, at most 100,000 are taken"
         ("a.jsonl", b'{"text": "a"}\n{"text": "\\ud83d"}\n', "a.jsonl, line 2 "),
         ("a.txt", b"fine\n\xff\n", "a.txt, line 2 "),
         ("a.tab", f"text\tx\n\t\n{LONG}\t1\n".encode(), f"row 2 (the first is 1) is {TOO_LONG}"),
-        ("a.doc", b"a", "a.doc tells no known format"),
+        ("a.doc", b"a", "a.doc cannot be inferred"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_said_with_its_row(
@@ -158,7 +158,7 @@ def test_a_nested_column_is_said(tiny_exported: Path, tmp_path: Path) -> None:
     file = tmp_path / "a.parquet"
     pd.DataFrame({"text": [["a"], ["b"]], "n": [1, 2]}).to_parquet(file)
     found = refusal(tiny_exported, "--file", str(file))
-    assert "has no column 'text' of text: it holds nested values" in found
+    assert "has no column 'text' of text: it has nested values" in found
 
 
 def test_what_is_no_text_is_said_with_its_place(tiny_exported: Path) -> None:

@@ -276,7 +276,7 @@ def test_what_belongs_elsewhere_stays_until_it_is_asked_for(
     run_step("evaluate", key="e")
     code, output = sync()
     assert code == 1
-    assert "kept: meant for http://127.0.0.1:9; --any-store sends it" in output
+    assert "kept: for http://127.0.0.1:9; --any-store sends it" in output
     assert only_record().step == "distill"
     assert sync("--any-store")[0] == 0
     assert [run.info.run_name for run in mlflow_store.children()] == ["distill", "evaluate"]

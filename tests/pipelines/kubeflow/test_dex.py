@@ -119,9 +119,9 @@ def test_a_server_without_a_login(server: KfpServer, cli: Cli) -> None:
 def test_a_login_without_end(server: KfpServer, cli: Cli) -> None:
     button = '<form action="/oauth2/start"></form>'
     server.gate = lambda request: as_page(button)
-    assert "does not come to an end" in cli("list").message
+    assert "does not end" in cli("list").message
     server.gate = lambda request: redirect("/again")
-    assert "no login at" in cli("list").message
+    assert "login at" in cli("list").message
 
 
 def test_a_dead_server() -> None:

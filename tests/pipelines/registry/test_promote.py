@@ -153,7 +153,7 @@ def test_rollback_goes_back_step_by_step(register: Register, cli: Cli) -> None:
     assert champion() == "1"
     nothing = cli("rollback", "--model", "tiny", "--reason", "again")
     assert nothing.exit_code == 2
-    assert "knows no champion before version 1" in nothing.output
+    assert "has no champion before version 1" in nothing.output
     cli("promote", "--model", "tiny", "--version", "3")
     cli("rollback", "--model", "tiny", "--reason", "and back")
     assert champion() == "1"
@@ -352,7 +352,7 @@ def test_a_decision_that_broke_off_is_given_up_when_its_version_is_gone(
         if gone == "2":
             nothing = cli("rollback", "--model", "tiny", "--reason", "slow")
             assert "gave up, since its version is gone, what had broken off" in nothing.output
-            assert "knows no champion before version 1" in nothing.output
+            assert "has no champion before version 1" in nothing.output
     promoted = cli("promote", "--model", "tiny")
     assert promoted.exit_code == 0, promoted.output
     assert "given up: version 3 is gone" in promoted.output
@@ -372,7 +372,7 @@ def test_rollback_never_goes_forward(register: Register, cli: Cli) -> None:
     assert champion() == "1"
     further = cli("rollback", "--model", "tiny", "--reason", "slow too")
     assert (further.exit_code, champion()) == (2, "1")
-    assert "knows no champion before version 1" in further.output
+    assert "has no champion before version 1" in further.output
 
     open_client().set_registered_model_alias("tiny", "champion", "3")
     cli("promote", "--model", "tiny", "--version", "4")
