@@ -151,7 +151,7 @@ def test_a_digest_that_differs_is_shown_and_ends_with_1(
     assert "the recorded libraries and machine are the same" in output
 
 
-def test_code_that_was_never_committed_is_told(
+def test_code_that_was_never_committed_is_reported(
     checkout: Path, environment: dict[str, str], client: Any
 ) -> None:
     run_id = client.get_model_version("decant-student", "1").tags["decant.run.distill"]
@@ -175,7 +175,7 @@ def test_a_folder_with_something_else_is_left_alone(
     assert (tmp_path / "mine.txt").read_text() == "mine"
 
 
-def test_a_commit_of_another_repository_is_told(
+def test_a_commit_of_another_repository_is_reported(
     checkout: Path, environment: dict[str, str], tmp_path: Path
 ) -> None:
     copy = tmp_path / "copy"

@@ -79,7 +79,7 @@ def test_a_session_that_ends_while_waiting_is_opened_again(server: KfpServer, cl
         if times == 2:
             gate.sessions.clear()
 
-    server.api.on_ask = end_the_session
+    server.api.on_request = end_the_session
     assert cli("follow", run["run_id"]).code == 0
     assert gate.logins == 2
 

@@ -85,7 +85,7 @@ def test_a_registry_has_it_not(registry: str) -> None:
 
 
 @pytest.mark.parametrize("challenge", ["", 'Basic realm="x"', 'Bearer realm="file:///etc/passwd"'])
-def test_a_registry_for_those_who_log_in(server: KfpServer, challenge: str) -> None:
+def test_a_registry_for_users_who_log_in(server: KfpServer, challenge: str) -> None:
     server.gate = lambda request: Answer(401, headers={"WWW-Authenticate": challenge})
     result = check_image_is_there(f"{urlsplit(server.url).netloc}/a/b:1")
     assert result.status == "skipped"

@@ -132,7 +132,9 @@ def test_references() -> None:
     assert parse_reference("models:/my model@champion").alias == "champion"
 
 
-def test_a_csv_that_cannot_be_written_is_told(register: Register, cli: Cli, tmp_path: Path) -> None:
+def test_a_csv_that_cannot_be_written_is_reported(
+    register: Register, cli: Cli, tmp_path: Path
+) -> None:
     register()
     (tmp_path / "file").touch()
     for place, code in (("new folder/a.csv", 0), ("file/a.csv", 2), (".", 2)):

@@ -115,7 +115,7 @@ def test_a_loss_within_the_tolerance_passes_unless_it_is_to_be_proven(
     assert unproven.exit_code == 0  # the same answers: the interval is a point
 
 
-def test_other_test_data_asks_both_again_on_the_candidates(register: Register, cli: Cli) -> None:
+def test_other_test_data_runs_both_again_on_the_candidates(register: Register, cli: Cli) -> None:
     register(forgets=("good",))
     cli("promote", "--model", "tiny", "--force", "--reason", "only one there is")
     texts = ["a good film", "the good story", "a bad plot", "an awful scene"]
@@ -127,7 +127,7 @@ def test_other_test_data_asks_both_again_on_the_candidates(register: Register, c
     assert "2 rows right only now, 0 only before" in result.output
 
 
-def test_retention_and_calibration_are_asked(register: Register, cli: Cli) -> None:
+def test_retention_and_calibration_are_checked(register: Register, cli: Cli) -> None:
     register(forgets=("lovely", "funny"))  # 70 of 80, of a teacher with 80
     result = cli("promote", "--model", "tiny")
     assert result.exit_code == 1
@@ -161,7 +161,7 @@ def test_rollback_goes_back_step_by_step(register: Register, cli: Cli) -> None:
     assert [entry.decision.version for entry in held] == ["1"]
 
 
-def test_a_version_that_is_gone_is_told(register: Register, cli: Cli) -> None:
+def test_a_version_that_is_gone_is_reported(register: Register, cli: Cli) -> None:
     for _ in range(2):
         register()
         cli("promote", "--model", "tiny")
@@ -172,7 +172,7 @@ def test_a_version_that_is_gone_is_told(register: Register, cli: Cli) -> None:
     assert len(decisions()) == 2  # the history survives the version
 
 
-def test_an_alias_moved_by_hand_is_told_and_counts(register: Register, cli: Cli) -> None:
+def test_an_alias_moved_by_hand_is_reported_and_counts(register: Register, cli: Cli) -> None:
     for _ in range(3):
         register()
     cli("promote", "--model", "tiny", "--version", "1")
@@ -183,7 +183,7 @@ def test_an_alias_moved_by_hand_is_told_and_counts(register: Register, cli: Cli)
     assert decisions()[-1] == ("promote", "2", "3", True)
 
 
-def test_a_crash_before_the_alias_is_mended_by_the_next_one(
+def test_a_crash_before_the_alias_is_fixed_by_the_next_one(
     register: Register, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for _ in range(2):
@@ -263,7 +263,7 @@ def test_an_answer_that_was_lost_makes_no_second_decision_that_counts(
 
 
 @pytest.mark.slow
-def test_of_two_at_once_one_wins_and_the_other_is_told(
+def test_of_two_at_once_one_wins_and_the_other_is_reported(
     register: Register, cli: Cli, tmp_path: Path
 ) -> None:
     register()
@@ -454,7 +454,7 @@ def test_a_loss_of_just_the_tolerance_passes(register: Register, cli: Cli) -> No
 
 
 @pytest.mark.parametrize("seed", ["", "seed: many\n", "seed: -1\n"])
-def test_parameters_without_a_usable_seed_are_told(tmp_path: Path, seed: str) -> None:
+def test_parameters_without_a_usable_seed_are_reported(tmp_path: Path, seed: str) -> None:
     file = tmp_path / "params.yaml"
     file.write_text(f"{seed}promotion: {{}}\n")
     with raises("parameter-value", "'seed'"):
