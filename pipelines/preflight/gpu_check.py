@@ -27,7 +27,7 @@ class GpuFacts:
 
 def check_gpu() -> Result:
     facts = look()
-    return judge(facts)
+    return evaluate(facts)
 
 
 def look() -> GpuFacts:
@@ -49,7 +49,7 @@ def look() -> GpuFacts:
     )
 
 
-def judge(facts: GpuFacts) -> Result:
+def evaluate(facts: GpuFacts) -> Result:
     if not facts.has_driver and not facts.torch_device:
         return _result("skipped", "no NVIDIA GPU on this machine")
     if not facts.torch_cuda:

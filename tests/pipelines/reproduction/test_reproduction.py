@@ -193,4 +193,4 @@ def test_a_model_whose_files_are_gone_is_reported_before_anything_runs(
         reproduce._registered_model(lineage()),
     ):
         pass
-    assert "gone from the artifact store" in told.value.hint
+    assert "deleted from the artifact store" in told.value.hint
