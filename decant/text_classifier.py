@@ -17,7 +17,7 @@ class TextClassifier(OnnxClassifier):
     Make one with `load`. It may be shared by threads.
     """
 
-    _download: tempfile.TemporaryDirectory[str] | None = None  # goes with the classifier
+    _download: tempfile.TemporaryDirectory[str] | None = None  # removed with the classifier
 
     @classmethod
     def load(
@@ -76,7 +76,7 @@ class TextClassifier(OnnxClassifier):
             return cls(folder, threads=threads, device=device)
         except Exception as error:  # each library has its own for a damaged file
             inner = sorted(found.parent.name for found in folder.glob(f"*/{MANIFEST}"))
-            hint = f"it holds: {', '.join(inner)}; name one of them" if inner else ""
+            hint = f"it has: {', '.join(inner)}; name one of them" if inner else ""
             raise UserError(
                 f"the model in {folder} cannot be read: {error}", code="model-unreadable", hint=hint
             ) from None

@@ -1,17 +1,16 @@
-"""What the serve image runs: MLflow's scoring server for one model, in one process.
+"""The serve image's program: MLflow's scoring server for one model, in one process.
 
 MODEL_URI   models:/NAME/VERSION or models:/NAME@ALIAS, with MLFLOW_TRACKING_URI; or a folder that
-            holds a model as MLflow keeps it. /model in the image.
+            has a model in MLflow's layout. /model in the image.
 PORT        8080 in the image
 HOST        0.0.0.0, all addresses, when it is not set
 
 Routes: /ping, /health, /version, /invocations, as `mlflow models serve` has them. That command
-would start a second process, whose end nobody awaits; here the signal to end reaches the server
-itself.
+would start a second process and not wait for its end; here SIGTERM reaches the server itself.
 
-MLflow answers a request without a content type with code 500, turns `inputs` that are no strings
-into strings, and sends a stack trace with some errors. Here Requests stands in front: what is wrong
-with a request is said, with the row, before MLflow sees it.
+MLflow answers a request without a content type with code 500, turns `inputs` that are not
+strings into strings, and sends a stack trace with some errors. Here Requests checks a request first
+and reports what is wrong, with the row.
 """
 
 import gc
@@ -25,7 +24,7 @@ import urllib.request
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
-GRACE_SECONDS = 20  # for the requests in hand
+GRACE_SECONDS = 20  # for the open requests
 MAX_BODY_BYTES = 16 << 20  # a pod has a gigabyte of memory
 JSON, CSV = "application/json", "text/csv"
 TEXT = "text"  # the column that the model reads
@@ -38,7 +37,7 @@ App = Callable[[Message, Receive, Send], Awaitable[None]]
 
 
 def main() -> None:
-    """Serve until SIGTERM, then answer what is in hand, and end with code 0."""
+    """Serve until SIGTERM, then answer the open requests, and end with code 0."""
     # The first process of a container ignores the signals that it does not handle.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     import uvicorn
@@ -46,7 +45,7 @@ def main() -> None:
 
     app = Requests(init(_load(os.environ["MODEL_URI"])))
     gc.collect()
-    gc.freeze()  # or now and then a request waits a third of a second for all that MLflow imported
+    gc.freeze()  # or a request may wait a third of a second for the collector
     uvicorn.run(
         app,
         host=os.environ.get("HOST", "0.0.0.0"),
@@ -70,7 +69,7 @@ class Refused(Exception):
 
 
 class Requests:
-    """Refuses what the model cannot answer; passes on the rest to MLflow's application."""
+    """Refuses what the model cannot answer; passes the rest to MLflow's application."""
 
     def __init__(self, app: App) -> None:
         self.app = app
@@ -94,7 +93,7 @@ class Requests:
 
 
 def checked(body: bytes, content_type: str) -> bytes:
-    """The body for MLflow. Raises Refused, naming the row where one is at fault."""
+    """The body for MLflow. Raises Refused, naming the row if one is wrong."""
     kind = content_type.partition(";")[0].strip().lower()
     if not kind:
         raise Refused(f"the request has no content type; send `content-type: {JSON}`", status=415)
@@ -108,7 +107,7 @@ def checked(body: bytes, content_type: str) -> bytes:
         try:
             content = json.loads(text)
         except (ValueError, RecursionError) as error:
-            raise Refused(f"the body is no JSON: {error}; send for example {EXAMPLE}") from None
+            raise Refused(f"the body is not JSON: {error}; send for example {EXAMPLE}") from None
         rows = list(_rows(content))
         for number, value in enumerate(rows):
             if problem := _problem(value):
@@ -120,7 +119,7 @@ def checked(body: bytes, content_type: str) -> bytes:
 
 
 def _is_list(content: Any) -> bool:
-    """MLflow makes of these an array in which every text takes the room of the longest."""
+    """MLflow makes an array of these in which every text has the size of the longest."""
     forms = content if isinstance(content, dict) else {}
     given = next(iter(forms.values()), None)
     return set(forms) in ({"inputs"}, {"instances"}) and isinstance(given, list | dict)
@@ -132,7 +131,7 @@ def _as_table(rows: list[str]) -> bytes:
 
 
 def _rows(content: Any) -> Iterator[Any]:
-    """What stands in the place of each text; nothing where MLflow will refuse the form."""
+    """The value in place of each text; nothing where MLflow will refuse the form."""
     if not isinstance(content, dict):
         return
     split = content.get("dataframe_split")
@@ -185,7 +184,7 @@ async def _answer(send: Send, status: int, code: str, message: str) -> None:
 
 
 def _without_stack_traces(send: Send) -> Send:
-    """Passes answers on; of a failure only code and message."""
+    """Passes answers on; a failure with code and message only."""
     failure: dict[str, Any] = {"status": 0, "body": b""}
 
     async def send_on(message: Message) -> None:

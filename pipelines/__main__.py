@@ -8,7 +8,7 @@ import click
 from decant.runtime.errors import exit_on_user_error
 
 # Name and one line of help, in the order of a project. Each is a file of pipelines/commands with a
-# `<name>_command`, a dash written as an underscore. The lines stand here so that `decant --help`
+# `<name>_command`, a dash written as an underscore. The lines are here so that `decant --help`
 # imports no command.
 COMMANDS = {
     "init": "Look at your data and write the parameters that fit it.",
@@ -33,12 +33,12 @@ COMMANDS = {
     "study": "Compare variants of the student, with controls.",
 }
 
-# Those that lie elsewhere.
+# Commands that are elsewhere.
 _MODULES = {"step": "decant.runner.step_command", "study": "benchmarks.study.command"}
 
 
 class CommandGroup(click.Group):
-    """A command's imports are paid only when it is named."""
+    """A command is imported only when it is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)

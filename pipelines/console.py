@@ -1,4 +1,4 @@
-"""Where the registry's commands print: as wide as the terminal, and wide enough in a log."""
+"""The console of the registry's commands: as wide as the terminal, and wide enough in a log."""
 
 import sys
 

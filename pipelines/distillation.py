@@ -1,8 +1,8 @@
-"""The flow: from raw text to a registered ONNX student. dvc.yaml says the same for DVC.
+"""The flow: from raw text to a registered ONNX student. dvc.yaml has the same flow for DVC.
 
-A step's parameters travel as one canonical JSON string. Its key is the digest of its code (for
-ingest also of its sources), so that KFP's cache, which compares parameters and images but not what
-is in them, never answers with what older code made.
+A step's parameters are passed as one canonical JSON string. Its key is the digest of its code (for
+ingest also of its sources), so that KFP's cache, which compares parameters and the names of images,
+never answers with the outputs of older code.
 """
 
 from kfp import dsl

@@ -75,7 +75,7 @@ def quiet_reporter(step: str = "distill") -> Reporter:
     return Reporter(step=step, console=Console(file=io.StringIO(), width=500))
 
 
-def said(reporter: Reporter) -> str:
+def logged(reporter: Reporter) -> str:
     assert isinstance(reporter.console.file, io.StringIO)
     return reporter.console.file.getvalue()
 

@@ -191,7 +191,7 @@ def nested(dotted: Mapping[str, Any]) -> dict[str, Any]:
             target = target.setdefault(parent, {})
             if not isinstance(target, dict):
                 raise UserError(
-                    f"'{path}' lies in '{parent}', which has a value itself",
+                    f"'{path}' is inside of '{parent}', which has a value itself",
                     code="parameter-conflict",
                 )
         target[key] = value

@@ -45,8 +45,9 @@ def fill(files: Sequence[Path], compute: Callable[[list[int]], None]) -> int:
 
 
 def _missing(files: Sequence[Path]) -> list[int]:
-    """By listing their folders: a network file system remembers for a while that a file is not
-    there, but asks its server for what a folder holds. Else nodes would not see each other's work.
+    """By listing their folders: nodes shall see each other's work.
+
+    A network file system caches for a while that a file is missing, but not what a folder has.
     """
     there: set[Path] = set()
     for folder in {file.parent for file in files}:

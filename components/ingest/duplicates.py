@@ -90,7 +90,7 @@ def _reject_groups(
 def _reject_known(
     rows: pd.DataFrame, where: "pd.Series[bool]", first: pd.DataFrame, kind: str, prefix: str
 ) -> int:
-    """Reject rows whose key is in `first`, save the first itself; returns how many."""
+    """Reject rows whose key is in `first`, except the first itself; returns how many."""
     twin = rows.loc[where, "key"].map(first["row_id"])
     twin = twin[twin.notna() & (twin != rows.loc[twin.index, "row_id"])]
     label = rows.loc[twin.index, "key"].map(first["label"])

@@ -143,7 +143,7 @@ def project(
     the first W columns. W >= H: the rows as they are, with W - H columns of zeros behind them, the
     source article's Concat(W_BERT, 0).
 
-    Where two tables stand side by side, the first with `first_columns`, `truncate` keeps half of
+    Where two tables are side by side, the first with `first_columns`, `truncate` keeps half of
     the W columns for each: the first ceil(W / 2) of the one, then the first floor(W / 2) of the
     other. Columns that one table lacks go to the other.
 

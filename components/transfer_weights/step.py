@@ -101,7 +101,7 @@ def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) ->
     )
     kept = kept_ids(vocabulary, pruning, continuing=continuing_prefix(tokenizer))
     own_tokenizer = pruned_tokenizer(tokenizer, kept)
-    # With a tokenizer of its own the student's ids are the rows of its table. Another kind of
+    # With its own tokenizer the student's ids are the rows of its table. Another kind of
     # tokenizer stays whole, and the student maps the ids that it has no row for to the unknown's.
     student = Student(
         StudentConfig(
@@ -220,7 +220,7 @@ def _table(
     """The rows to project; how many of their first columns are the space that BERT's layers are
     taken over from; by how much these columns are multiplied.
 
-    That space is the input table's where both tables stand side by side.
+    That space is the input table's where both tables are side by side.
     """
     if params.embeddings == "contextual":
         table = _contextual(params, inputs, encoder, kept, reporter)

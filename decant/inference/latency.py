@@ -4,8 +4,8 @@ A text is what the models take: a string, or its token ids.
 
 The models take turns text by text, so that a machine that grows slower is slower for all of them.
 At the start of its turn a model answers another text, unmeasured, for two milliseconds and at least
-once: the processor's caches then hold that model, as in a service that runs it alone, and not the
-one before it.
+once: the processor's caches then contain that model, as in a service that runs it alone, and not
+the one before it.
 """
 
 import gc

@@ -7,6 +7,6 @@ SERVE_IMAGE = f"decant-serve:{version('decant')}"
 
 
 def is_fixed(image: str) -> bool:
-    """Whether the name holds a digest, or a tag that does not move, as `latest` does."""
+    """Whether the name has a digest, or a tag that does not move, as `latest` does."""
     tag = image.rpartition("/")[2].partition(":")[2]
     return "@sha256:" in image or tag not in ("", "latest")

@@ -73,7 +73,7 @@ def check_targets(targets: Mapping[str, Path], sources: Mapping[str, Path]) -> N
     """Refuse to write where something else would be lost.
 
     Raises UserError for a target that is a file or a folder other than an artifact, and for one
-    that is, contains or lies in an input or another output.
+    that is, contains or is inside of an input or another output.
     """
     for port, target in targets.items():
         if target.is_file() or (

@@ -32,7 +32,7 @@ class Work:
         total: how many units there are; None where they cannot be counted.
         unit: plural, such as "rows".
         done: units that an earlier attempt has done.
-        started: seconds on the clock of whoever asks for lines.
+        started: seconds on the caller's clock.
     """
 
     def __init__(
@@ -160,7 +160,7 @@ class ProgressLines:
                 innermost = next(reversed(self._due))
                 try:
                     self._log(innermost.line(now))
-                except (OSError, ValueError):  # whoever read the log has gone
+                except (OSError, ValueError):  # nobody reads the log any more
                     self._is_read = False
                     return
                 self._due = dict.fromkeys(self._due, now + self._pace.every_seconds)

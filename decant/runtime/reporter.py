@@ -97,7 +97,7 @@ class Reporter:
 
     @contextmanager
     def activity(self, description: str) -> Iterator[None]:
-        """Show that work goes on which cannot be counted, and for how long it has."""
+        """Show that work continues which cannot be counted, and its time so far."""
         if not self._draws:
             with self._lines.work(description):
                 yield
@@ -110,7 +110,7 @@ class Reporter:
     def running(self) -> Iterator[None]:
         """Of a whole step: where there is no terminal, no log is silent for longer than the pace.
 
-        Within it, lines are about the progress or activity that goes on, if there is one.
+        Within it, lines show the current progress or activity, if there is one.
         """
         if self._draws:
             yield

@@ -104,7 +104,7 @@ def store_root() -> Path:
 
     Without a project it is the working folder.
 
-    Such a copy lies in <root>/.dvc/tmp/exps/NAME, or .../standalone/NAME, below which the project
+    Such a copy is in <root>/.dvc/tmp/exps/NAME, or .../standalone/NAME, below which the project
     has the same place as it has below the root of the repository.
     """
     project = identity.PROJECT
@@ -159,7 +159,7 @@ def _check_reachable(uri: str) -> None:
     except OSError as error:
         reason = getattr(error, "reason", error)
         if "CERTIFICATE_VERIFY_FAILED" in str(reason):
-            return  # the client may know a certificate that Python does not
+            return  # the client may have a certificate that Python has not
         host = urlsplit(shown_uri(uri)).netloc
         raise ConnectionError(f"no answer from {host}: {reason}") from None
 

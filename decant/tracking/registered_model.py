@@ -24,7 +24,7 @@ def download_exported(uri: str, folder: Path) -> Path:
 
     store = tracking_uri()
     shown = shown_uri(store)
-    hint = f"list what {shown} holds with `decant models`, or set MLFLOW_TRACKING_URI"
+    hint = "list the models with `decant models`, or set MLFLOW_TRACKING_URI"
     database = store.removeprefix("sqlite:///")
     if database != store and not Path(database).is_file():
         problem = f"no model {uri}: there is no tracking store {shown} yet"
@@ -48,6 +48,6 @@ def exported_folder(model: Path, name: str) -> Path:
         raise UserError(
             f"{name} is not a model of Decant: it has no {MANIFEST}",
             code="model-foreign",
-            hint="Decant did not register it, or its files are gone from the artifact store",
+            hint="Decant did not register it, or its files were deleted from the artifact store",
         )
     return found[0].parent

@@ -5,8 +5,9 @@
   files/      the run's artifacts
 
 Every process writes its own folders, so any number of them may spool at the same time. The spool
-is DECANT_SPOOL, a folder or what fsspec knows (s3://, gs://), else `mlflow-spool` in the project's
-root; in a KFP task without DECANT_SPOOL, the task's artifact `metrics`, which outlives the pod.
+is DECANT_SPOOL, a folder or what fsspec supports (s3://, gs://), else `mlflow-spool` in the
+project's root; in a KFP task without DECANT_SPOOL, the task's artifact `metrics`, which outlives
+the pod.
 """
 
 import os

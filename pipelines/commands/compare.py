@@ -31,8 +31,8 @@ def compare_command(
 ) -> None:
     """Compare versions A and B (NAME/VERSION or NAME@ALIAS) on A's test rows.
 
-    Shows at most --texts of the rows where their labels differ, those first that one of them is
-    surest of.
+    Shows at most --texts of the rows where their labels differ, sorted by the higher of their
+    probabilities.
     """
     gate, seed = read_gate(params)
     with registry() as client:
@@ -63,7 +63,7 @@ def compare_command(
 
 
 def surest_first(differing: pd.DataFrame) -> pd.DataFrame:
-    """By the larger of the two probabilities; of equals in the order of the test split."""
+    """By the larger of the two probabilities; equal ones in the order of the test split."""
     surest = differing[["new_probability", "old_probability"]].max(axis=1)
     order = surest.sort_values(ascending=False, kind="stable").index
     return differing.loc[order].reset_index(drop=True)
@@ -97,7 +97,7 @@ def _show(found: Comparison, names: list[str], texts: pd.DataFrame, console: Con
         values = [getattr(one, field) for one in (found.new, found.old)]
         table.add_row(name, *("" if value is None else format(value, form) for value in values))
     console.print(table)
-    how = "both asked again on A's test split" if found.asked_again else "the same test split"
+    how = "both run again on A's test split" if found.asked_again else "the same test split"
     low, high = found.difference_interval
     console.print(
         f"{found.rows:,} rows, {how}: A - B {found.difference:+.2%} ({low:+.2%} to {high:+.2%}), "
@@ -112,7 +112,7 @@ def _show(found: Comparison, names: list[str], texts: pd.DataFrame, console: Con
     if not len(found.differing):
         console.print("they give every row the same label")
         return
-    console.print(f"they differ on {len(found.differing):,} rows, the surest first:")
+    console.print(f"they differ on {len(found.differing):,} rows, the most certain first:")
     rows = Table(box=None, padding=(0, 2, 0, 0))
     for column in ("label", "A", "B", "text"):
         rows.add_column(column, no_wrap=column != "text")

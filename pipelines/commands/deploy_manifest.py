@@ -23,7 +23,7 @@ _LONGEST_NAME = 50  # KServe puts `-predictor` and more behind it
 
 @settings
 class ModelUri:
-    """models:/NAME/VERSION or models:/NAME@ALIAS in its parts; the absent one is empty."""
+    """The parts of models:/NAME/VERSION or models:/NAME@ALIAS; the missing one is empty."""
 
     name: str
     version: str
@@ -36,10 +36,14 @@ class ModelUri:
 @click.command("deploy-manifest")
 @click.option("--model", required=True, help="models:/NAME@ALIAS or models:/NAME/VERSION.")
 @click.option("--kind", type=click.Choice(KINDS), default=KINDS[0], show_default=True)
-@click.option("--image", default=SERVE_IMAGE, show_default=True, help="As the cluster pulls it.")
-@click.option("--name", help="Of the objects; the model's name by default.")
-@click.option("--namespace", help="Else the one into which it is applied.")
-@click.option("--tracking-uri", help="As the pods reach MLflow; MLFLOW_TRACKING_URI by default.")
+@click.option(
+    "--image", default=SERVE_IMAGE, show_default=True, help="Name under which the cluster pulls it."
+)
+@click.option("--name", help="Name of the objects; the model's name by default.")
+@click.option("--namespace", help="The one of `kubectl apply` by default.")
+@click.option(
+    "--tracking-uri", help="Address of MLflow for the pods; MLFLOW_TRACKING_URI by default."
+)
 @click.option(
     "--token-secret",
     default="mlflow-token",
@@ -66,7 +70,7 @@ def deploy_manifest_command(
 ) -> None:
     """Write a manifest for a registered model: for KServe, for plain Kubernetes, or for both.
 
-    An alias becomes the version that it names now, when the registry can be asked.
+    An alias is resolved to its present version when the registry can be reached.
     """
     uri = parse_model(model)
     pods_uri = check_tracking_uri(tracking_uri)
@@ -90,11 +94,11 @@ def deploy_manifest_command(
 
 
 def parse_model(text: str) -> ModelUri:
-    """Raises UserError for what names no version and no alias."""
+    """Raises UserError for a text that names neither version nor alias."""
     match = _MODEL.fullmatch(text)
     if not match:
         raise UserError(
-            f"--model {text} is no registered model",
+            f"--model {text} is not a registered model",
             code="model-reference-invalid",
             hint="write models:/NAME@ALIAS or models:/NAME/VERSION",
         )
@@ -103,9 +107,9 @@ def parse_model(text: str) -> ModelUri:
 
 
 def check_tracking_uri(given: str | None) -> str:
-    """The server that the pods ask for the model.
+    """The server from which the pods load the model.
 
-    Raises UserError when there is none that a pod could reach, or a password is in it.
+    Raises UserError when no pod could reach it, or it has a password.
     """
     uri = given or os.environ.get("MLFLOW_TRACKING_URI", "")
     parts = urlsplit(uri)
@@ -118,17 +122,17 @@ def check_tracking_uri(given: str | None) -> str:
         )
     if parts.username or parts.password:
         raise UserError(
-            "the tracking URI holds a user or a password, which would stand in the manifest",
+            "the tracking URI has a user or a password, which would be in the manifest",
             code="secret-exposed",
-            hint="put a token into a secret, and name it with --token-secret",
+            hint="put a token into a secret, and give its name with --token-secret",
         )
     return uri
 
 
 def resolve(uri: ModelUri, pods_uri: str) -> tuple[ModelUri, str]:
-    """The version behind an alias, and a sentence that says what was done.
+    """The version behind an alias, and a sentence on how it was resolved.
 
-    MLFLOW_TRACKING_URI is asked where it is set, since this machine may reach the server under
+    MLFLOW_TRACKING_URI is used where it is set, since this machine may reach the server under
     another name than the pods do.
 
     Raises UserError when the registry answers that it has no such alias or model.
@@ -162,7 +166,7 @@ def resolve(uri: ModelUri, pods_uri: str) -> tuple[ModelUri, str]:
 def write_manifest(output: Path, documents: list[dict[str, Any]], note: str) -> None:
     """One YAML file, whole or not at all. Raises UserError when it cannot be written."""
     if output.is_dir():
-        raise UserError(f"the output {output} is a folder", code="output-taken", hint="name a file")
+        raise UserError(f"the output {output} is a folder", code="output-taken", hint="give a file")
     writer = YAML()
     writer.indent(mapping=2, sequence=4, offset=2)
     writer.width = 10_000
@@ -185,7 +189,7 @@ def _unresolved(uri: ModelUri, shown: str, problem: str) -> str:
     first_line = (problem.splitlines() or ["no reason given"])[0]
     return (
         f"the model is {uri}, which each pod resolves when it starts, since {shown} could not be "
-        f"asked ({first_line}); write the manifest again where it can, to pin a version"
+        f"reached ({first_line}); write the manifest again where it can, to pin a version"
     )
 
 
@@ -209,7 +213,7 @@ def _object_name(given: str | None, model: str) -> str:
 def _checked(value: str, option: str) -> str:
     if not _LABEL.fullmatch(value) or (option == "--name" and len(value) > _LONGEST_NAME):
         raise UserError(
-            f"{option} {value} is no name in Kubernetes",
+            f"{option} {value} is not a valid name in Kubernetes",
             code="option-value",
             hint=f"lower-case letters, digits and dashes, a letter first, up to {_LONGEST_NAME}",
         )

@@ -1,4 +1,4 @@
-"""decant doctor: is everything there that a run needs?"""
+"""decant doctor: does a run find everything that it needs?"""
 
 import sys
 import tempfile
@@ -25,7 +25,7 @@ STYLES = {"ok": "green", "warning": "yellow", "failed": "bold red", "skipped": "
 def doctor_command(server: ServerOptions, package: PackageOptions) -> None:
     """Check parameters, package, image, server, credentials, MLflow, GPU, DVC remote and disks.
 
-    Without --host what concerns the cluster is left out. The exit code is 1 when a check failed.
+    Without --host the checks of the cluster are left out. The exit code is 1 when a check failed.
     """
     results = list(all_checks(server, package))
     _show(results)
@@ -34,7 +34,7 @@ def doctor_command(server: ServerOptions, package: PackageOptions) -> None:
 
 
 def all_checks(server: ServerOptions, options: PackageOptions) -> Iterator[Result]:
-    """The results one by one; no check keeps the others from running."""
+    """The results one by one; a failed check does not stop the others."""
     with tempfile.TemporaryDirectory() as folder:
         package, results = _compiled(options, Path(folder))
     yield from results

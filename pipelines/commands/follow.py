@@ -16,14 +16,14 @@ from pipelines.kubeflow.states import Run
 @click.command("follow", epilog=EXIT_CODES)
 @click.argument("run_id")
 @server_options
-@click.option("--timeout-seconds", type=click.IntRange(min=1), help="Stop waiting after so long.")
+@click.option("--timeout-seconds", type=click.IntRange(min=1), help="Stop waiting after this time.")
 def follow_command(run_id: str, server: ServerOptions, timeout_seconds: int | None) -> None:
-    """Watch the run RUN_ID until it ends; the exit code says how."""
+    """Watch the run RUN_ID until it ends; the exit code is its outcome."""
     sys.exit(wait_for_run(server.connect(), run_id, timeout_seconds))
 
 
 def wait_for_run(connection: Connection, run_id: str, timeout_seconds: float | None) -> Outcome:
-    """Follow and show the run, and say how it ended. The outcome is the exit code."""
+    """Watch and show the run, and report its end. The outcome is the exit code."""
     console = Console(soft_wrap=True, highlight=False)
     run: Run | None = None
     try:
@@ -36,7 +36,7 @@ def wait_for_run(connection: Connection, run_id: str, timeout_seconds: float | N
     style = "bold green" if outcome is Outcome.SUCCEEDED else "bold red"
     console.print(f"[{style}]{_verdict(outcome, run, timeout_seconds)}[/]")
     if outcome in (Outcome.TIMED_OUT, Outcome.SERVER_LOST, Outcome.INTERRUPTED):
-        console.print(f"the run goes on: decant follow {run_id}")
+        console.print(f"the run continues: decant follow {run_id}")
         console.print(f"to end it: decant stop {run_id}")
     return outcome
 

@@ -40,7 +40,7 @@ def lineage_command(name: str, version: str | None, alias: str | None, as_json: 
 def lineage_of(name: str, version: str | None, alias: str | None = None) -> Lineage:
     """Raises UserError for an unknown version, or for both a version and an alias."""
     if version and alias:
-        raise UserError("give one of --version and --alias", code="option-conflict")
+        raise UserError("--version and --alias exclude each other", code="option-conflict")
     with registry() as client:
         if version or alias:
             found = find_version(client, Reference(name, version, alias))
@@ -81,7 +81,7 @@ def _origin(lineage: Lineage) -> list[tuple[str, str]]:
 
 
 def _params(lineage: Lineage) -> list[tuple[str, str]]:
-    """Against the commit's params.yaml; what no run tells any more is said so."""
+    """Compared with the commit's params.yaml; parameters without a run are reported as unknown."""
     unknown = unknown_params(lineage)
     if not any(run.params for run in lineage.steps):
         return [("parameters", "")]

@@ -30,7 +30,11 @@ Rows = list[tuple[str, ...]]
 @click.option("--experiment", default=EXPERIMENT, show_default=True, help="Of this experiment.")
 @click.option("--all", "all_experiments", is_flag=True, help="Of every experiment.")
 @click.option(
-    "--limit", type=click.IntRange(min=1), default=20, show_default=True, help="The newest so many."
+    "--limit",
+    type=click.IntRange(min=1),
+    default=20,
+    show_default=True,
+    help="At most this many, the newest first.",
 )
 def list_command(
     server: ServerOptions,
@@ -108,7 +112,7 @@ def _where(connection: Connection, experiment_id: str | None) -> dict[str, str]:
 
 
 def _show(columns: tuple[str, ...], rows: Rows, page_of: Callable[[str], str]) -> None:
-    """A table whose first column leads to the thing's page, or lines that end with its address."""
+    """A table whose first column links to each page, or lines that end with its address."""
     console = Console(highlight=False)
     if not console.is_terminal:
         for row in rows:

@@ -1,4 +1,4 @@
-"""decant models: what is registered, how good it is, and who has which alias."""
+"""decant models: registered versions, their quality and their aliases."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -28,7 +28,7 @@ _COLUMNS = (
 
 
 @click.command("models")
-@click.option("--model", "name", help="Of this model alone, with its history.")
+@click.option("--model", "name", help="Only this model, with its history.")
 @click.option("--alias", default="champion", show_default=True, help="Whose history.")
 def models_command(name: str | None, alias: str) -> None:
     """Show the versions of registered models, the newest first.
@@ -86,7 +86,7 @@ def _row(client: Any, name: str, version: Any) -> tuple[str, ...]:
 
 
 def _metrics(client: Any, run_id: str) -> dict[str, float]:
-    """Figures of the run that registered it; empty where that run is gone."""
+    """Figures of the run that registered it; empty where that run was deleted."""
     from mlflow.exceptions import MlflowException
 
     if not run_id:

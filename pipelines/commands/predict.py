@@ -27,9 +27,11 @@ Predict = Callable[[Sequence[str]], list[tuple[str, float]]]
 @click.option(
     "--file",
     type=click.Path(path_type=Path),
-    help="A table or text file instead: .csv, .tsv, .tab, .jsonl, .parquet, .txt, or these packed.",
+    help="A table or text file: .csv, .tsv, .tab, .jsonl, .parquet, .txt, or these compressed.",
 )
-@click.option("--column", default=COLUMN, show_default=True, help="Of FILE, that holds the texts.")
+@click.option(
+    "--column", default=COLUMN, show_default=True, help="The column of FILE with the texts."
+)
 @click.option(
     "--model",
     default=DEFAULT_MODEL,
@@ -70,7 +72,7 @@ def load_model(model: str) -> Predict:
 
 
 def read_lines(stream: BinaryIO) -> Iterator[list[str]]:
-    """Lines in batches, as soon as they come in: small ones from a person, large ones from a file.
+    """Lines in batches, as they arrive: small ones from a keyboard, large ones from a file.
 
     Raises UserError naming the first line that is not UTF-8.
     """
@@ -96,14 +98,14 @@ def read_file(file: Path, column: str = COLUMN) -> list[str]:
 
     if not file.is_file():
         raise UserError(
-            f"there is no file {file}", code="file-missing", hint="give the path of one"
+            f"there is no file {file}", code="file-missing", hint="give the path of a file"
         )
     if not known_format(file):
         known = ", ".join(formats())
         raise UserError(
-            f"the name of {file} tells no known format",
+            f"the format of {file} cannot be inferred from its name",
             code="format-unknown",
-            hint=f"name it as: {known}",
+            hint=f"known formats: {known}",
         )
     frame = read_table(file)
     if column not in frame.columns:
@@ -132,7 +134,7 @@ def _checked(batches: Iterable[Sequence[str]], place: str) -> Iterator[Sequence[
 
 
 def _unusable(place: str, problem: str) -> UserError:
-    return UserError(f"{place} is {problem}", code="text-invalid", hint="mend it or leave it out")
+    return UserError(f"{place} is {problem}", code="text-invalid", hint="fix it or leave it out")
 
 
 def _decode(lines: Sequence[bytes], number: int) -> list[str]:

@@ -1,4 +1,4 @@
-"""decant promote: move an alias to a version that is no worse than the present one."""
+"""decant promote: move an alias to a version that is not worse than the present one."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -43,8 +43,8 @@ GATE_FAILED = 1
 @click.option("--model", "name", required=True, help="The registered model.")
 @click.option("--version", help="The candidate; the newest version by default.")
 @click.option("--to", "alias", default="champion", show_default=True, help="The alias to move.")
-@click.option("--dry-run", is_flag=True, help="Judge, and say what would be done.")
-@click.option("--force", is_flag=True, help="Promote against the gate; needs --reason.")
+@click.option("--dry-run", is_flag=True, help="Check, and report what would be done.")
+@click.option("--force", is_flag=True, help="Promote although the gate fails; needs --reason.")
 @click.option("--reason", default="", help="Why; kept in the history.")
 @click.option("--params", type=click.Path(path_type=Path), default=Path("params.yaml"))
 @click.option("--set", "overrides", multiple=True, help="promotion.KEY=VALUE, repeatable.")
@@ -58,12 +58,12 @@ def promote_command(
     params: Path,
     overrides: tuple[str, ...],
 ) -> None:
-    """Take a version through the gate against the one that has the alias, then move the alias.
+    """Test a version with the gate against the version with the alias, then move the alias.
 
-    Both are judged on the candidate's test rows. The thresholds are those of `promotion` in
+    Both are evaluated on the candidate's test rows. The thresholds are those of `promotion` in
     params.yaml. Exit code 0: promoted (or champion already), 1: the gate failed, 2: a mistake.
 
-    A decision that broke off before the alias was moved is finished first. Where that was a
+    A decision that was interrupted before the alias was moved is finished first. Where that was a
     promotion and no --version is given, nothing else is done: it can be run again.
     """
     if force and not reason.strip():
@@ -169,11 +169,11 @@ def _candidate(client: Any, name: str, version: str | None) -> Any:
 
 
 def _settle(client: Any, name: str, alias: str, console: Console, dry_run: bool) -> bool:
-    """Finish what a promotion that broke off has left, and tell what someone did by hand.
+    """Finish an interrupted promotion, and report an alias that was moved by hand.
 
     Returns whether a promotion was finished.
     """
-    versions_of(client, name)  # a model that is not there is told so
+    versions_of(client, name)  # an unknown model is reported
     entries = read_history(client, name, alias)
     last = last_that_counts(entries)
     finished = False

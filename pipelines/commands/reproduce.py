@@ -1,4 +1,4 @@
-"""decant reproduce: a registered version made anew, and compared by its digests."""
+"""decant reproduce: make a registered version again, and compare its digests."""
 
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -37,13 +37,15 @@ _STYLES = {EQUAL: "green", DIFFERS: "bold red", MISSING: "bold red"}
 
 @click.command("reproduce")
 @click.option("--model", "name", required=True, help="The registered model.")
-@click.option("--version", help="Its version; the newest by default.")
+@click.option("--version", help="The version; the newest by default.")
 @click.option("--alias", help="Or the version that has this alias.")
 @click.option(
-    "--folder", type=click.Path(path_type=Path), help="Of the worktree; runs/NAME-VERSION."
+    "--folder",
+    type=click.Path(path_type=Path),
+    help="Folder of the worktree; runs/NAME-VERSION by default.",
 )
 @click.option(
-    "--rebuild", "force", is_flag=True, help="Run every step; take none from DVC's cache."
+    "--rebuild", "force", is_flag=True, help="Run every step; take nothing from DVC's cache."
 )
 @click.option("--clean", is_flag=True, help="Remove the worktree at the end.")
 @click.pass_context
@@ -56,9 +58,9 @@ def reproduce_command(
     force: bool,
     clean: bool,
 ) -> None:
-    """Check out a version's commit, parameters and data, make it anew, compare the digests.
+    """Check out a version's commit, parameters and data, make it again, compare the digests.
 
-    What DVC's cache or remote holds is taken from there, the rest is run; nothing is registered.
+    What DVC's cache or remote has is taken from there, the rest is run; nothing is registered.
     Exits with code 0 when everything is equal, 1 when something differs.
     """
     lineage = lineage_of(name, version, alias)
@@ -86,7 +88,7 @@ def reproduce_command(
 
 @contextmanager
 def _registered_model(lineage: Lineage) -> Iterator[Path]:
-    """Downloaded before anything runs: a registry that does not answer costs no hours."""
+    """Downloaded before anything runs, so that a registry without an answer costs no hours."""
     import mlflow.artifacts
 
     with tempfile.TemporaryDirectory() as folder:
@@ -123,14 +125,14 @@ def _explain(lineage: Lineage, found: Sequence[Artifact], project: Path, console
     console.print(f"{lineage.name}/{lineage.version} is not reproduced")
     if restored := [one.name for one in found if one.verdict == DIFFERS and one.how == RESTORED]:
         console.print(
-            f"  from DVC, not made here: {', '.join(restored)}; --rebuild says what is made here"
+            f"  from DVC, not made here: {', '.join(restored)}; --rebuild makes them here"
         )
     others = other_versions(lineage, project) | other_machine(lineage)
     for what, words in sorted(others.items()):
         console.print(f"  {what}: {escape(words)}")
     if not others:
         console.print(
-            "  nothing that was recorded of libraries and machine is different: another GPU or "
+            "  the recorded libraries and machine are the same: another GPU or "
             "another number of threads can change the last digits, and with them every digest "
             "after the first"
         )

@@ -1,4 +1,4 @@
-"""decant rollback: give an alias back to the version that had it before."""
+"""decant rollback: move an alias back to the version that had it before."""
 
 from collections.abc import Sequence
 
@@ -23,20 +23,22 @@ from pipelines.registry.versions import check_alias, registry, version_with_alia
 @click.command("rollback")
 @click.option("--model", "name", required=True, help="The registered model.")
 @click.option("--to", "alias", default="champion", show_default=True, help="The alias to move.")
-@click.option("--version", help="To this version; else to the one before, by the history.")
-@click.option("--dry-run", is_flag=True, help="Say what would be done.")
+@click.option("--version", help="Version to move to; the one before, by the history, by default.")
+@click.option("--dry-run", is_flag=True, help="Report what would be done.")
 @click.option("--reason", required=True, help="Why; kept in the history.")
 def rollback_command(
     name: str, alias: str, version: str | None, dry_run: bool, reason: str
 ) -> None:
     """Move an alias back, at once and without a gate. Repeated, it goes back further.
 
-    A decision that broke off before the alias was moved is finished first. Where that was this
-    rollback, nothing else is done: it can be run again without going back twice.
+    A decision that was interrupted before the alias was moved is finished first. Where that was
+    this rollback, nothing else is done: it can be run again without going back twice.
     """
     if not reason.strip():
         raise UserError(
-            "--reason is empty", code="option-value", hint="say why: it is kept in the history"
+            "--reason is empty",
+            code="option-value",
+            hint="give a reason: it is kept in the history",
         )
     check_alias(alias)
     console = open_console()
@@ -54,7 +56,7 @@ def rollback_command(
         before = version_with_alias(client, name, alias)
         if after and not after.done and not dry_run:
             raise UserError(
-                f"nothing was moved: at this moment someone decides: "
+                f"nothing was moved: another decision was made at the same time: "
                 f"{in_words(after.decision, name)}",
                 code="decision-conflict",
                 hint="look at it with `decant models`, then decide again",
@@ -62,9 +64,9 @@ def rollback_command(
         target = version or _previous(entries, name, alias, before)
         if target not in there:
             raise UserError(
-                f"version {target} of {name} is gone",
+                f"version {target} of {name} does not exist any more",
                 code="model-version-unknown",
-                hint=f"name another with --version: {', '.join(there)}",
+                hint=f"give another with --version: {', '.join(there)}",
             )
         if target == before:
             console.print(f"version {before} of {name} is {alias} already")
@@ -92,7 +94,7 @@ def rollback_command(
 
 
 def _previous(entries: Sequence[Entry], name: str, alias: str, present: str | None) -> str:
-    """By the history. Where someone moved the alias by hand, what the history says of now."""
+    """The version before, by the history; its present one where the alias was moved by hand."""
     held = [entry.decision for entry in standing(entries)]
     if held and held[-1].version != present:
         return held[-1].version
@@ -102,7 +104,7 @@ def _previous(entries: Sequence[Entry], name: str, alias: str, present: str | No
     if len(held) > 1:
         return held[-2].version
     raise UserError(
-        f"the history of {name} knows no {alias} before version {present or 'none'}",
+        f"the history of {name} has no {alias} before version {present or 'none'}",
         code="rollback-impossible",
-        hint="name one with --version",
+        hint="give one with --version",
     )

@@ -26,17 +26,17 @@ from pipelines.kubeflow.upload import Uploaded, ensure_experiment
 @click.option("--every", help="An interval, such as 30m, 6h, 1d.")
 @click.option("--start", help="Not before this time, such as 2027-01-31T03:00+01:00.")
 @click.option("--end", help="Not after this time.")
-@click.option("--no-catch-up", is_flag=True, help="Missed starts are not made up for.")
+@click.option("--no-catch-up", is_flag=True, help="Do not make up for missed starts.")
 @click.option(
     "--max-concurrency",
     type=click.IntRange(1, 10),
     default=1,
     show_default=True,
-    help="Runs at the same time.",
+    help="Largest number of runs at the same time.",
 )
 @click.option("--experiment", default=EXPERIMENT, show_default=True, help="Made when missing.")
 @click.option("--no-cache", is_flag=True, help="Run every task, also those whose result is cached.")
-@click.option("--replace", is_flag=True, help="Put it in the place of the schedule of this name.")
+@click.option("--replace", is_flag=True, help="Replace the schedule of this name.")
 def schedule_command(
     server: ServerOptions,
     package: PackageOptions,
@@ -50,9 +50,9 @@ def schedule_command(
     experiment: str,
     replace: bool,
 ) -> None:
-    """Start runs at set times, of the code and parameters of now.
+    """Start runs at set times, with the present code and parameters.
 
-    A schedule goes on with the version that it was made with: run this again with --replace after a
+    A schedule keeps the version that it was created with: run this again with --replace after a
     change.
     """
     trigger = read_trigger(cron=cron, every=every, start=start, end=end)
@@ -64,9 +64,9 @@ def schedule_command(
         old = [found.recurring_run_id for found in find_schedules(connection, name)]
         if old and not replace:
             raise UserError(
-                f"there is a schedule '{name}': {', '.join(old)}",
+                f"a schedule '{name}' exists: {', '.join(old)}",
                 code="schedule-exists",
-                hint="--replace puts this one in its place, or give another --name",
+                hint="give --replace, or another --name",
             )
         uploaded = upload_shown(connection, made)
     schedule_id = create_schedule(
@@ -135,11 +135,11 @@ def create_schedule(
 
 
 def remove_schedule(connection: Connection, schedule_id: str) -> None:
-    """Delete a schedule; runs that it has started go on. One that is gone already is no error."""
+    """Delete a schedule; its started runs continue. A missing one is not an error."""
     try:
         connection.schedules.recurring_run_service_delete_recurring_run(
             schedule_id,
-            propagation_policy="ORPHAN",  # else the runs would go with it
+            propagation_policy="ORPHAN",  # else its runs would be deleted too
         )
     except NotFound:
         return

@@ -15,7 +15,7 @@ from pipelines.kubeflow.states import read_run
 @server_options
 @click.option("--schedule", help="Start no more runs of the schedule of this name.")
 def stop_command(run_id: str | None, server: ServerOptions, schedule: str | None) -> None:
-    """End the run RUN_ID, or switch off a schedule (its running runs go on)."""
+    """End the run RUN_ID, or switch off a schedule (its active runs continue)."""
     if bool(run_id) == bool(schedule):
         raise UserError(
             "nothing to stop", code="option-missing", hint="give either RUN_ID or --schedule NAME"
@@ -28,7 +28,7 @@ def stop_command(run_id: str | None, server: ServerOptions, schedule: str | None
 
 
 def stop_run(connection: Connection, run_id: str) -> None:
-    """Raises UserError for a run that is not there; a run that has ended is no error."""
+    """Raises UserError for an unknown run; one that has ended is not an error."""
     try:
         run = read_run(connection.runs.run_service_get_run(run_id))
     except NotFound:
@@ -43,7 +43,7 @@ def stop_run(connection: Connection, run_id: str) -> None:
 
 
 def stop_schedule(connection: Connection, name: str) -> None:
-    """Raises UserError for a schedule that is not there."""
+    """Raises UserError for an unknown schedule."""
     found = find_schedules(connection, name)
     if not found:
         raise UserError(

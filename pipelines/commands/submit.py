@@ -29,11 +29,15 @@ EXPERIMENT = "decant"
 @server_options
 @package_options
 @click.option("--experiment", default=EXPERIMENT, show_default=True, help="Made when missing.")
-@click.option("--run-name", help="Else the version's name and the time.")
+@click.option("--run-name", help="The version's name and the time by default.")
 @click.option("--no-cache", is_flag=True, help="Run every task, also those whose result is cached.")
-@click.option("--wait", is_flag=True, help="Watch the run until it ends; the exit code says how.")
 @click.option(
-    "--timeout-seconds", type=click.IntRange(min=1), help="With --wait: stop waiting after so long."
+    "--wait", is_flag=True, help="Watch the run until it ends; the exit code is its outcome."
+)
+@click.option(
+    "--timeout-seconds",
+    type=click.IntRange(min=1),
+    help="With --wait: stop waiting after this time.",
 )
 def submit_command(
     server: ServerOptions,
@@ -49,7 +53,7 @@ def submit_command(
     """
     if timeout_seconds and not wait:
         raise UserError(
-            "--timeout-seconds without --wait waits for nothing",
+            "--timeout-seconds needs --wait",
             code="option-conflict",
             hint="add --wait",
         )
@@ -70,10 +74,10 @@ def submit_command(
 
 
 def upload_shown(connection: Connection, package: Package) -> Uploaded:
-    """Upload, and say which version it is and what the steps may miss."""
+    """Upload, and report the version and a missing MLflow server."""
     if not names_tracking(package.documents):
         click.echo(
-            "warning: the package names no MLflow server; unless the cluster sets "
+            "warning: the package sets no MLflow server; unless the cluster sets "
             "MLFLOW_TRACKING_URI, the steps will refuse to run: give --mlflow-uri",
             err=True,
         )
@@ -102,7 +106,7 @@ def start_run(
         return str(connection.runs.run_service_create_run(run).run_id)
     except Unavailable as error:
         raise Unavailable(
-            f"{error.problem}; the run may have started all the same",
+            f"{error.problem}; the run may have started nevertheless",
             code="cluster-unavailable",
-            hint=f"look for '{name}' in `decant list --runs` before trying again",
+            hint=f"look for '{name}' in `decant list --runs` before the next attempt",
         ) from None

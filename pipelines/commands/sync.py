@@ -1,4 +1,4 @@
-"""decant sync: send MLflow the runs that it could not be told of."""
+"""decant sync: send spooled runs to MLflow."""
 
 import sys
 from datetime import UTC, datetime
@@ -25,9 +25,7 @@ Row = tuple[str, ...]
 
 @click.command("sync")
 @click.argument("spool", required=False)
-@click.option(
-    "--any-store", is_flag=True, help="Also runs that were meant for another tracking URI."
-)
+@click.option("--any-store", is_flag=True, help="Also runs for another tracking URI.")
 def sync_command(spool: str | None, any_store: bool) -> None:
     """Send spooled runs to MLflow, with their times, statuses, artifacts and parents.
 
@@ -41,13 +39,13 @@ def sync_command(spool: str | None, any_store: bool) -> None:
         raise UserError(
             f"there is no folder {source}",
             code="file-missing",
-            hint="name one that runs were spooled to",
+            hint="give a folder with spooled runs",
         )
     rows: list[Row] = []
     with source.locked() as is_free:
         if not is_free:
             raise UserError(
-                f"another process is sending {source} now",
+                f"another process is sending runs of {source}",
                 code="folder-busy",
                 hint="wait, then run this again",
             )
@@ -63,7 +61,7 @@ def sync_command(spool: str | None, any_store: bool) -> None:
 
 
 def _send_all(source: Spool, runs: list[Spooled], any_store: bool, rows: list[Row]) -> bool:
-    """Send what can be sent; whether that was all. Adds a row for each run.
+    """Send what can be sent; returns whether that was all. Adds a row for each run.
 
     Raises UserError when MLflow does not answer.
     """
@@ -79,7 +77,7 @@ def _send_all(source: Spool, runs: list[Spooled], any_store: bool, rows: list[Ro
             rows.append(_row(record, f"kept: still running on {record.process.host}"))
         elif record.store != here and not any_store:
             is_complete = False
-            rows.append(_row(record, f"kept: meant for {record.store}; --any-store sends it"))
+            rows.append(_row(record, f"kept: for {record.store}; --any-store sends it"))
         else:
             client = client or _connect(here)
             try:
@@ -89,7 +87,7 @@ def _send_all(source: Spool, runs: list[Spooled], any_store: bool, rows: list[Ro
                 is_complete = False
                 problem = without_secrets(str(error)).strip().partition("\n")[0]
                 rows.append(_row(record, f"kept: {problem}"))
-                client = _connect(here)  # it may have gone
+                client = _connect(here)  # it may be deleted
     return is_complete
 
 

@@ -1,1 +1,1 @@
-"""Talking to a Kubeflow Pipelines server: connection, credentials, uploads, runs."""
+"""A Kubeflow Pipelines server: connection, credentials, uploads, runs."""

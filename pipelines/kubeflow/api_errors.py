@@ -1,4 +1,4 @@
-"""What a Kubeflow Pipelines server, or the way to it, answers instead of what was asked for."""
+"""Errors of a Kubeflow Pipelines server and of the connection to it."""
 
 import json
 import re
@@ -11,11 +11,11 @@ _CONTROL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
 
 
 class ClusterError(UserError):
-    """The server did not do what it was asked."""
+    """The server did not fulfil a request."""
 
 
 class Unavailable(ClusterError):
-    """No answer, or trouble that may pass by itself: a later attempt can succeed."""
+    """No answer, or a temporary error: a later attempt can succeed."""
 
 
 class AccessDenied(ClusterError):
@@ -23,15 +23,15 @@ class AccessDenied(ClusterError):
 
 
 class NotFound(ClusterError):
-    """The server has no such thing."""
+    """The server does not have the object."""
 
 
 class AlreadyExists(ClusterError):
-    """Something of that name is there, perhaps made a moment ago by another."""
+    """An object of this name exists, perhaps created a moment ago by another client."""
 
 
 def message_of(body: object) -> str:
-    """What the server's answer says, in one line: of JSON the message, of a web page nothing.
+    """The error in the server's answer as one line: the message of JSON, nothing of a web page.
 
     The API answers `{"code", "message", "details": [{"message"}]}`, where the details are meant for
     users; its upload and log endpoints answer `{"error_message", "error_details"}`.
@@ -43,8 +43,8 @@ def message_of(body: object) -> str:
         return "" if text.lstrip().startswith("<") else one_line(text)
     if not isinstance(content, dict):
         return one_line(text)
-    said = content.get("message") or content.get("error_message") or content.get("error") or text
-    return one_line(str(said), _for_users(content.get("details")))
+    message = content.get("message") or content.get("error_message") or content.get("error") or text
+    return one_line(str(message), _for_users(content.get("details")))
 
 
 def one_line(text: str, prefer: str = "") -> str:

@@ -7,9 +7,9 @@
 | in-cluster | a service account's token | the projected file in KF_PIPELINES_SA_TOKEN_PATH |
 | dex | a session's cookies | a login with DECANT_KFP_USERNAME and DECANT_KFP_PASSWORD |
 
-`auto` takes the first of token, dex, in-cluster whose source is there, else none. Files are read
-anew for every request, since tokens expire and the kubelet replaces them; a session that ended is
-opened again.
+`auto` takes the first of token, dex, in-cluster whose source exists, else none. Files are read for
+every request, since tokens expire and the kubelet replaces them; an expired session is opened
+again.
 """
 
 import os
@@ -35,11 +35,11 @@ HOW_TO_LOG_IN = (
 
 
 class Credentials(Protocol):
-    """What a request carries. The representation shows no secret.
+    """The credentials of a request. Their representation shows no secret.
 
     Attributes:
         mode: one of AUTH_MODES, not auto.
-        source: where the secret comes from, as a message may name it.
+        source: where the secret comes from, for messages.
         hint: what to do when the server refuses these credentials.
     """
 
@@ -48,13 +48,13 @@ class Credentials(Protocol):
     hint: str
 
     def headers(self, url: str) -> dict[str, str]:
-        """Headers of a request to the URL. Raises UserError when the secret cannot be had."""
+        """Headers of a request to the URL. Raises UserError when the secret cannot be read."""
 
     def renew(self) -> bool:
-        """After a refusal: whether there are other credentials than those sent last."""
+        """After a refusal: whether there are newer credentials than those sent last."""
 
     def secrets(self) -> set[str]:
-        """All that was sent and must not be shown."""
+        """What was sent and must not be shown."""
 
 
 class NoCredentials:
@@ -110,7 +110,7 @@ class BearerToken:
             raise UserError(f"{self.source} is empty", code="credentials-missing", hint=self.hint)
         if not (token.isascii() and token.isprintable()) or " " in token:
             raise UserError(
-                f"{self.source} is no token: it must be one word",
+                f"{self.source} is not a token: it must be one word",
                 code="credentials-invalid",
                 hint=self.hint,
             )
@@ -125,7 +125,7 @@ def find_credentials(
         mode = _detect(token_file)
     elif token_file and mode != "token":
         raise UserError(
-            f"--token-file does not go with --auth {mode}",
+            f"--token-file cannot be used with --auth {mode}",
             code="option-conflict",
             hint="use --auth token",
         )
@@ -133,7 +133,7 @@ def find_credentials(
         case "token":
             if not token_file and not os.environ.get(TOKEN_VARIABLE):
                 raise UserError(
-                    "--auth token without a token",
+                    "--auth token needs a token",
                     code="credentials-missing",
                     hint=f"set {TOKEN_VARIABLE} or --token-file",
                 )
@@ -148,7 +148,7 @@ def find_credentials(
                 "in-cluster",
                 _service_account_file(),
                 "mount a projected token with audience pipelines.kubeflow.org into the pod, "
-                f"and let {SERVICE_ACCOUNT_VARIABLE} name it",
+                f"and set {SERVICE_ACCOUNT_VARIABLE} to its path",
             )
         case "dex":
             user, password = (
@@ -156,7 +156,7 @@ def find_credentials(
             )
             if not user or not password:
                 raise UserError(
-                    "--auth dex without user and password",
+                    "--auth dex needs a user and a password",
                     code="credentials-missing",
                     hint=f"set {USER_VARIABLE} and {PASSWORD_VARIABLE}",
                 )
@@ -166,7 +166,7 @@ def find_credentials(
 
 
 def without_secrets(text: str, credentials: Credentials) -> str:
-    """The text with what the credentials must not show replaced, also where it is URL-encoded."""
+    """The text with the credentials' secrets replaced, also where they are URL-encoded."""
     for secret in sorted(credentials.secrets(), key=len, reverse=True):
         for spelling in (secret, quote(secret), quote_plus(secret)):
             text = text.replace(spelling, "***")

@@ -1,4 +1,4 @@
-"""The options that say which server, and with which credentials."""
+"""The options for the server and its credentials."""
 
 import functools
 import os
@@ -33,10 +33,10 @@ class ServerOptions:
         return bool(self.host or _is_in_cluster())
 
     def connect(self) -> "Connection":
-        """Ask the server what it is.
+        """Open the connection.
 
         Raises UserError for a bad address or missing credentials, ClusterError for a server that
-        does not answer or does not let us in.
+        does not answer or refuses the credentials.
         """
         from pipelines.kubeflow.authentication import find_credentials
         from pipelines.kubeflow.connection import open_connection
@@ -70,7 +70,7 @@ def server_options(command: Callable[..., Any]) -> Callable[..., Any]:
     @click.option(
         "--namespace",
         envvar="DECANT_KFP_NAMESPACE",
-        help="On a server shared by users: whose runs [DECANT_KFP_NAMESPACE].",
+        help="On a multi-user server: the namespace of the runs [DECANT_KFP_NAMESPACE].",
     )
     @click.option(
         "--auth",
@@ -79,12 +79,12 @@ def server_options(command: Callable[..., Any]) -> Callable[..., Any]:
         show_default=True,
         help="token: --token-file or DECANT_KFP_TOKEN; dex: a login with DECANT_KFP_USERNAME and "
         "DECANT_KFP_PASSWORD; in-cluster: the service account's projected token "
-        "[KF_PIPELINES_SA_TOKEN_PATH]; auto: the first of token, dex, in-cluster that is there.",
+        "[KF_PIPELINES_SA_TOKEN_PATH]; auto: the first of token, dex, in-cluster that exists.",
     )
     @click.option(
         "--token-file",
         type=click.Path(path_type=Path),
-        help="A file with a bearer token; read anew for every request.",
+        help="A file with a bearer token; read for every request.",
     )
     @click.option(
         "--ca",
@@ -112,13 +112,15 @@ def server_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def clean_host(host: str | None) -> str:
     """The address without the fragment of a page and without a slash at the end.
 
-    Raises UserError for what is no http(s) address, or holds a password.
+    Raises UserError for another than an http(s) address, and for a password in it.
     """
     if not host and _is_in_cluster():
         return IN_CLUSTER_HOST
     if not host:
         raise UserError(
-            "no server", code="option-missing", hint="give --host URL or set DECANT_KFP_HOST"
+            "no server is given",
+            code="option-missing",
+            hint="give --host URL or set DECANT_KFP_HOST",
         )
     try:
         parts = urlsplit(host)
@@ -128,13 +130,13 @@ def clean_host(host: str | None) -> str:
         well_formed = False
     if "@" in host.partition("://")[2].partition("/")[0]:
         raise UserError(
-            "--host holds a user or a password, which others could read",
+            "--host has a user or a password, which others could read",
             code="secret-exposed",
             hint="set DECANT_KFP_USERNAME and DECANT_KFP_PASSWORD instead",
         )
     if not well_formed:
         raise UserError(
-            f"--host {host} is no address",
+            f"--host {host} is not a valid address",
             code="option-value",
             hint="write https://... or http://...",
         )
@@ -142,7 +144,7 @@ def clean_host(host: str | None) -> str:
 
 
 def is_readable_on_the_way(host: str) -> bool:
-    """Whether what is sent leaves this machine, or the cluster, without encryption."""
+    """Whether requests leave this machine, or the cluster, without encryption."""
     parts = urlsplit(host)
     name = parts.hostname or ""
     return parts.scheme == "http" and name not in _LOOPBACK and not name.endswith(".local")

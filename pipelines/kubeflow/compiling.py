@@ -31,8 +31,8 @@ def compile_pipeline(
 ) -> None:
     """Compile with the arguments as defaults, and the image and environment in every executor.
 
-    Without a profile every task runs as the cluster's defaults have it. A given `image` is that of
-    every step, whatever the profile says, and `mlflow_uri` wins over its MLFLOW_TRACKING_URI.
+    Without a profile every task runs with the cluster's defaults. A given `image` is used for every
+    step and overrides the profile's, and `mlflow_uri` overrides its MLFLOW_TRACKING_URI.
 
     Raises UserError for an image that can change under its name (KFP's cache compares names), a
     user or password in `mlflow_uri`, and where the profile contradicts a step's `device` or
@@ -40,9 +40,9 @@ def compile_pipeline(
     """
     if "@" in urlsplit(mlflow_uri or "").netloc:
         raise UserError(
-            "--mlflow-uri holds a user or a password, which the package would show to others",
+            "--mlflow-uri has a user or a password, which the package would show to others",
             code="secret-exposed",
-            hint="give the steps MLFLOW_TRACKING_USERNAME and _PASSWORD by a profile's secrets",
+            hint="set MLFLOW_TRACKING_USERNAME and _PASSWORD with secrets in a profile",
         )
     if profile and mlflow_uri:
         _refuse_two_tracking_uris(profile)
@@ -79,7 +79,7 @@ def compile_pipeline(
 def _own_environment(
     step: str, profile: Profile | None, image: str, mlflow_uri: str | None
 ) -> dict[str, str]:
-    """What the step's task gets over the profile's variables: what the command line decides."""
+    """The variables from the command line, which override the profile's."""
     own = {TRACKING_URI: mlflow_uri} if mlflow_uri else {}
     if profile is None or profile.steps[step].nodes == 1:
         return own
@@ -101,7 +101,7 @@ def step_images(profile: Profile | None, image: str | None) -> dict[str, str]:
 
 
 def check_image(image: str, profile: Profile | None = None) -> None:
-    """Outside development a profile demands a digest: a tag can be moved."""
+    """Outside development a profile requires a digest: a tag can be moved."""
     _, at, digest = image.partition("@")
     if at and not re.fullmatch(r"sha256:[0-9a-f]{64}", digest):
         raise UserError(
@@ -111,7 +111,7 @@ def check_image(image: str, profile: Profile | None = None) -> None:
         )
     if not is_fixed(image):
         raise UserError(
-            f"the image '{image}' has no fixed tag, so KFP's cache would trust stale results",
+            f"the image '{image}' has no fixed tag, so KFP's cache would return stale results",
             code="image-not-fixed",
             hint="name a version (decant-steps:0.1.0) or, better, a digest (...@sha256:...)",
         )
@@ -133,5 +133,5 @@ def _refuse_two_tracking_uris(profile: Profile) -> None:
                     f"{profile.file}: {source} sets {TRACKING_URI} of {step}, "
                     "and --mlflow-uri is given too",
                     code="option-conflict",
-                    hint="leave out one of them",
+                    hint="remove one of them",
                 )

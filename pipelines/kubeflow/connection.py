@@ -1,6 +1,6 @@
-"""A connection to a Kubeflow Pipelines server, through the REST client that kfp brings along.
+"""A connection to a Kubeflow Pipelines server, through the REST client that kfp includes.
 
-Not through `kfp.Client`, which has habits that a command cannot have: it sets no timeouts and so
+`kfp.Client` is not suitable for a command: it sets no timeouts and so
 waits for ever, prints links, writes ~/.config/kfp/context.json, answers a dead server with five
 tracebacks, and drops `enable_caching` where a pipeline version is run.
 """
@@ -45,7 +45,7 @@ TIMEOUTS_SECONDS = (10, 30)  # to connect, to answer
 PAGE_SIZE = 100
 _TRANSIENT = frozenset({429, 500, 502, 503, 504})
 
-# Short troubles are sat out here. What is not sent twice: a POST that may have arrived.
+# Short outages are retried here. A POST that may have arrived is not sent again.
 RETRY = urllib3.Retry(
     total=3,
     redirect=False,
@@ -64,8 +64,8 @@ class Connection:
     Attributes:
         host: the API's address, without a slash at the end.
         ui_host: the address of its web pages.
-        namespace: where runs and pipelines live; empty on a server for a single user.
-        server: what the server says of itself: `tag_name` (its version), `multi_user`.
+        namespace: of runs and pipelines; empty on a server for a single user.
+        server: the server's own description: `tag_name` (its version), `multi_user`.
 
     Every call raises AccessDenied, NotFound, AlreadyExists, Unavailable or ClusterError.
     """
@@ -121,7 +121,7 @@ class Client(ApiClient):
     def request(
         self, method: str, url: str, headers: dict[str, str] | None = None, **options: Any
     ) -> Any:
-        """The one place through which every call goes out."""
+        """Send a request; every call of the API uses this method."""
         carried = self.credentials.headers(url)
         try:
             return self._send(method, url, {**(headers or {}), **carried}, options)
@@ -132,7 +132,7 @@ class Client(ApiClient):
         return self._send(method, url, {**(headers or {}), **carried}, options)
 
     def text(self, path: str, max_bytes: int) -> str:
-        """The end of a plain text that the server gives under a path."""
+        """The end of a plain text that the server returns for a path."""
         host = self.configuration.host
         answer = self.request("GET", f"{host}{path}", _preload_content=False)
         tail = b""
@@ -142,7 +142,7 @@ class Client(ApiClient):
         except HTTPError:
             if not tail:
                 raise Unavailable(
-                    f"{self._shown_host} broke the answer off", code="cluster-unavailable"
+                    f"{self._shown_host} ended the answer early", code="cluster-unavailable"
                 ) from None
         finally:
             answer.release_conn()
@@ -160,7 +160,7 @@ class Client(ApiClient):
             raise self._refusal(error.status, error.body, error.headers or {}) from None
         except LocationParseError:
             raise UserError(
-                f"--host {self._shown_host} is no address", code="option-value"
+                f"--host {self._shown_host} is not a valid address", code="option-value"
             ) from None
         except HTTPError as error:
             raise self._silence(error) from None
@@ -173,8 +173,8 @@ class Client(ApiClient):
         return urlsplit(self.configuration.host).netloc
 
     def _refusal(self, status: int, body: object, headers: Any) -> ClusterError:
-        said = without_secrets(message_of(body), self.credentials)
-        answer = f"{self._shown_host} answered HTTP {status}{f': {said}' if said else ''}"
+        message = without_secrets(message_of(body), self.credentials)
+        answer = f"{self._shown_host} answered HTTP {status}{f': {message}' if message else ''}"
         if status in (301, 302, 303, 307, 308):
             return self._redirection(str(headers.get("location", "")))
         if status == 401:
@@ -186,7 +186,7 @@ class Client(ApiClient):
         if status == 403:
             return AccessDenied(
                 f"{self.credentials.source}: not allowed to do this (HTTP 403)"
-                f"{f': {said}' if said else ''}",
+                f"{f': {message}' if message else ''}",
                 code="cluster-access-denied",
                 hint=self.credentials.hint
                 if self.credentials.mode == "none"
@@ -206,7 +206,7 @@ class Client(ApiClient):
         here, there = urlsplit(self.configuration.host), urlsplit(target)
         if there.scheme == "https" and here.scheme == "http" and there.hostname == here.hostname:
             return ClusterError(
-                f"{self._shown_host} wants encryption",
+                f"{self._shown_host} requires encryption",
                 code="option-value",
                 hint=f"--host https://{there.netloc}",
             )
@@ -230,9 +230,9 @@ class Client(ApiClient):
                 code="certificate-untrusted",
                 hint="give the certificate of its authority with --ca FILE",
             )
-        said = without_secrets(one_line(_reason(cause)), self.credentials)
+        reason = without_secrets(one_line(_reason(cause)), self.credentials)
         return Unavailable(
-            f"no answer from {self._shown_host}: {said}",
+            f"no answer from {self._shown_host}: {reason}",
             code="cluster-unavailable",
             hint="check --host and the network",
         )
@@ -246,7 +246,7 @@ def open_connection(
     ui_host: str = "",
     ca: Path | None = None,
 ) -> Connection:
-    """Ask the server what it is, and be ready for calls.
+    """Read the server's description and make the connection ready for calls.
 
     Raises ClusterError when it does not answer as the pipelines' API does, UserError when it needs
     a namespace.
@@ -261,7 +261,7 @@ def open_connection(
         raise UserError(
             f"{urlsplit(host).netloc} is shared by namespaces",
             code="option-missing",
-            hint="give yours: --namespace NAME",
+            hint="give --namespace NAME",
         )
     return Connection(
         host=host,
@@ -274,7 +274,7 @@ def open_connection(
 
 
 def every(list_page: Callable[..., Any], field: str, **options: Any) -> Iterator[Any]:
-    """All things of a list call, page after page."""
+    """All items of a list call, page after page."""
     token = ""
     while True:
         page = list_page(page_token=token, page_size=PAGE_SIZE, **options)
@@ -291,7 +291,7 @@ def named(name: str) -> str:
 
 
 def _server_facts(client: Client) -> dict[str, Any]:
-    """`tag_name` and `multi_user`, which the API and its UI spell differently."""
+    """`tag_name` and `multi_user`, which the API and its UI name differently."""
     url = f"{client.configuration.host}/apis/v2beta1/healthz"
     try:
         answer = json.loads(client.request("GET", url).data)
@@ -299,13 +299,13 @@ def _server_facts(client: Client) -> dict[str, Any]:
         answer = None
     if not isinstance(answer, dict):
         raise ClusterError(
-            f"{urlsplit(client.configuration.host).netloc} is no server of Kubeflow Pipelines 2",
+            f"{urlsplit(client.configuration.host).netloc} is not a server of Kubeflow Pipelines 2",
             code="cluster-foreign",
             hint="--host is the API's address, which often ends in /pipeline",
         )
     if answer.get("apiServerReady") is False:
         raise Unavailable(
-            "the pipelines' web server answers, but not the API server behind it",
+            "the pipelines' web server answers, but the API server behind it does not",
             code="cluster-unavailable",
         )
     return {
@@ -319,7 +319,7 @@ def _check_ca(file: Path) -> None:
         ssl.create_default_context(cafile=str(file))
     except (OSError, ssl.SSLError):
         raise UserError(
-            f"--ca {file} holds no certificate in PEM format", code="certificate-invalid"
+            f"--ca {file} is not a certificate in PEM format", code="certificate-invalid"
         ) from None
 
 
@@ -329,10 +329,10 @@ def _header(answer: Any, name: str) -> str | None:
 
 
 def _reason(error: BaseException) -> str:
-    """What went wrong, without addresses of objects in memory."""
+    """The reason, without addresses of objects in memory."""
     match error:
         case urllib3.exceptions.NameResolutionError():
-            return "its name is unknown"
+            return "its name cannot be resolved"
         case urllib3.exceptions.ReadTimeoutError():
             return f"nothing within {TIMEOUTS_SECONDS[1]} s"
         case urllib3.exceptions.NewConnectionError():
@@ -340,5 +340,5 @@ def _reason(error: BaseException) -> str:
         case urllib3.exceptions.ConnectTimeoutError():
             return f"no connection within {TIMEOUTS_SECONDS[0]} s"
         case urllib3.exceptions.ProtocolError():
-            return "the connection broke off"
+            return "the connection was lost"
     return str(error)

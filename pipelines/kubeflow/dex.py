@@ -1,8 +1,8 @@
-"""A login through Dex's web forms, as a browser does it: most Kubeflows stand behind Dex.
+"""A login through Dex's web forms, as in a browser: most installations of Kubeflow use Dex.
 
 The server sends a client without a session to Dex (directly, or by oauth2-proxy's sign-in page),
 Dex offers its connectors when it has several, the connector (its own password list, or LDAP) shows
-a form, Dex may ask for approval, and the way back sets the session's cookies.
+a form, Dex may request approval, and the last redirect sets the session's cookies.
 """
 
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ _MAX_PAGES = 8
 
 
 class DexSession:
-    """Cookies of a session that is opened when first needed, and again when it has ended."""
+    """Cookies of a session that is opened when first needed, and again when it has expired."""
 
     mode = "dex"
     source = "the user of DECANT_KFP_USERNAME"
@@ -50,7 +50,7 @@ class DexSession:
         return set(self._shown_never)
 
     def _log_in(self) -> None:
-        """Raises AccessDenied when Dex does not take the password, or shows no form for one."""
+        """Raises AccessDenied when Dex refuses the password, or shows no form for one."""
         with requests.Session() as session:
             session.verify = str(self._ca) if self._ca else True
             try:
@@ -63,7 +63,7 @@ class DexSession:
                 ) from None
             except requests.RequestException as error:
                 raise Unavailable(
-                    f"no login at {self._host}: {type(error).__name__}",
+                    f"login at {self._host} failed: {type(error).__name__}",
                     code="cluster-unavailable",
                     hint="check --host and the network",
                 ) from None
@@ -83,7 +83,7 @@ class DexSession:
         self._session = session
 
     def _walk(self, session: requests.Session, answer: requests.Response) -> requests.Response:
-        """Go through forms and links until a page asks for nothing more."""
+        """Follow forms and links until a page requests nothing more."""
         connectors: list[str] = []
         has_sent_password = False
         for _ in range(_MAX_PAGES):
@@ -110,7 +110,7 @@ class DexSession:
             else:
                 return answer
         raise AccessDenied(
-            f"the login at {self._host} does not come to an end",
+            f"the login at {self._host} does not end",
             code="cluster-access-denied",
             hint="use --auth token",
         )

@@ -1,4 +1,4 @@
-"""What is seen of a run while it is followed: a live table, or a line for every change."""
+"""The display of a run that is watched: a live table, or a line for every change."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,7 +22,7 @@ STYLES = {
     "SKIPPED": "dim",
     "PENDING": "dim",
 }
-_NOTICE_SECONDS = 60.0  # between two lines about the same trouble
+_NOTICE_SECONDS = 60.0  # between two lines about the same problem
 
 
 @contextmanager
@@ -70,7 +70,7 @@ class LineWatcher:
 
 
 class LiveWatcher:
-    """A table of the tasks whose clocks go on between two answers of the server."""
+    """A table of the tasks; their clocks advance between two answers of the server."""
 
     def __init__(self) -> None:
         self._run: Run | None = None
@@ -84,7 +84,7 @@ class LiveWatcher:
 
     def render(self) -> Group | Text:
         if self._run is None:
-            return Text(self._trouble or "asking the server", style="dim")
+            return Text(self._trouble or "waiting for the server", style="dim")
         return Group(tasks_table(self._run), Text(self._trouble, style="yellow"))
 
 

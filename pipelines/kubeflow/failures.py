@@ -1,7 +1,7 @@
-"""Why a run failed: the tasks that did, what the server says of them, and the end of their log.
+"""Why a run failed: the tasks that did, the server's messages, and the end of their log.
 
-The API of version 2 has no logs. The older endpoint of the same server still gives them, and so
-does the web server in front of it; both only while the pod, or an archive of its log, is there.
+The API of version 2 has no logs. The older endpoint of the same server still returns them, and so
+does the web server in front of it; both only while the pod, or an archive of its log, exists.
 """
 
 import json
@@ -30,7 +30,7 @@ def show_failure(connection: Connection, run: Run, console: Console) -> None:
     if run.error:
         console.print(f"[bold red]run:[/] {escape(run.error)}")
     for task in run.failed_tasks:
-        error = task.error or "failed; the server gives no message"
+        error = task.error or "failed; the server has no message"
         console.print(f"[bold red]{escape(task.name)}:[/] {escape(error)}")
         lines = list(last_lines(connection, run.run_id, task))
         if lines:
@@ -44,7 +44,7 @@ def show_failure(connection: Connection, run: Run, console: Console) -> None:
 
 
 def last_lines(connection: Connection, run_id: str, task: Task) -> Iterator[str]:
-    """The end of the task's log, without secrets; nothing when the server does not give it."""
+    """The end of the task's log, without secrets; nothing when the server does not have it."""
     for pod in task.pods:
         for path in LOG_PATHS:
             address = path.format(
@@ -73,7 +73,7 @@ def how_to_get_the_log(connection: Connection, run_id: str, task: Task) -> str:
 
 
 def _is_error(text: str) -> bool:
-    """The log endpoint says HTTP 200 first and then, perhaps, that it has no log."""
+    """The log endpoint may answer HTTP 200 and then report that it has no log."""
     try:
         content = json.loads(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""The package that is uploaded: compiled with its parameters, and named by what is in it."""
+"""The package that is uploaded: compiled with its parameters, and named by its content."""
 
 import functools
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from decant.tracking.mlflow_store import shown_uri
 
 _COMMIT_CHARACTERS = 12
 _DIGEST_CHARACTERS = 12
-# MLflow's own addresses of a store that a pod would take with it.
+# MLflow's addresses of a store that would be lost with the pod.
 _LOCAL_STORES = ("sqlite:", "file:")
 
 
@@ -35,13 +35,13 @@ class Package:
 
     Attributes:
         file: the package, a YAML file.
-        documents: what it holds: the pipeline's specification, the platform's settings if any.
+        documents: its content: the pipeline's specification, the platform's settings if any.
         pipeline: the pipeline's name.
         version: `<commit>-<digest>` of a clean checkout, `<commit>-dirty-<digest>` of another,
             `<digest>` without git. The digest covers all of the package: parameters, digests of the
             steps' code, image, profile, caching.
         arguments: the parameters of a run.
-        service_account: the Kubernetes account that the profile wants for the run, or None.
+        service_account: the Kubernetes account in the profile, or None.
     """
 
     file: Path
@@ -63,7 +63,7 @@ def package_options(command: Callable[..., Any]) -> Callable[..., Any]:
         help="Parameters of the steps.",
     )
     @click.option("--set", "overrides", multiple=True, help="SECTION.KEY=VALUE, repeatable.")
-    @click.option("--profile", help="Where and on what the tasks run: a name or a file.")
+    @click.option("--profile", help="Where and on which hardware the tasks run: a name or a file.")
     @click.option(
         "--image", help="Image of every step; else the profile's or decant-steps:VERSION."
     )
@@ -95,8 +95,8 @@ def package_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def make_package(options: PackageOptions, folder: Path) -> Package:
     """Compile into the folder.
 
-    Raises UserError for bad parameters, an image that can change under its name, a profile that is
-    not there, or a tracking store that no cluster reaches.
+    Raises UserError for bad parameters, an image that can change under its name, a missing
+    profile, or a tracking store that no cluster reaches.
     """
     from decant.tracking.execution import git_commit
     from pipelines.arguments import pipeline_arguments
@@ -131,7 +131,7 @@ def make_package(options: PackageOptions, folder: Path) -> Package:
 
 
 def version_name(commit: str, digest: str) -> str:
-    """What `git describe` says and a digest, as one name."""
+    """The output of `git describe` and a digest, as one name."""
     if commit in ("", "unknown"):
         return digest
     clean, dirty, _ = commit.partition("-dirty")
@@ -139,19 +139,19 @@ def version_name(commit: str, digest: str) -> str:
 
 
 def check_tracking_uri(uri: str | None) -> None:
-    """Raises UserError for a tracking store that would go with the pod."""
+    """Raises UserError for a tracking store that would be lost with the pod."""
     if uri and (uri.startswith(_LOCAL_STORES) or "://" not in uri):
         raise UserError(
-            f"the MLflow store {shown_uri(uri)} is local: on a cluster it would go with the pod",
+            f"the MLflow store {shown_uri(uri)} is local: it would be lost with the pod",
             code="tracking-local",
-            hint="name a server that the cluster reaches",
+            hint="give a server that the cluster reaches",
         )
 
 
 def names_tracking(documents: list[dict[str, Any]]) -> bool:
-    """Whether the package itself tells the steps where MLflow is, or not to track.
+    """Whether the package sets MLflow's address for the steps, or switches tracking off.
 
-    It may do so with a value, or with the name of a secret or config map of the cluster.
+    Either by a value, or by the name of a secret or config map of the cluster.
     """
     settings = ("MLFLOW_TRACKING_URI", "DECANT_TRACKING")
     text = canonical_json(documents)
@@ -169,7 +169,7 @@ def environment_of(documents: list[dict[str, Any]]) -> dict[str, str]:
 
 
 def _switch_caching_off(specification: dict[str, Any]) -> None:
-    """In every task, also of nested pipelines; the API takes no such wish for a stored version."""
+    """In every task, also of nested pipelines; the API has no such option for a stored version."""
     graphs = [specification["root"], *specification.get("components", {}).values()]
     for graph in graphs:
         for task in graph.get("dag", {}).get("tasks", {}).values():

@@ -1,4 +1,4 @@
-"""Following a run until it ends, through short and long troubles of the server."""
+"""Watch a run until it ends, through short and long outages of the server."""
 
 import time
 from enum import IntEnum
@@ -15,7 +15,7 @@ BACKOFF_SECONDS = (
     10.0,
     20.0,
     30.0,
-)  # between attempts while there is no answer; then the last
+)  # between attempts without an answer; then the last is repeated
 OUTAGE_SECONDS = 600.0
 
 EXIT_CODES = """\b
@@ -25,9 +25,9 @@ Exit codes:
   2  wrong usage, bad parameters or credentials; the server refused
   3  the run was canceled
   4  the run was skipped
-  5  --timeout-seconds passed; the run goes on
-  6  the server gave no answer for 10 minutes; the run goes on
-130  interrupted by Ctrl-C; the run goes on"""
+  5  --timeout-seconds passed; the run continues
+  6  the server gave no answer for 10 minutes; the run continues
+130  interrupted by Ctrl-C; the run continues"""
 
 
 class Outcome(IntEnum):
@@ -43,7 +43,7 @@ class Outcome(IntEnum):
 
 
 class Watcher(Protocol):
-    """What is shown while a run is followed."""
+    """The display of a run that is watched."""
 
     def update(self, run: Run) -> None: ...
 
@@ -58,10 +58,10 @@ def follow_run(
     *,
     timeout_seconds: float | None = None,
 ) -> tuple[Outcome, Run | None]:
-    """Wait for the run's end. Returns the outcome and what was last known of the run.
+    """Wait for the run's end. Returns the outcome and the last known state of the run.
 
-    Raises AccessDenied when the credentials end and there are no others, NotFound for an unknown
-    run; the run itself is never touched.
+    Raises AccessDenied when the credentials expire and there are no newer ones, NotFound for an
+    unknown run; the run itself is never changed.
     """
     begin = last_answer = time.monotonic()
     failures, run = 0, None
@@ -77,13 +77,13 @@ def follow_run(
             failures += 1
         except NotFound:
             raise UserError(
-                f"there is no run {run_id} (any more)",
+                f"the run {run_id} does not exist (any more)",
                 code="run-unknown",
                 hint="decant list --runs",
             ) from None
         except AccessDenied as error:
             raise AccessDenied(
-                f"{error.problem}; the run goes on",
+                f"{error.problem}; the run continues",
                 code="cluster-access-denied",
                 hint=f"{error.hint}; then: decant follow {run_id}",
             ) from None

@@ -1,4 +1,4 @@
-"""A run and its tasks as the server reports them, without what its workflow engine adds."""
+"""A run and its tasks as the server reports them, without the workflow engine's own nodes."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ class Task:
     """A task of the pipeline.
 
     Attributes:
-        error: the server's message, often empty: the reason then stands in the log alone.
+        error: the server's message, often empty: the reason is then only in the log.
         pods: names that the log may be found under.
     """
 
@@ -68,14 +68,14 @@ def read_run(answer: Any) -> Run:
 
 
 def moment(value: datetime | None) -> datetime | None:
-    """A time of the server; it writes the year 1 or 1970 for what has not happened."""
+    """A time of the server; the year 1 or 1970 means that it has not happened."""
     if value is None or value.year <= 1970:
         return None
     return value if value.tzinfo else value.replace(tzinfo=UTC)
 
 
 def _state_of_run(answer: Any) -> str:
-    """The workflow engine ends a canceled run as a failed one; its history tells the two apart."""
+    """The workflow engine ends a canceled run as a failed one; its history shows the difference."""
     state = answer.state or "RUNTIME_STATE_UNSPECIFIED"
     history = [status.state for status in answer.state_history or []]
     return "CANCELED" if state == "FAILED" and "CANCELING" in history else str(state)
@@ -115,7 +115,7 @@ def _is_driver(name: str) -> bool:
 
 
 def _is_machinery(detail: Any, name: str) -> bool:
-    """Drivers, containers, the graph's root, and the node that stands for the whole workflow."""
+    """Drivers, containers, the graph's root, and the node of the whole workflow."""
     children = _children(detail)
     return (
         _is_driver(name)
@@ -130,7 +130,7 @@ def _children(detail: Any) -> list[str]:
 
 
 def _pods(detail: Any, details: list[Any], depth: int = 0) -> Iterator[str]:
-    """A task's own pod, and those of its containers (a task that is tried again has several).
+    """A task's own pod, and those of its containers (a retried task has several).
 
     A node is named by the workflow and a number; its pod has the template's name between the two.
     """

@@ -1,7 +1,7 @@
-"""What a run needs on the server, made where it is missing: pipeline, version, experiment.
+"""What a run needs on the server, created where missing: pipeline, version, experiment.
 
-Names are unique there, so that a second attempt, or another client at the same time, finds what the
-first one made.
+Names are unique there, so a second attempt, or another client at the same time, finds the objects
+of the first one.
 """
 
 import time
@@ -57,13 +57,13 @@ def find_experiment(connection: Connection, name: str) -> str | None:
 
 
 def _find_or_create(find: Callable[[], str | None], create: Callable[[], str]) -> tuple[str, bool]:
-    """The id of what is there or is made, and whether it was made here."""
+    """The id of the existing or new object, and whether it was created here."""
     for delay in (*RETRY_SECONDS, None):
         if found := find():
             return found, False
         try:
             return create(), True
-        except AlreadyExists:  # another was quicker, or an answer was lost
+        except AlreadyExists:  # another client was faster, or an answer was lost
             if delay is None:
                 raise
         except Unavailable:
@@ -108,7 +108,8 @@ def _upload_version(connection: Connection, pipeline_id: str, package: Package) 
     )
     if not version.pipeline_version_id:
         raise ClusterError(
-            f"the server took version {package.version}, but gave it no id", code="cluster-refused"
+            f"the server accepted version {package.version}, but returned no id",
+            code="cluster-refused",
         )
     return str(version.pipeline_version_id)
 

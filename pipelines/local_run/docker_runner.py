@@ -1,8 +1,8 @@
-"""The containers of `decant run --runner docker`: what they are given of this machine.
+"""The containers of `decant run --runner docker`: what they get from this machine.
 
 They see the run's folder, the cache, the folders that ingest reads (read-only), a local MLflow
 store and the spool, each under the path that it has here. They run as the caller, so that all files
-are theirs.
+belong to the caller.
 """
 
 import getpass
@@ -36,7 +36,7 @@ REVISION_LABEL = "org.opencontainers.image.revision"
 PATIENCE_SECONDS = 600  # for one answer: some storage drivers copy the image for each container
 SHARED_MEMORY = "2g"  # of /dev/shm, where the processes of a step exchange tensors
 
-# Beginnings of the environment's names that reach the containers, as they reach a subprocess.
+# Prefixes of environment variables that containers get, as a subprocess does.
 _OF_TOOLS = ("MLFLOW_", "DECANT_", "AWS_", "HF_", "OMP_", "CUDA_", "TOKENIZERS_")
 _OF_NETWORK = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 _PASSED = _OF_TOOLS + _OF_NETWORK
@@ -51,14 +51,14 @@ _DIGESTS = (
 def docker_runner(
     image: str, ingest: Mapping[str, Any], root: Path, *, run_id: str, gpus: bool = False
 ) -> Iterator[local.DockerRunner]:
-    """A runner for kfp.local, whose containers are gone when the block ends, however it ends.
+    """A runner for kfp.local; its containers are removed at the end of the block, in any case.
 
     Args:
         ingest: the step's parameters, which name local folders.
         root: absolute, the pipeline's root, which KFP mounts itself.
         gpus: give every container all GPUs.
 
-    Raises UserError when no daemon answers, the image is missing or cannot be run here, or holds
+    Raises UserError when no daemon answers, the image is missing or cannot be run here, or has
     other code than this checkout.
     """
     client, info = _connect()
@@ -77,12 +77,12 @@ def docker_runner(
 def container_arguments(
     info: Mapping[str, Any], ingest: Mapping[str, Any], root: Path, *, run_id: str, gpus: bool
 ) -> dict[str, Any]:
-    """What `docker run` is told beside image and command, as docker-py spells it.
+    """Options of `docker run` beside image and command, as docker-py names them.
 
     Args:
-        info: what the daemon says of itself.
+        info: the daemon's own description.
 
-    Raises UserError when a folder to mount cannot be made.
+    Raises UserError when a folder to mount cannot be created.
     """
     options = info.get("SecurityOptions") or []
     store, store_folder = _store()
@@ -91,7 +91,7 @@ def container_arguments(
     written = [cache, *(folder for folder in (store_folder, spool_folder) if folder)]
     _make(temporary, *written)
     arguments: dict[str, Any] = {
-        "network_mode": "host",  # an MLflow server on this machine is where its URI says
+        "network_mode": "host",  # so that the URI of an MLflow server on this machine works
         "user": _user(options),
         "working_dir": str(Path.cwd()),  # parameters may hold relative paths
         "environment": _environment(store, spool, cache, temporary, run_id),
@@ -111,9 +111,9 @@ def container_arguments(
 
 
 def check_image(client: Any, image: str, arguments: Mapping[str, Any]) -> None:
-    """Run the image once, as the steps will be, and compare its code with this checkout's.
+    """Run the image once, as the steps will run, and compare its code with this checkout's.
 
-    Raises UserError when it is missing, cannot be run, or would run other code.
+    Raises UserError when it is missing, cannot be run, or has other code.
     """
     try:
         found = client.images.get(image)
@@ -130,9 +130,9 @@ def check_image(client: Any, image: str, arguments: Mapping[str, Any]) -> None:
         theirs = json.loads(answer.decode().splitlines()[-1])
     except (ContainerError, ValueError, IndexError) as error:
         raise UserError(
-            f"the image {image} cannot tell which code it holds: {_explained(error)}",
+            f"the image {image} does not report its code: {_explained(error)}",
             code="image-invalid",
-            hint="build it anew with `make image`",
+            hint="build it again with `make image`",
         ) from None
     except APIError as error:
         raise UserError(
@@ -145,15 +145,15 @@ def check_image(client: Any, image: str, arguments: Mapping[str, Any]) -> None:
     if other := [name for name in ours if ours[name] != theirs.get(name)]:
         revision = (found.labels or {}).get(REVISION_LABEL, "unknown")
         raise UserError(
-            f"the image {image} (commit {revision}) holds other code than this checkout: "
+            f"the image {image} (commit {revision}) has other code than this checkout: "
             f"{', '.join(other)}",
             code="image-outdated",
-            hint="build it anew with `make image`",
+            hint="build it again with `make image`",
         )
 
 
 def _connect() -> tuple[Any, dict[str, Any]]:
-    """A client of the daemon in DOCKER_HOST, or of the local one, and what it says of itself."""
+    """A client of the daemon in DOCKER_HOST, or of the local one, and its description."""
     try:
         client = DockerClient.from_env()
         info = dict(client.info())
@@ -164,12 +164,12 @@ def _connect() -> tuple[Any, dict[str, Any]]:
         raise UserError(
             f"no Docker daemon answers at {where}: {_explained(error)}",
             code="docker-unreachable",
-            hint="start it, join its group, or say where it is: export DOCKER_HOST=unix://...",
+            hint="start it, join its group, or set its address: export DOCKER_HOST=unix://...",
         ) from None
 
 
 def _user(options: Iterable[str]) -> str:
-    """The caller. A rootless daemon maps its root to the caller, and other users to nobody here."""
+    """The caller. A rootless daemon maps its root to the caller, other users to unknown ones."""
     if any("name=rootless" in option for option in options) or not hasattr(os, "getuid"):
         return "0:0"
     return f"{os.getuid()}:{os.getgid()}"
@@ -181,12 +181,12 @@ def _environment(
     environment = {
         name: value for name, value in os.environ.items() if name.upper().startswith(_PASSED)
     }
-    environment.pop("DECANT_COMMIT", None)  # the image says its own
+    environment.pop("DECANT_COMMIT", None)  # the image has its own
     if store:
         environment["MLFLOW_TRACKING_URI"] = store
         environment["DECANT_SPOOL"] = spool
     with suppress(KeyError, OSError):
-        environment["USER"] = getpass.getuser()  # the caller's number has no name in there
+        environment["USER"] = getpass.getuser()  # the caller's number has no name in the container
     return environment | {
         "KFP_RUN_ID": run_id,  # by which the steps find MLflow's parent run
         "DECANT_CACHE": str(cache),
@@ -212,7 +212,7 @@ def _store() -> tuple[str, Path | None]:
 
 
 def _spool() -> tuple[str, Path | None]:
-    """Where the steps spool what MLflow could not be told, and the folder to mount where local."""
+    """The spool for runs that could not be logged, and the folder to mount where it is local."""
     if not tracking_is_on():
         return "", None
     uri = spool_uri()
@@ -223,7 +223,7 @@ def _spool() -> tuple[str, Path | None]:
 
 
 def _read_folders(ingest: Mapping[str, Any]) -> list[Path]:
-    """What ingest may read: its local sources lie in the two places that DVC watches."""
+    """What ingest may read: its local sources are in the two places that DVC watches."""
     watched = (Path(ingest[name]).absolute() for name in ("local_corpus", "local_encoder"))
     return [path for path in watched if path.exists()]
 
@@ -243,13 +243,13 @@ def _make(*folders: Path) -> None:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UserError(
-                f"the folder {folder} cannot be made: {error.strerror}", code="path-unwritable"
+                f"the folder {folder} cannot be created: {error.strerror}", code="path-unwritable"
             ) from None
 
 
 @contextmanager
 def _patient_clients() -> Iterator[None]:
-    """KFP opens clients of its own, whose time-out is docker-py's default and cannot be given."""
+    """KFP opens its own clients, whose time-out is docker-py's default and cannot be set."""
     default = docker_client.DEFAULT_TIMEOUT_SECONDS
     docker_client.DEFAULT_TIMEOUT_SECONDS = PATIENCE_SECONDS
     try:
@@ -277,12 +277,12 @@ def _remove_containers(client: Any, run_id: str) -> None:
         for container in client.containers.list(
             all=True, filters={"label": f"{RUN_LABEL}={run_id}"}
         ):
-            with suppress(APIError):  # it is going already
+            with suppress(APIError):  # it is being removed already
                 container.remove(force=True)
 
 
 def _explained(error: Exception) -> str:
-    """The daemon's own words, or the last line of what a container said."""
+    """The daemon's message, or the last line of a container's output."""
     if isinstance(error, ContainerError):
         stderr = error.stderr or b""
         text = stderr.decode(errors="replace") if isinstance(stderr, bytes) else str(stderr)

@@ -42,7 +42,7 @@ def run_pipeline(
     root = (output / ".kfp").resolve()
     if not image and "python3" in str(root):
         raise UserError(
-            f"the output path {root} holds the word python3, which KFP's local runner replaces",
+            f"the output path {root} has the word python3, which KFP's local runner replaces",
             code="option-value",
             hint="give another --output",
         )
@@ -108,7 +108,7 @@ def _run_in_containers(
 def _collect(root: Path, output: Path) -> None:
     """Move each task's artifacts to their place; a missing one means that its step failed.
 
-    What KFP says of a task is not asked: it takes a container that was gone too soon for a success.
+    KFP's own status is not used: it reports success when a container vanished too soon.
     """
     missing: list[str] = []
     for name in STEPS:

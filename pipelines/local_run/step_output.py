@@ -1,4 +1,4 @@
-"""What is seen of a local run: the steps' own output. What KFP prints around it goes to a file."""
+"""The output of a local run: that of the steps. What KFP prints around it goes to a file."""
 
 import codecs
 import logging
@@ -84,7 +84,7 @@ class _Relay:
                     try:
                         self._stream.write(text.decode(part))
                         self._stream.flush()
-                    except (OSError, ValueError):  # nobody reads it any more; the steps go on
+                    except (OSError, ValueError):  # nobody reads it any more; the steps continue
                         return
                 if ended:
                     return

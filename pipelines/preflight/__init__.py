@@ -1,1 +1,1 @@
-"""What `decant doctor` looks at, a subject per file."""
+"""The checks of `decant doctor`, a subject per file."""

@@ -12,7 +12,7 @@ Status = Literal["ok", "warning", "failed", "skipped"]
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """Attributes: what was checked, how it is, what was found, what to do."""
+    """Attributes: the checked subject, its status, what was found, what to do."""
 
     name: str
     status: Status
@@ -21,7 +21,7 @@ class Result:
 
 
 def guarded(name: str, check: Callable[[], Result]) -> Result:
-    """The check's result; one that breaks off has failed, with its message."""
+    """The check's result; an exception is a failure, with its message."""
     try:
         return check()
     except UserError as error:

@@ -1,4 +1,4 @@
-"""The GPU of this machine, as PyTorch and ONNX Runtime see it."""
+"""The GPU of this machine, in PyTorch and ONNX Runtime."""
 
 import shutil
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ class GpuFacts:
     Attributes:
         has_driver: nvidia-smi is there.
         torch_cuda: CUDA version of PyTorch's build, such as 13.0; empty for a build without.
-        torch_device: name of the GPU on which PyTorch has computed; empty when it sees none.
+        torch_device: name of the GPU on which PyTorch has computed; empty when it finds none.
         onnx_cuda: CUDA version of ONNX Runtime's build; empty for a build without.
         onnx_runs: a graph has run with ONNX Runtime's CUDA provider.
     """
@@ -27,11 +27,11 @@ class GpuFacts:
 
 def check_gpu() -> Result:
     facts = look()
-    return judge(facts)
+    return evaluate(facts)
 
 
 def look() -> GpuFacts:
-    """Raises what PyTorch raises when it sees a GPU and cannot compute on it."""
+    """Raises what PyTorch raises when it finds a GPU and cannot compute on it."""
     import onnxruntime
     import torch
 
@@ -49,20 +49,20 @@ def look() -> GpuFacts:
     )
 
 
-def judge(facts: GpuFacts) -> Result:
+def evaluate(facts: GpuFacts) -> Result:
     if not facts.has_driver and not facts.torch_device:
         return _result("skipped", "no NVIDIA GPU on this machine")
     if not facts.torch_cuda:
         return _result(
             "failed",
             "there is a GPU, but this PyTorch is built without CUDA",
-            "install the CUDA build of torch; the lock file names no build",
+            "install the CUDA build of torch; the lock file leaves the build open",
         )
     if not facts.torch_device:
         return _result(
             "failed",
-            f"PyTorch (CUDA {facts.torch_cuda}) sees no GPU",
-            "compare with what nvidia-smi says of driver and CUDA, and with CUDA_VISIBLE_DEVICES",
+            f"PyTorch (CUDA {facts.torch_cuda}) finds no GPU",
+            "compare with driver and CUDA in nvidia-smi, and with CUDA_VISIBLE_DEVICES",
         )
     majors = [version.partition(".")[0] for version in (facts.torch_cuda, facts.onnx_cuda)]
     if facts.onnx_cuda and majors[0] != majors[1]:
@@ -75,7 +75,7 @@ def judge(facts: GpuFacts) -> Result:
         return _result(
             "failed",
             f"{facts.torch_device}: PyTorch uses it, ONNX Runtime does not",
-            "install onnxruntime-gpu, and cuDNN where it can be found",
+            "install onnxruntime-gpu, and cuDNN on the library path",
         )
     return _result(
         "ok", f"{facts.torch_device}: PyTorch and ONNX Runtime use it (CUDA {facts.torch_cuda})"

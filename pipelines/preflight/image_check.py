@@ -1,4 +1,4 @@
-"""The steps' image: does its name stay what it is, and can it be pulled?"""
+"""The steps' image: is its name fixed, and can it be pulled?"""
 
 import re
 from dataclasses import dataclass
@@ -41,22 +41,22 @@ def check_image_is_pinned(image: str) -> Result:
         name="image pinned",
         status="warning",
         detail=f"{image} has a tag, which can be moved",
-        hint="name its digest (...@sha256:...); KFP's cache compares names",
+        hint="give its digest (...@sha256:...); KFP's cache compares names",
     )
 
 
 def check_image_is_there(image: str) -> Result:
-    """Ask the image's registry for its manifest, as anyone may."""
+    """Request the image's manifest from its registry, without credentials."""
     name = read_image_name(image)
     if not name.registry:
         return _skipped(
             f"{image} names no registry: the cluster's nodes must have it",
-            "push it to a registry that the cluster reaches and name it in full",
+            "push it to a registry that the cluster reaches and give its full name",
         )
     try:
-        answer = _ask(name)
+        answer = _request_manifest(name)
     except requests.RequestException as error:
-        return _skipped(f"{name.registry} cannot be asked from here: {type(error).__name__}")
+        return _skipped(f"{name.registry} cannot be reached from here: {type(error).__name__}")
     if answer.status_code == 200:
         digest = answer.headers.get("Docker-Content-Digest", "")
         return Result(name="image there", status="ok", detail=f"{image} {digest}".strip())
@@ -68,7 +68,7 @@ def check_image_is_there(image: str) -> Result:
             hint="build and push it: make image, docker push",
         )
     return _skipped(
-        f"{name.registry} tells only those who log in (HTTP {answer.status_code})",
+        f"{name.registry} requires a login (HTTP {answer.status_code})",
         "the cluster needs a pull secret for it",
     )
 
@@ -81,11 +81,11 @@ def read_image_name(image: str) -> ImageName:
     registry, path = (first, rest) if has_registry else ("", name)
     repository, _, tag = path.partition(":")
     if not repository or (digest and not digest.startswith("sha256:")):
-        raise UserError(f"'{image}' is no image name", code="image-invalid")
+        raise UserError(f"'{image}' is not a valid image name", code="image-invalid")
     return ImageName(registry=registry, repository=repository, reference=digest or tag or "latest")
 
 
-def _ask(name: ImageName) -> requests.Response:
+def _request_manifest(name: ImageName) -> requests.Response:
     host = "registry-1.docker.io" if name.registry == "docker.io" else name.registry
     scheme = "https" if is_readable_on_the_way(f"http://{host}") else "http"
     url = f"{scheme}://{host}/v2/{name.repository}/manifests/{name.reference}"
@@ -98,7 +98,7 @@ def _ask(name: ImageName) -> requests.Response:
 
 
 def _anonymous_token(answer: requests.Response) -> str:
-    """The token that the registry's challenge says how to get; empty when anyone gets none."""
+    """An anonymous token as in the registry's challenge; empty when it grants none."""
     challenge = answer.headers.get("WWW-Authenticate", "")
     wanted = dict(_CHALLENGE.findall(challenge))
     realm = wanted.pop("realm", "")

@@ -18,7 +18,7 @@ def check_parameters(options: PackageOptions) -> Result:
 
 
 def check_package(package: Package) -> Result:
-    """That it was compiled; executors must not install anything when they start."""
+    """Executors must not install anything when they start."""
     executors = package.documents[0]["deploymentSpec"]["executors"]
     installing = [name for name, executor in executors.items() if _installs(executor)]
     if installing:
@@ -36,7 +36,7 @@ def check_package(package: Package) -> Result:
 
 
 def check_version_is_clean(package: Package) -> Result:
-    """That the version's name leads back to a commit."""
+    """The version's name must lead back to a commit."""
     name = "commit"
     if "-dirty-" in package.version:
         return Result(

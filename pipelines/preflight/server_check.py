@@ -1,4 +1,4 @@
-"""The Kubeflow Pipelines server: there, of a fitting version, and open to us."""
+"""The Kubeflow Pipelines server: reachable, of a suitable version, with our credentials."""
 
 import re
 from importlib.metadata import version
@@ -20,7 +20,7 @@ def compare_versions(server: str, sdk: str) -> Result:
     name = "server version"
     ours, theirs = _VERSION.search(sdk), _VERSION.search(server)
     if not ours or not theirs:
-        return Result(name=name, status="skipped", detail="the server does not say its version")
+        return Result(name=name, status="skipped", detail="the server does not report its version")
     (our_major, our_minor), (major, minor) = (
         tuple(map(int, found.groups())) for found in (ours, theirs)
     )
@@ -36,7 +36,7 @@ def compare_versions(server: str, sdk: str) -> Result:
         return Result(
             name=name,
             status="warning",
-            detail=f"{detail}: the server is older and may not know all of the package",
+            detail=f"{detail}: the server is older and may not support all of the package",
             hint="upgrade the server",
         )
     return Result(name=name, status="ok", detail=detail)

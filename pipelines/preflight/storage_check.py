@@ -1,4 +1,4 @@
-"""DVC's remote, and room on the disks."""
+"""DVC's remote, and free space on the disks."""
 
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ TOO_LOW_GIGABYTES = 1.0
 
 
 def check_dvc_remote(project: Path) -> Result:
-    """That the default remote (else the only one) answers and has what dvc.lock names.
+    """The default remote (else the only one) must answer and have the outputs in dvc.lock.
 
     Raises what DVC and the remote's file system raise.
     """
@@ -24,7 +24,7 @@ def check_dvc_remote(project: Path) -> Result:
     try:
         repo = Repo(str(project))
     except NotDvcRepoError:
-        return Result(name=name, status="skipped", detail=f"{project} is no DVC project")
+        return Result(name=name, status="skipped", detail=f"{project} is not a DVC project")
     with repo:
         remotes = list(repo.config["remote"])
         if not remotes:
@@ -49,10 +49,10 @@ def check_dvc_remote(project: Path) -> Result:
 
 
 def check_disk(folder: Path, name: str) -> Result:
-    """Room on the disk of a folder, which need not exist yet."""
+    """Free space on the disk of a folder, which need not exist yet."""
     free = psutil.disk_usage(str(_existing(folder))).free / 1e9
     detail = f"{free:.1f} GB free at {folder}"
-    hint = "make room, or move it (DECANT_CACHE for the cache)"
+    hint = "free some space, or move it (DECANT_CACHE for the cache)"
     if free < TOO_LOW_GIGABYTES:
         return Result(name=name, status="failed", detail=detail, hint=hint)
     if free < LOW_GIGABYTES:
@@ -68,7 +68,7 @@ def check_disks(project: Path) -> list[Result]:
 
 
 def _reach(store: Any) -> None:
-    """Raises when there is no way to the store; an empty one has no folder yet and is fine."""
+    """Raises when the store cannot be reached; an empty one has no folder yet and is fine."""
     try:
         store.fs.info(store.path)
     except FileNotFoundError as error:

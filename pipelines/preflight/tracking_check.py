@@ -1,4 +1,4 @@
-"""MLflow: there, and its artifact store takes what the steps will log."""
+"""MLflow: reachable, and its artifact store accepts what the steps will log."""
 
 import os
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ _FILE = "decant-doctor.txt"
 def check_tracking(
     uri: str | None, *, for_cluster: bool, documents: list[dict[str, Any]] | None = None
 ) -> Result:
-    """Log a small artifact in a run of its own, delete both.
+    """Log a small artifact in a new run, then delete both.
 
     Args:
         uri: of the server that the steps will use; else what the package sets, else
@@ -43,7 +43,7 @@ def check_tracking(
     given = given or os.environ.get("MLFLOW_TRACKING_URI")
     if for_cluster and not given:
         raise UserError(
-            "no MLflow server is named for the steps on the cluster",
+            "no MLflow server is set for the steps on the cluster",
             code="option-missing",
             hint="give --mlflow-uri, or set MLFLOW_TRACKING_URI in the profile",
         )
@@ -63,7 +63,7 @@ def _write_and_delete() -> Result:
         artifacts = get_artifact_repository(run.info.artifact_uri, tracking_uri=tracking_uri())
         if _FILE not in {file.path for file in artifacts.list_artifacts()}:
             raise UserError(
-                "the artifact store takes a file and does not show it", code="tracking-failed"
+                "the artifact store accepts a file but does not list it", code="tracking-failed"
             )
         artifacts.delete_artifacts(_FILE)
     finally:

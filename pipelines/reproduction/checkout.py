@@ -16,13 +16,13 @@ _SEED = "seed"
 
 
 def committed(commit: str, file: str) -> bytes | None:
-    """A file of the project as it was committed; None where commit or file are not here."""
+    """A file of the project as it was committed; None where commit or file are missing."""
     done = git("show", f"{commit}:./{file}", check=False)
     return done.stdout if done.returncode == 0 else None
 
 
 def changed_params(lineage: Lineage) -> dict[str, Any] | None:
-    """Values with which the steps ran and that differ from the commit's, as SECTION.KEY: value.
+    """Parameters of the run that differ from the commit's, as SECTION.KEY: value.
 
     None where the commit is not in this repository.
     """
@@ -43,7 +43,7 @@ def changed_params(lineage: Lineage) -> dict[str, Any] | None:
 
 
 def unknown_params(lineage: Lineage) -> list[str]:
-    """The steps before register of whose parameters nothing is recorded any more."""
+    """The steps before register whose parameters are not recorded any more."""
     known = {run.step for run in lineage.steps if run.params}
     return [step for step in STEPS[:-1] if step not in known]
 
@@ -58,7 +58,7 @@ def same(one: Any, other: Any) -> bool:
 
 
 def git(*arguments: str, check: bool = True) -> "subprocess.CompletedProcess[bytes]":
-    """git in the project's folder. Raises UserError when it is missing or, if asked, fails."""
+    """git in the project's folder. Raises UserError when it is missing or, with `check`, fails."""
     try:
         done = subprocess.run(["git", *arguments], cwd=PROJECT, capture_output=True, check=False)
     except OSError as error:
@@ -74,7 +74,7 @@ def git(*arguments: str, check: bool = True) -> "subprocess.CompletedProcess[byt
 
 
 def _leaves(path: str, before: Any, after: Any) -> dict[str, Any]:
-    """What differs below a key, as deep as both are mappings."""
+    """The differences below a key, as deep as both are mappings."""
     if not isinstance(before, Mapping) or not isinstance(after, Mapping):
         return {path: after}
     changes: dict[str, Any] = {}

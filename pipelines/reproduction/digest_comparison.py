@@ -1,4 +1,4 @@
-"""Whether a rebuilt version is the registered one: digest by digest, and what may explain more."""
+"""Compare a rebuilt version with the registered one: its digests, and causes of differences."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class Artifact:
 
     Attributes:
         recorded, now: digests; empty where there is none.
-        verdict: EQUAL, DIFFERS, MISSING; NOT_RECORDED and MEASURED decide nothing.
+        verdict: EQUAL, DIFFERS, MISSING; NOT_RECORDED and MEASURED do not count.
         how: RUN now, or RESTORED from DVC's cache or remote; empty for a file.
     """
 
@@ -48,9 +48,9 @@ def compare_artifacts(lineage: Lineage, project: Path) -> list[Artifact]:
 def compare_files(registered: Path, project: Path) -> list[Artifact]:
     """The files of the registered model's folder, as it was downloaded, without its card.
 
-    Raises UserError when it holds no exported model.
+    Raises UserError when it has no exported model.
     """
-    exported = exported_folder(registered, "what MLflow keeps of the registered model")
+    exported = exported_folder(registered, "the registered model")
     now = folder_in(project, "onnx") / "student"
     found = []
     for file in sorted(exported.iterdir()):
@@ -63,7 +63,7 @@ def compare_files(registered: Path, project: Path) -> list[Artifact]:
 
 
 def other_versions(lineage: Lineage, project: Path) -> dict[str, str]:
-    """Libraries that are not those of the registered run: `numpy: 2.1, now 2.2`."""
+    """Libraries that differ from those of the registered run: `numpy: 2.1, now 2.2`."""
     found: dict[str, str] = {}
     for run in lineage.steps:
         for port in run.artifacts:
@@ -74,7 +74,7 @@ def other_versions(lineage: Lineage, project: Path) -> dict[str, str]:
 
 
 def other_machine(lineage: Lineage) -> dict[str, str]:
-    """What evaluate's machine was and this one is not: `cores: 8, now 2`; empty if unknown."""
+    """How this machine differs from evaluate's: `cores: 8, now 2`; empty if unknown."""
     if not lineage.machine:
         return {}
     now = machine_facts(int(lineage.machine.get("threads", 1)))

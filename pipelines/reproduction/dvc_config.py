@@ -1,15 +1,15 @@
-"""The remotes that this checkout knows today, for a worktree of an older commit."""
+"""The remotes of this checkout, for a worktree of an older commit."""
 
 from configparser import RawConfigParser
 from pathlib import Path
 
-_FILES = ("config", "config.local")  # the later one goes over the earlier one
+_FILES = ("config", "config.local")  # the later one overrides the earlier one
 
 
 def write_dvc_config(ours: Path, theirs: Path) -> None:
     """Write `config.local` of another `.dvc` folder: our remotes, our local settings.
 
-    A remote's path is relative to the `.dvc` folder whose file names it: it is made absolute.
+    A remote's path is relative to the `.dvc` folder of its file, so it is made absolute.
     """
     merged = _parser()
     for name in _FILES:
@@ -26,7 +26,7 @@ def write_dvc_config(ours: Path, theirs: Path) -> None:
                     is_path = is_remote and key == "url" and "://" not in value
                     merged.set(section, key, str((ours / value).resolve()) if is_path else value)
     file = theirs / "config.local"
-    file.touch(mode=0o600)  # credentials of remotes stand in it
+    file.touch(mode=0o600)  # it has credentials of remotes
     with file.open("w", encoding="utf-8") as stream:
         merged.write(stream)
 

@@ -1,4 +1,4 @@
-"""Ports that versions registered with Decant 0.1 know by another name."""
+"""Ports that have another name in versions registered with Decant 0.1."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,6 +23,6 @@ def with_present_names(by_port: Mapping[str, T]) -> dict[str, T]:
 
 
 def folder_in(project: Path, port: str) -> Path:
-    """Where the port's artifact lies in a checkout, which may be of an older commit."""
+    """Where the port's artifact is in a checkout, which may be of an older commit."""
     folders = [project / artifact_folder(name) for name in names_of(port)]
     return next((folder for folder in folders if folder.is_dir()), folders[0])

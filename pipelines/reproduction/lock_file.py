@@ -1,7 +1,7 @@
-"""The dvc.lock that tells DVC which outputs belong to a version.
+"""The dvc.lock with the outputs of a version.
 
-A version's own commit seldom has it: register runs before anyone can commit what `dvc repro` has
-written. So it is looked for among the later commits.
+A version's own commit seldom has it: register runs before the dvc.lock of `dvc repro` can be
+committed. So it is searched in the later commits.
 """
 
 from collections.abc import Iterator, Mapping
@@ -18,8 +18,7 @@ LOCK = "dvc.lock"
 def lock_of(commit: str, params: Mapping[str, Any]) -> bytes | None:
     """The first dvc.lock, at the commit or after it, whose stages ran with these parameters.
 
-    It says what may be taken, not that it is right: DVC compares it with the code and the data
-    before it takes an output, and runs the stage otherwise.
+    DVC compares it with code and data before it takes an output, and runs the stage otherwise.
 
     Args:
         params: the content of params.yaml, as the version ran.

@@ -1,4 +1,4 @@
-"""A version's pipeline once more: its commit in a worktree, its parameters, `dvc repro`."""
+"""Run a version's pipeline again: its commit in a worktree, its parameters, `dvc repro`."""
 
 import json
 import os
@@ -36,11 +36,11 @@ print(json.dumps({step: code_digest(step) for step in sys.argv[1:]}))
 def check_out(lineage: Lineage, folder: Path) -> Path:
     """A worktree of the version's commit with the parameters and local data of its run.
 
-    A folder that is one already is used again, so that an interrupted rebuild goes on. Returns the
+    An existing worktree is used again, so that an interrupted rebuild continues. Returns the
     project's folder in it.
 
-    Raises UserError when the commit is unknown or not here, the folder holds something else, or
-    the version was made from code that was not committed.
+    Raises UserError when the commit is unknown or missing, the folder is in use, or the version was
+    made from code that was not committed.
     """
     _require_commit(lineage)
     _require_vouched_code(lineage)
@@ -53,11 +53,11 @@ def check_out(lineage: Lineage, folder: Path) -> Path:
 
 
 def rebuild(project: Path, *, from_cache: bool) -> None:
-    """`dvc repro` of all stages before register, tracked nowhere; its output goes to the terminal.
+    """`dvc repro` of all stages before register, not tracked; its output goes to the terminal.
 
     Args:
-        from_cache: take from this checkout's DVC cache and its remote what is there, and run the
-            rest; else run every stage.
+        from_cache: take outputs from this checkout's DVC cache and its remote, and run the rest;
+            else run every stage.
 
     Raises UserError when a stage failed.
     """
@@ -79,15 +79,15 @@ def remove(folder: Path) -> None:
 def _require_commit(lineage: Lineage) -> None:
     if not lineage.commit:
         raise UserError(
-            f"{lineage.name}/{lineage.version} does not say which commit it was made from",
+            f"{lineage.name}/{lineage.version} has no record of its commit",
             code="commit-unknown",
             hint="it was made outside a git repository, or by another program",
         )
     if committed(lineage.commit, "dvc.yaml") is None:
         raise UserError(
-            f"commit {lineage.commit} of {lineage.name}/{lineage.version} is not here",
+            f"this repository lacks commit {lineage.commit} of {lineage.name}/{lineage.version}",
             code="commit-unknown",
-            hint="fetch the branch of this repository that holds it: git fetch --all",
+            hint="fetch the branch with it: git fetch --all",
         )
 
 
@@ -97,7 +97,7 @@ def _add_worktree(lineage: Lineage, folder: Path) -> Path:
         raise UserError(
             f"{folder} is a file",
             code="output-taken",
-            hint="name a folder that is new, or a worktree",
+            hint="give a new folder, or a worktree",
         )
     if folder.exists() and any(folder.iterdir()):
         there = subprocess.run(
@@ -108,7 +108,7 @@ def _add_worktree(lineage: Lineage, folder: Path) -> Path:
         ).stdout.splitlines()
         if there != [str(folder.resolve()), lineage.commit]:
             raise UserError(
-                f"{folder} is no worktree of commit {lineage.commit}",
+                f"{folder} is not a worktree of commit {lineage.commit}",
                 code="output-taken",
                 hint="give another --folder, or remove it",
             )
@@ -119,16 +119,16 @@ def _add_worktree(lineage: Lineage, folder: Path) -> Path:
 
 
 def _require_vouched_code(lineage: Lineage) -> None:
-    """Of a dirty checkout only the runs say whether the code was the commit's."""
+    """For a dirty checkout only the runs show whether the code was the commit's."""
     vouched = {run.step for run in lineage.steps if run.code}
     unknown = [step for step in STEPS[:-1] if step not in vouched]
     if lineage.dirty and unknown:
         raise UserError(
             f"{lineage.name}/{lineage.version} was made with files that differed from commit "
-            f"{lineage.commit[:12]}, and no run tells any more whether they were the code of "
+            f"{lineage.commit[:12]}, and no run is left that shows whether they were the code of "
             f"{', '.join(unknown)}",
             code="code-uncommitted",
-            hint="nothing can vouch for that code: register a version from a clean checkout",
+            hint="that code cannot be verified: register a version from a clean checkout",
         )
 
 
@@ -153,15 +153,15 @@ def _require_same_code(lineage: Lineage, project: Path) -> None:
     found: Mapping[str, str] = json.loads(done.stdout)
     if other := [step for step, digest in recorded.items() if found[step] != digest]:
         raise UserError(
-            f"{lineage.name}/{lineage.version} was made from code that is not that of commit "
+            f"{lineage.name}/{lineage.version} was made from other code than that of commit "
             f"{lineage.commit[:12]}: {', '.join(other)}",
             code="code-uncommitted",
-            hint="there were changes that were not committed; they cannot be brought back",
+            hint="the changes were not committed, so they cannot be restored",
         )
 
 
 def _write_params(lineage: Lineage, project: Path) -> None:
-    """The commit's params.yaml with the values that differed; its comments stay."""
+    """The commit's params.yaml with the values that differed; its comments are kept."""
     changes = changed_params(lineage)
     if not changes:
         return
@@ -178,7 +178,7 @@ def _write_params(lineage: Lineage, project: Path) -> None:
 
 
 def _write_lock(lineage: Lineage, project: Path) -> None:
-    """Which outputs to take, once only: a rebuild that broke off has written down its own."""
+    """Write which outputs to take, once: an interrupted rebuild has its own dvc.lock."""
     params = YAML(typ="safe").load((project / PARAMS).read_text("utf-8"))
     file = project / LOCK
     present = file.read_bytes() if file.is_file() else None
@@ -189,7 +189,7 @@ def _write_lock(lineage: Lineage, project: Path) -> None:
 
 
 def _bring_local_data(project: Path) -> None:
-    """Files that git does not hold of the folders that ingest reads: linked, or copied."""
+    """Files of ingest's folders that are not in git: linked, or copied."""
     section = YAML(typ="safe").load((project / PARAMS).read_text("utf-8"))["ingest"]
     for key in ("local_corpus", "local_encoder"):
         place = Path(section[key])
@@ -209,7 +209,7 @@ def _has_remote(project: Path) -> bool:
 
 
 def _pull(project: Path) -> bool:
-    """Whether the remote answered; what it does not hold is run."""
+    """Whether the remote answered; what it lacks is run."""
     pulled = ("pull", "--allow-missing", "--with-deps", LAST_STAGE)
     return _run_dvc(project, *pulled, captured=False).returncode == 0
 
@@ -231,7 +231,7 @@ def _dvc(project: Path, *arguments: str, captured: bool = False) -> str:
         raise UserError(
             f"dvc {' '.join(arguments)} failed in {project}",
             code="command-failed",
-            hint="its message stands above; run `reproduce` again to go on",
+            hint="its message is above; run `reproduce` again to continue",
         )
     return done.stdout or ""
 

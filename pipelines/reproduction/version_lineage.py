@@ -1,7 +1,7 @@
 """Where a registered version comes from: commit, parameters, data, and the run of every step.
 
-Read from the version's tags and from the runs that they name. What is not recorded stays empty;
-nothing is guessed.
+Read from the version's tags and from the runs in them. What is not recorded is empty, not
+guessed.
 """
 
 import json
@@ -29,10 +29,10 @@ class StepRun:
     """One step behind a version.
 
     Attributes:
-        run_id, parent_id: in MLflow; of another parent when an earlier execution made it.
-        status, started, seconds: empty or None where the run is gone.
+        run_id, parent_id: in MLflow; of another parent when the run is from an earlier execution.
+        status, started, seconds: empty or None where the run was deleted.
         identity, code: digests of all that the step depends on, and of its code alone.
-        params: as they were read from the run; empty where it is gone.
+        params: read from the run; empty where it was deleted.
         inputs: content digest per input port (of ingest: the pin per source), from its card.
         artifacts: content digest per output port, where the version records it.
         versions: of the libraries, from the card that the step logged.
@@ -54,7 +54,7 @@ class StepRun:
 
 @dataclass(frozen=True, kw_only=True)
 class Lineage:
-    """A version and what is behind it.
+    """A version and its origin.
 
     Attributes:
         commit: 40 digits, empty where it is unknown.
@@ -116,9 +116,9 @@ def read_lineage(client: Any, version: Any) -> Lineage:
 
 
 def _digests(tags: Mapping[str, str], cards: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
-    """By port: what the version says of the last steps, and what each step said that it read.
+    """By port: recorded by the version for the last steps, and by each step for its inputs.
 
-    Pins are none: ingest has one for the source `encoder`, and a port of that name.
+    Pins are left out: ingest has one for the source `encoder`, and a port of that name.
     """
     read = {
         port: card["inputs"][port]
@@ -166,7 +166,7 @@ def _step_run(
 
 
 def _card(client: Any, run_id: str, ports: tuple[str, ...]) -> dict[str, Any]:
-    """The card of the step's first artifact, as it was logged; empty when the file is gone."""
+    """The card of the step's first artifact, as it was logged; empty when the file is missing."""
     for name in names_of(ports[0]):
         if card := _logged_json(client, run_id, f"{name}/{CARD}"):
             return card | {"inputs": with_present_names(card.get("inputs", {}))}

@@ -1,10 +1,10 @@
 """Kubernetes objects that serve one registered model with the serve image.
 
-KServe gets a container of ours, not `modelFormat: mlflow`: its MLflow runtime would have to install
-what the model needs into every pod that starts, and cannot load `models:/`. The serve image has it
-all, pinned, and answers /ping and /invocations alike behind KServe and a plain Service.
+KServe runs our container, not `modelFormat: mlflow`: its MLflow runtime would have to install the
+model's packages into every new pod, and cannot load `models:/`. The serve image has them, pinned,
+and answers /ping and /invocations in the same way behind KServe and a plain Service.
 
-What a pod may do is said per container: Knative refuses most of it for a pod.
+Security settings are per container: Knative refuses most of them for a pod.
 """
 
 from typing import Any
@@ -13,18 +13,18 @@ from decant.runtime.settings import settings
 
 PORT = 8080
 USER = 10001
-CONTAINER = "kserve-container"  # KServe looks for this name
+CONTAINER = "kserve-container"  # KServe requires this name
 RESOURCES = {
     "requests": {"cpu": "500m", "memory": "512Mi"},
     "limits": {"cpu": "2", "memory": "1Gi"},
 }
 _MODEL_ANNOTATION = "decant/model"
-_ASKED_ANNOTATION = "decant/asked-for"
+_REQUESTED_ANNOTATION = "decant/asked-for"
 
 
 @settings
 class ServedModel:
-    """What the objects are made from.
+    """What the objects are built from.
 
     Attributes:
         model: the URI that the pods load; `asked_for` is what it was resolved from.
@@ -97,7 +97,7 @@ def service(served: ServedModel) -> dict[str, Any]:
 
 
 def plain_name(served: ServedModel) -> str:
-    """Not the model's: KServe makes a Service of that name, and both may stand in one namespace."""
+    """Not the model's: KServe makes a Service of that name, and both may be in one namespace."""
     return f"{served.name}-server"
 
 
@@ -163,7 +163,7 @@ def _metadata(served: ServedModel, name: str) -> dict[str, Any]:
 
 
 def _annotations(served: ServedModel) -> dict[str, str]:
-    return {_MODEL_ANNOTATION: served.model, _ASKED_ANNOTATION: served.asked_for}
+    return {_MODEL_ANNOTATION: served.model, _REQUESTED_ANNOTATION: served.asked_for}
 
 
 def _selector(name: str) -> dict[str, str]:

@@ -38,18 +38,18 @@ def test_every_image_is_pinned_and_ours_has_the_projects_version(compose: dict[s
 def test_secrets_come_from_the_environment_alone_and_none_is_a_default(
     compose: dict[str, Any], example: dict[str, str]
 ) -> None:
-    asked = set()
+    required = set()
     for service in compose["services"].values():
         for name, value in service.get("environment", {}).items():
             if SECRET.search(name):
                 match = REQUIRED.fullmatch(value)
                 assert match, f"{name} is no required variable"
-                asked.add(match[1])
+                required.add(match[1])
             else:
                 assert not re.search(r"://[^/@]*:[^/@]*@", str(value)), f"{name} has a password"
         words = " ".join(map(str, service.get("command", [])))
         assert not re.search(r"\$\{", words), "secrets in arguments are seen in `ps`"
-    assert asked == set(example)
+    assert required == set(example)
     assert set(example.values()) == {""}
 
 

@@ -152,7 +152,7 @@ def test_what_is_copied_is_in_the_context_and_nothing_else(stages: dict[str, Sta
     assert "docker/*" in rules and not any(".env" in source for source in allowed)
 
 
-def test_the_lock_pins_what_serving_asks_for_on_linux(stages: dict[str, Stage]) -> None:
+def test_the_lock_pins_what_serving_needs_on_linux(stages: dict[str, Stage]) -> None:
     """The `sed` of the stage is run on the lock: ONNX Runtime's line loses its marker, no other."""
     before = (PROJECT / "requirements.lock").read_text("utf-8")
     command = re.search(r"sed '([^']*)' /build/requirements\.lock", stages["serve-build"].text)

@@ -164,7 +164,7 @@ def test_a_list_becomes_a_table_and_other_forms_pass_as_they_are() -> None:
 
 
 @pytest.mark.slow
-def test_it_answers_as_predict_does_and_ends_when_told_to(
+def test_it_answers_as_predict_does_and_ends_on_sigterm(
     model: Path, tmp_path: Path, tiny_exported: Path
 ) -> None:
     predict = ["predict", "--model", str(tiny_exported), "--json", *TEXTS]
@@ -195,7 +195,7 @@ def test_it_answers_as_predict_does_and_ends_when_told_to(
 
 
 @pytest.mark.slow
-def test_a_model_that_is_not_there_is_said_without_a_traceback(tmp_path: Path) -> None:
+def test_a_model_that_is_not_there_is_reported_without_a_traceback(tmp_path: Path) -> None:
     done = subprocess.run(
         command(),
         cwd=tmp_path,

@@ -266,6 +266,6 @@ def test_predict_says_what_is_wrong_with_a_line(model: Model) -> None:
     ):
         done = predict(str(model.exported), model.store, text=given)
         assert done.returncode == 2
-        said = " ".join(done.stderr.decode().split())
-        assert message in said
-        assert "Traceback" not in said
+        errors = " ".join(done.stderr.decode().split())
+        assert message in errors
+        assert "Traceback" not in errors

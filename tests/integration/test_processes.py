@@ -67,7 +67,7 @@ def test_two_processes_make_what_one_makes(
 
 
 @pytest.mark.slow
-def test_what_goes_wrong_in_a_process_is_told_once_and_nothing_is_written(
+def test_what_goes_wrong_in_a_process_is_reported_once_and_nothing_is_written(
     calm_params: dict[str, Any], tmp_path: Path
 ) -> None:
     environment = os.environ | {"DECANT_CACHE": str(tmp_path / "cache"), "DECANT_PROCESSES": "3"}

@@ -80,8 +80,8 @@ def test_a_task_trains_on_two_nodes_what_one_process_trains(
             task.setenv(name, value)
         run_component(step, params, {port: str(path) for port, path in ports.items()}, metrics)
         assert len(cluster.posted) == len(cluster.deleted) == 1
-    said = capfd.readouterr().out
-    assert "node 0 Running, node 1 Running" in said and "epoch 2" in said
+    output = capfd.readouterr().out
+    assert "node 0 Running, node 1 Running" in output and "epoch 2" in output
     for port in kind.output_ports:
         alone, together = (
             load_file(tmp_path / at / port / "model.safetensors") for at in (".", "of-two-nodes")

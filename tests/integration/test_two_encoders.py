@@ -25,7 +25,7 @@ from decant.runtime.steps import load_step
 
 
 @pytest.mark.slow
-def test_a_teacher_of_another_vocabulary_is_asked_in_its_own_tokens(
+def test_a_teacher_of_another_vocabulary_labels_in_its_own_tokens(
     tmp_path: Path,
     tiny_params: dict[str, Any],
     tiny_encoder: Path,
@@ -54,7 +54,7 @@ def test_a_teacher_of_another_vocabulary_is_asked_in_its_own_tokens(
         rows = TokenRows.open(root / "tokens", split)
         each = [answers(folder, texts) for folder in teachers]
         assert np.abs(each[0] - each[1]).max() > 0.1
-        said = soft_targets(
+        targets = soft_targets(
             root / "teacher",
             [rows],
             features=False,
@@ -62,8 +62,10 @@ def test_a_teacher_of_another_vocabulary_is_asked_in_its_own_tokens(
             bfloat16=False,
             reporter=Reporter(step="test", console=Console(file=io.StringIO())),
         )
-        np.testing.assert_allclose(said.logits[0], (each[0] + each[1]) / 2, atol=1e-4)
-    right = [float((logits.argmax(1) == rows.labels).mean()) for logits in (*each, said.logits[0])]
+        np.testing.assert_allclose(targets.logits[0], (each[0] + each[1]) / 2, atol=1e-4)
+    right = [
+        float((logits.argmax(1) == rows.labels).mean()) for logits in (*each, targets.logits[0])
+    ]
     metrics = read_card(root / "teacher").metrics | read_card(root / "student").metrics
     for name, share in zip(
         (

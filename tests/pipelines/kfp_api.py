@@ -23,7 +23,7 @@ FINAL = {"SUCCEEDED", "FAILED", "SKIPPED", "CANCELED"}
 
 @dataclass(frozen=True, kw_only=True)
 class Frame:
-    """What a run is like when it is asked for once more.
+    """What a run is like when it is requested for once more.
 
     Attributes:
         state: of the run.
@@ -45,7 +45,7 @@ class KfpApi:
     Attributes:
         frames: what every new run goes through; the last one stays.
         before_storing: called with the kind and the body of what a client is about to make.
-        on_ask: called when a client asks for a run, with how often it has asked before.
+        on_request: called when a client asks for a run, with how often it has requested before.
         shows_pod_names: newer servers name a task's pod, older ones only those of its children.
         forgets_case: a search by name, as MySQL does it.
     """
@@ -54,7 +54,7 @@ class KfpApi:
     tag_name: str = "2.17.0"
     frames: tuple[Frame, ...] = (Frame(state="SUCCEEDED"),)
     before_storing: Callable[[str, dict[str, Any]], None] = lambda kind, body: None
-    on_ask: Callable[[int], None] = lambda times: None
+    on_request: Callable[[int], None] = lambda times: None
     shows_pod_names: bool = False
     forgets_case: bool = False
     pipelines: list[dict[str, Any]] = field(default_factory=list)
@@ -64,7 +64,7 @@ class KfpApi:
     schedules: list[dict[str, Any]] = field(default_factory=list)
     packages: dict[str, list[dict[str, Any]]] = field(default_factory=dict)  # by version id
     logs: dict[str, str] = field(default_factory=dict)  # by pod
-    asked: dict[str, int] = field(default_factory=dict)  # by run id: how often
+    requested: dict[str, int] = field(default_factory=dict)  # by run id: how often
 
     def healthz(self) -> dict[str, Any]:
         return {
@@ -182,8 +182,8 @@ class KfpApi:
         if not found:
             raise Refusal(404, f"Run {run_id} not found")
         run = found[0]
-        self.on_ask(self.asked.get(run_id, 0))
-        self.asked[run_id] = self.asked.get(run_id, 0) + 1
+        self.on_request(self.requested.get(run_id, 0))
+        self.requested[run_id] = self.requested.get(run_id, 0) + 1
         frames: list[Frame] = run["frames"]
         frame = frames.pop(0) if len(frames) > 1 else frames[0]
         run["state"] = frame.state

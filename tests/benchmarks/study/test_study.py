@@ -78,9 +78,9 @@ def finished(
         )
         wait_for(lambda: any(name.startswith("out/store/finetune") for name in made(files)))
         first.send_signal(signal.SIGINT)
-        _, said = first.communicate(timeout=180)
+        _, errors = first.communicate(timeout=180)
         assert first.returncode == 130
-        assert b"the same command continues from here" in said
+        assert b"the same command continues from here" in errors
         before = made(files)
         dry = study(files, "--dry-run").output
         assert study(files, "--jobs", "2").exit_code == 0
@@ -121,9 +121,9 @@ def test_a_dry_run_shows_what_remains_and_starts_nothing(
     root, _, before = finished
     assert "finetune" in before or "transfer_weights" in before
     monkeypatch.setattr("subprocess.Popen", None)
-    said = study(root, "--dry-run").output
-    assert "next" not in said
-    assert said.count("done") >= 4
+    output = study(root, "--dry-run").output
+    assert "next" not in output
+    assert output.count("done") >= 4
 
 
 @pytest.mark.slow
@@ -144,8 +144,10 @@ def test_the_table_holds_every_model_with_what_an_own_count_gives(
     corpus = next((root / "out" / "store" / "ingest").glob("*/corpus"))
     for split in ("validation", "test"):
         truth = pd.read_parquet(corpus / f"{split}.parquet")
-        said = OnnxClassifier(picked["folder"]).predict(truth["text"].tolist())
-        right = np.mean([p.label == label for p, label in zip(said, truth["label"], strict=True)])
+        predictions = OnnxClassifier(picked["folder"]).predict(truth["text"].tolist())
+        right = np.mean(
+            [p.label == label for p, label in zip(predictions, truth["label"], strict=True)]
+        )
         assert picked[f"{split}_accuracy"] == pytest.approx(right, abs=1e-5)
     teacher = rows.query("variant == 'default' and model == 'teacher' and seed == 2").iloc[0]
     assert picked["retention"] == pytest.approx(

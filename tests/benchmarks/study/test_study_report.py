@@ -135,41 +135,41 @@ def test_an_incomplete_variant_is_not_chosen() -> None:
 
 
 def test_sentences_on_the_default_that_wins() -> None:
-    said = findings(entries_of(results())["d"], [0.02, 0.1])
-    assert said == [
+    sentences = findings(entries_of(results())["d"], [0.02, 0.1])
+    assert sentences == [
         "The default student is right in 80.0 % of the test rows and keeps 88.9 % of its teacher's "
-        f"accuracy (95 % interval {said[0].partition('interval ')[2].partition(')')[0]}), "
+        f"accuracy (95 % interval {sentences[0].partition('interval ')[2].partition(')')[0]}), "
         "50 times as fast.",
         "The default beats every control of equal or lower latency (random, undistilled, commonest "
         "class).",
-        said[2],
-        said[3],
+        sentences[2],
+        sentences[3],
     ]
-    assert said[2].startswith(
+    assert sentences[2].startswith(
         "Below 1/50 of the teacher's latency the best by validation is 'default' (80.0 % there): "
         "80.0 % of the test rows, 88.9 % of the teacher's accuracy ("
     )
-    assert said[3].startswith(
+    assert sentences[3].startswith(
         "Below 1/10 of the teacher's latency the best by validation is 'slow' (84.0 % there): "
         "82.0 % of the test rows, 91.1 % of the teacher's accuracy ("
     )
 
 
-def test_a_control_that_wins_is_said() -> None:
+def test_a_control_that_wins_is_reported() -> None:
     """The undistilled student is 2.5 % slower by measurement: that counts as equal."""
-    said = findings(entries_of(results(default_undistilled=0.85))["d"], [])
-    assert len(said) == 2
-    assert said[1].startswith(
+    sentences = findings(entries_of(results(default_undistilled=0.85))["d"], [])
+    assert len(sentences) == 2
+    assert sentences[1].startswith(
         "The control 'undistilled', of equal or lower latency, is as good as the default or "
         "better: 85.0 % against 80.0 %, +5.0 points, 95 % interval +"
     )
-    assert "includes 0" not in said[1]
+    assert "includes 0" not in sentences[1]
 
 
-def test_a_control_that_is_as_good_is_said_with_its_doubt() -> None:
-    said = findings(entries_of(results(random_student=0.8))["d"], [])
-    assert "'random'" in said[1]
-    assert "+0.0 points, 95 % interval +0.0 to +0.0 points, which includes 0." in said[1]
+def test_a_control_that_is_as_good_is_reported_with_its_doubt() -> None:
+    sentences = findings(entries_of(results(random_student=0.8))["d"], [])
+    assert "'random'" in sentences[1]
+    assert "+0.0 points, 95 % interval +0.0 to +0.0 points, which includes 0." in sentences[1]
 
 
 def test_a_control_without_a_split_is_compared_with_tokenization() -> None:
@@ -242,7 +242,7 @@ def test_the_table_by_hand() -> None:
     assert row_of(page, "d | default")[2:] == ["50", "", "", "30", ""]
 
 
-def test_training_that_costs_more_than_fine_tuning_is_said() -> None:
+def test_training_that_costs_more_than_fine_tuning_is_reported() -> None:
     found = [
         Result(**{**vars(r), "seconds": {"finetune_seconds": 5.0, "student_training_seconds": 9.0}})
         for r in results()

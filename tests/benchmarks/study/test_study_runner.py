@@ -32,7 +32,7 @@ def no_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("no_cache")
-def test_a_failure_is_told_with_the_steps_message_and_the_others_go_on(
+def test_a_failure_is_reported_with_the_steps_message_and_the_others_go_on(
     tiny_params: dict[str, Any], tmp_path: Path
 ) -> None:
     """Once a mistake that the step finds, once one that its identity cannot be known without."""
@@ -89,7 +89,7 @@ def test_large_files_with_the_same_bytes_are_kept_once(tmp_path: Path) -> None:
     assert len(list((tmp_path / "store" / "files").iterdir())) == 2
 
 
-def test_a_process_that_does_not_end_when_told_is_killed(
+def test_a_process_that_does_not_end_on_sigterm_is_killed(
     monkeypatch: pytest.MonkeyPatch, tiny_params: dict[str, Any], tmp_path: Path
 ) -> None:
     """An interruption must not wait for hours; the process here ignores SIGTERM."""

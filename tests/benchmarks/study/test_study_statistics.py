@@ -133,7 +133,7 @@ def test_the_pareto_front_by_hand() -> None:
     assert pareto_front([(1.0, 1.0), (1.0, 1.0)]) == [0, 1]
 
 
-def test_costs_that_cannot_be_told_apart_are_equal_for_the_front() -> None:
+def test_costs_that_cannot_be_distinguished_are_equal_for_the_front() -> None:
     points = [(100.0, 5.0), (104.0, 6.0), (120.0, 7.0)]
     assert pareto_front(points) == [0, 1, 2]
     assert pareto_front(points, equal=1.05) == [1, 2]

@@ -104,11 +104,11 @@ def peak_bytes(root: Path, name: str, rows: int, monkeypatch: pytest.MonkeyPatch
         device=device,
         reporter=reporter,
     )
-    said = soft_targets(
+    targets = soft_targets(
         teacher, shards, features=True, device=device, bfloat16=False, reporter=reporter
     )
     own = StudentIds(tokens / "tokenizer.json", root / "student.json", reporter).of(shards)
-    examples = Examples(own, said.logits, said.features)
+    examples = Examples(own, targets.logits, targets.features)
     read = sum(len(examples[row]["input_ids"]) for row in range(len(examples)))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()

@@ -27,16 +27,16 @@ def test_every_row_lies_in_one_shard(
 def test_only_missing_files_are_computed_and_not_at_all_when_none_is(tmp_path: Path) -> None:
     files = [tmp_path / f"{index}" for index in range(4)]
     files[1].touch()
-    asked: list[list[int]] = []
+    requested: list[list[int]] = []
 
     def compute(missing: list[int]) -> None:
-        asked.append(missing)
+        requested.append(missing)
         for index in missing:
             files[index].touch()
 
     assert fill(files, compute) == 3
     assert fill(files, compute) == 0
-    assert asked == [[0, 2, 3]]
+    assert requested == [[0, 2, 3]]
 
 
 def test_rows_lie_under_recipe_and_code() -> None:
@@ -51,16 +51,16 @@ def test_rows_lie_under_recipe_and_code() -> None:
 def test_processes_share_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files = [tmp_path / str(number) for number in range(7)]
     files[0].touch()
-    asked: list[list[int]] = []
+    requested: list[list[int]] = []
     waited = []
 
     def compute(missing: list[int]) -> None:
-        asked.append(missing)
+        requested.append(missing)
         for index in missing:
             files[index].touch()
 
     def wait_for_all() -> None:
-        waited.append(len(asked))
+        waited.append(len(requested))
         if len(waited) == 2:  # the others have done their share, but for one on another machine
             for index in (1, 3, 4):
                 files[index].touch()
@@ -69,7 +69,7 @@ def test_processes_share_what_is_missing(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr("decant.training.processes.count", lambda: 3)
     monkeypatch.setattr("decant.training.processes.wait_for_all", wait_for_all)
     assert fill(files, compute) == 6
-    assert asked == [[2, 5], [6]]
+    assert requested == [[2, 5], [6]]
     assert waited == [0, 1]
     assert fill(files, compute) == 0
     assert len(waited) == 4  # every process waits as often, whatever it finds

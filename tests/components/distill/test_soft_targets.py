@@ -54,11 +54,11 @@ def shard(seed: int, rows: int = 5) -> TokenRows:
 SHARDS = [shard(0), shard(1, 3)]
 
 
-def ask(
+def label(
     teacher: Path, shards: list[TokenRows], *, features: bool = False
 ) -> tuple[SoftTargets, dict[str, float]]:
     reporter = Reporter(step="distill", console=Console(file=io.StringIO()))
-    said = soft_targets(
+    targets = soft_targets(
         teacher,
         shards,
         features=features,
@@ -66,7 +66,7 @@ def ask(
         bfloat16=False,
         reporter=reporter,
     )
-    return said, reporter.measures
+    return targets, reporter.measures
 
 
 def answers(folder: Path, rows: TokenRows) -> np.ndarray:
@@ -75,20 +75,20 @@ def answers(folder: Path, rows: TokenRows) -> np.ndarray:
 
 
 def test_logits_are_the_teachers_own_and_lie_in_files(teacher: Path) -> None:
-    said, _ = ask(teacher, SHARDS)
-    for got, rows in zip(said.logits, SHARDS, strict=True):
+    targets, _ = label(teacher, SHARDS)
+    for got, rows in zip(targets.logits, SHARDS, strict=True):
         assert not got.flags.owndata and not got.flags.writeable
         np.testing.assert_allclose(got, answers(teacher, rows), atol=1e-5)
-    assert said.features == []
+    assert targets.features == []
 
 
 def test_only_new_shards_are_labelled_and_counted(teacher: Path) -> None:
-    first, measures = ask(teacher, SHARDS)
+    first, measures = label(teacher, SHARDS)
     assert (measures["labelled_shards_computed"], measures["labelled_shards"]) == (2, 2)
     assert measures["labelling_seconds"] > 0
-    again, measures = ask(teacher, [*SHARDS, shard(2)])
+    again, measures = label(teacher, [*SHARDS, shard(2)])
     assert (measures["labelled_shards_computed"], measures["labelled_shards"]) == (1, 3)
-    _, measures = ask(teacher, SHARDS)
+    _, measures = label(teacher, SHARDS)
     assert (measures["labelled_shards_computed"], measures["labelling_seconds"]) == (0, 0)
     for one, other in zip(first.logits, again.logits, strict=False):
         np.testing.assert_array_equal(one, other)
@@ -98,14 +98,14 @@ def test_members_logits_are_averaged_and_features_are_the_main_teachers(
     teacher: Path, tiny_encoder: Path
 ) -> None:
     write_teacher(teacher / MEMBERS / "2", tiny_encoder, 1)
-    said, measures = ask(teacher, SHARDS, features=True)
+    targets, measures = label(teacher, SHARDS, features=True)
     both = [answers(folder, SHARDS[0]) for folder in (teacher, teacher / MEMBERS / "2")]
     assert np.abs(both[0] - both[1]).max() > 0.1
-    np.testing.assert_allclose(said.logits[0], (both[0] + both[1]) / 2, atol=1e-5)
+    np.testing.assert_allclose(targets.logits[0], (both[0] + both[1]) / 2, atol=1e-5)
     with torch.inference_mode():
         expected = load_teacher(teacher).features(torch.from_numpy(pad(SHARDS[0], 0)))
-    assert said.features[0].dtype == np.float16
-    np.testing.assert_allclose(said.features[0], expected, atol=5e-3)
+    assert targets.features[0].dtype == np.float16
+    np.testing.assert_allclose(targets.features[0], expected, atol=5e-3)
     assert measures["labelled_shards_computed"] == 6  # two members' logits, the features
 
 
@@ -115,17 +115,17 @@ def test_a_teacher_that_diverged_is_refused(teacher: Path) -> None:
         diverged.output.bias.fill_(float("nan"))
     save_teacher(diverged, teacher)
     with raises("training-diverged", "logits", "learning_rate"):
-        ask(teacher, SHARDS)
+        label(teacher, SHARDS)
 
 
 def test_a_mean_lies_in_a_file_and_is_made_once(
     teacher: Path, tiny_encoder: Path, tmp_path: Path
 ) -> None:
     write_teacher(teacher / MEMBERS / "2", tiny_encoder, 1)
-    first, _ = ask(teacher, SHARDS)
+    first, _ = label(teacher, SHARDS)
     written = {file: file.stat().st_mtime_ns for file in (tmp_path / "cache/logits").iterdir()}
     assert len(written) == 6  # of two shards: two members' logits and the mean
-    again, _ = ask(teacher, SHARDS)
+    again, _ = label(teacher, SHARDS)
     assert {file: file.stat().st_mtime_ns for file in written} == written
     for one, other in zip(first.logits, again.logits, strict=True):
         assert not one.flags.owndata and not one.flags.writeable
@@ -153,28 +153,28 @@ def test_a_member_reads_ids_of_its_own_tokenizer(
     own = TokenRows.of([np.array([2, good, good, film, 3], dtype=np.int32)], [-1])
     expected = (answers(teacher, rows) + answers(member, own)) / 2
     assert np.abs(answers(member, rows) - answers(member, own)).max() > 1e-3
-    said, _ = ask(teacher, [rows])
-    np.testing.assert_allclose(said.logits[0], expected, atol=1e-5)
+    targets, _ = label(teacher, [rows])
+    np.testing.assert_allclose(targets.logits[0], expected, atol=1e-5)
 
     def refuse(*_: object) -> None:
         raise AssertionError("retokenised although all is in the cache")
 
     monkeypatch.setattr(module, "Retokenizer", refuse)
-    _, measures = ask(teacher, [rows])
+    _, measures = label(teacher, [rows])
     assert measures["labelled_shards_computed"] == 0
 
 
 @pytest.mark.parametrize("changed", ["teacher", "member"])
-def test_another_tokenizer_of_either_asks_the_member_again(
+def test_another_tokenizer_of_either_labels_again(
     teacher: Path, tiny_encoder: Path, changed: str
 ) -> None:
     """But not the main teacher, whose ids the rows already are."""
     member = teacher / MEMBERS / "2"
     write_teacher(member, tiny_encoder, 1)
-    ask(teacher, SHARDS)
+    label(teacher, SHARDS)
     file = {"teacher": teacher, "member": member}[changed] / "tokenizer.json"
     write_other_tokenizer(file, file, ("film", "good"))
-    _, measures = ask(teacher, SHARDS)
+    _, measures = label(teacher, SHARDS)
     assert (measures["labelled_shards_computed"], measures["labelled_shards"]) == (2, 4)
 
 
@@ -183,7 +183,7 @@ def test_shards_labelled_by_several_processes_are_the_same_files(
 ) -> None:
     """Each of two ranks takes every second missing shard; what they leave is what one leaves."""
     many = [shard(seed, 3) for seed in range(5)]
-    ask(teacher, many, features=True)
+    label(teacher, many, features=True)
     alone = {file.name: file.read_bytes() for file in (tmp_path / "cache/logits").iterdir()}
     monkeypatch.setenv("DECANT_CACHE", str(tmp_path / "shared"))
 
@@ -194,11 +194,11 @@ def test_shards_labelled_by_several_processes_are_the_same_files(
         return len(missing)
 
     monkeypatch.setattr(module, "fill", in_two_ranks)
-    said, measures = ask(teacher, many, features=True)
+    targets, measures = label(teacher, many, features=True)
     assert measures["labelled_shards_computed"] == 10
     shared = {file.name: file.read_bytes() for file in (tmp_path / "shared/logits").iterdir()}
     assert shared == alone
-    for got, rows in zip(said.logits, many, strict=True):
+    for got, rows in zip(targets.logits, many, strict=True):
         np.testing.assert_allclose(got, answers(teacher, rows), atol=1e-5)
 
 

@@ -152,7 +152,7 @@ def test_other_forms_are_measured_beside_the_models(
     assert "<h2>Smaller forms</h2>" in (report / "report.html").read_text("utf-8")
 
 
-def test_without_other_forms_nothing_is_said_of_them(
+def test_without_other_forms_nothing_is_reported_of_them(
     tmp_path: Path,
     evaluate_onnx: Path,
     make_corpus: Callable[..., Path],

@@ -11,7 +11,7 @@ from decant.runner import kfp_task as kfp_adapter
 from decant.runner.kfp_task import run_component
 from decant.runtime.reporter import Reporter
 from decant.tracking.spool import Spool
-from tests.spooling import Store, quiet_reporter, run_step, said
+from tests.spooling import Store, logged, quiet_reporter, run_step
 
 
 @pytest.fixture
@@ -54,8 +54,8 @@ def test_the_run_goes_with_the_tasks_artifact(
     assert (run.record.step, run.record.status) == ("distill", "FINISHED")
     assert (Path(run.folder) / "files" / "student" / "card.json").is_file()
     assert metrics.metadata["accuracy"] == 0.8
-    assert said(reporter).count("warning") == 2
-    assert "artifact minio://pipelines/one/metrics" in said(reporter)
+    assert logged(reporter).count("warning") == 2
+    assert "artifact minio://pipelines/one/metrics" in logged(reporter)
 
 
 def test_a_spool_that_is_named_stays(
@@ -65,7 +65,7 @@ def test_a_spool_that_is_named_stays(
     folder, _ = component(tmp_path)
     assert not folder.exists()
     assert len(Spool(str(tmp_path / "spool")).runs()) == 1
-    assert said(reporter).count("warning") == 1
+    assert logged(reporter).count("warning") == 1
 
 
 def test_outside_of_a_cluster_the_projects_spool_is_used(

@@ -75,7 +75,7 @@ def hub() -> Iterator[str]:
         running.shutdown()
 
 
-def ask(uri: str, hub: str, home: Path) -> list[str]:
+def resolve(uri: str, hub: str, home: Path) -> list[str]:
     """Pin, folder name and files, from a process whose hub is the one given."""
     code = (
         "import sys; from decant import sources\n"
@@ -101,13 +101,13 @@ def ask(uri: str, hub: str, home: Path) -> list[str]:
 def test_only_what_an_encoder_needs_comes(revision: str, hub: str, tmp_path: Path) -> None:
     expected = [f"commit:{COMMIT}", "name", "config.json", "model.safetensors", "tokenizer.json"]
     uri = f"hf://org/name{revision}"
-    assert ask(uri, hub, tmp_path / "hf") == expected
-    assert ask(uri, "http://127.0.0.1:9", tmp_path / "hf") == expected  # from the cache
+    assert resolve(uri, hub, tmp_path / "hf") == expected
+    assert resolve(uri, "http://127.0.0.1:9", tmp_path / "hf") == expected  # from the cache
 
 
 @pytest.mark.slow
 def test_model_that_is_not_there(hub: str, tmp_path: Path) -> None:
-    assert ask("hf://org/none", hub, tmp_path / "hf")[:2] == ["refused:", "hf://org/none"]
+    assert resolve("hf://org/none", hub, tmp_path / "hf")[:2] == ["refused:", "hf://org/none"]
 
 
 def test_commit_is_its_own_pin(cache: Path) -> None:

@@ -68,7 +68,7 @@ def quiet_reporter() -> Reporter:
     return Reporter(step=STEP, console=Console(file=io.StringIO(), width=200))
 
 
-def said(reporter: Reporter) -> str:
+def logged(reporter: Reporter) -> str:
     assert isinstance(reporter.console.file, io.StringIO)
     return reporter.console.file.getvalue()
 
@@ -78,7 +78,7 @@ def run_one(key: str = "key", *origins: Origin, params: Any = PARAMS) -> str:
     reporter = quiet_reporter()
     with tracked_step(STEP, key, params, origins, reporter) as run:
         pass
-    assert said(reporter) == ""
+    assert logged(reporter) == ""
     return run.run_id
 
 
@@ -146,7 +146,7 @@ def test_a_given_parent_is_left_to_its_owner(client: Any, environment: pytest.Mo
     assert client.get_run(given).info.status == "FINISHED"
 
 
-def test_changed_parameters_within_one_execution_are_said(client: Any) -> None:
+def test_changed_parameters_within_one_execution_are_reported(client: Any) -> None:
     run_one()
     other = run_one(params=Params(epochs=3, inner=Inner(rate=0.5)))
     parent = parent_of(client, other)
@@ -236,7 +236,7 @@ def test_a_store_that_fails_midway_costs_one_warning(client: Any, tmp_path: Path
         for epoch in range(3):
             reporter.point("loss", epoch, 0.5)
         run.finish(reporter, 1.0, {})
-    assert said(reporter).count("warning") == 1
+    assert logged(reporter).count("warning") == 1
 
 
 def test_tracking_that_is_off_imports_no_mlflow() -> None:
@@ -293,9 +293,9 @@ def test_a_server_that_does_not_answer_costs_a_warning_soon(
     run.finish(reporter, 1.0, {})
     assert time.perf_counter() - clock < 5
     assert run.run_id == ""
-    assert said(reporter).count("warning") == 1
-    assert "no answer from" in said(reporter)
-    assert "secret" not in said(reporter)
+    assert logged(reporter).count("warning") == 1
+    assert "no answer from" in logged(reporter)
+    assert "secret" not in logged(reporter)
 
 
 def test_a_cluster_refuses_a_local_store(environment: pytest.MonkeyPatch) -> None:
@@ -361,7 +361,7 @@ def test_secrets_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
-def test_an_execution_is_told_apart(environment: pytest.MonkeyPatch) -> None:
+def test_an_execution_is_reported_apart(environment: pytest.MonkeyPatch) -> None:
     plain = execution_identity()
     assert plain == execution_identity()
     assert len(plain) == 32

@@ -20,7 +20,7 @@ from decant.tracking.mlflow_store import open_client
 from decant.tracking.record import Process, read_record
 from decant.tracking.spool import Spool, spool_uri
 from decant.tracking.tracked_step import Origin, tracked_step
-from tests.spooling import Store, only_record, quiet_reporter, run_step, said
+from tests.spooling import Store, logged, only_record, quiet_reporter, run_step
 
 
 def test_nothing_is_spooled_while_mlflow_answers(mlflow_store: Store) -> None:
@@ -33,7 +33,7 @@ def test_a_step_without_mlflow_finishes_and_says_where_its_run_is(mlflow_store: 
     reporter = quiet_reporter()
     with mlflow_store.away():
         run = run_step("distill", reporter=reporter)
-    words = said(reporter)
+    words = logged(reporter)
     assert words.count("warning") == 1
     assert words.count("\n") == 1, "one line"
     assert f"this run is spooled in {spool_uri()}" in words
@@ -58,7 +58,7 @@ def test_a_step_without_mlflow_finishes_and_says_where_its_run_is(mlflow_store: 
     ]
 
 
-def test_after_the_first_failure_mlflow_is_not_asked_again(mlflow_store: Store) -> None:
+def test_after_the_first_failure_mlflow_is_not_called_again(mlflow_store: Store) -> None:
     with tracked_step("distill", "key", mlflow_store.params, [], quiet_reporter()) as run:
         calls: list[str] = []
 
@@ -110,8 +110,8 @@ def test_a_slow_mlflow_is_not_waited_for_for_ever(
     reporter = quiet_reporter()
     with tracked_step("distill", "key", mlflow_store.params, [], reporter):
         reporter.point("loss", 1, 0.5)
-    assert said(reporter).count("warning") == 1
-    assert "the step waited" in said(reporter)
+    assert logged(reporter).count("warning") == 1
+    assert "the step waited" in logged(reporter)
     assert [point.value for point in only_record().points] == [0.5]
 
 
@@ -133,8 +133,8 @@ def test_a_spool_that_cannot_be_written_costs_a_warning(
     reporter = quiet_reporter()
     with mlflow_store.away():
         run_step("distill", reporter=reporter)
-    assert said(reporter).count("warning") == 1
-    assert "tracking is lost" in said(reporter)
+    assert logged(reporter).count("warning") == 1
+    assert "tracking is lost" in logged(reporter)
 
 
 def test_an_unknown_kind_of_spool_costs_a_warning(
@@ -144,7 +144,7 @@ def test_an_unknown_kind_of_spool_costs_a_warning(
     reporter = quiet_reporter()
     with mlflow_store.away():
         run_step("distill", reporter=reporter)
-    assert "set DECANT_SPOOL to a folder" in said(reporter)
+    assert "set DECANT_SPOOL to a folder" in logged(reporter)
 
 
 def test_the_next_step_sends_first_what_its_links_rest_on(mlflow_store: Store) -> None:
@@ -155,8 +155,8 @@ def test_the_next_step_sends_first_what_its_links_rest_on(mlflow_store: Store) -
     finetune = run_step(
         "finetune", Origin("tokenize", "t", tokenize.step_runs), key="f", reporter=reporter
     )
-    assert "sent the spooled run of ingest to MLflow" in said(reporter)
-    assert "sent the spooled run of tokenize to MLflow" in said(reporter)
+    assert "sent the spooled run of ingest to MLflow" in logged(reporter)
+    assert "sent the spooled run of tokenize to MLflow" in logged(reporter)
     runs = {run.info.run_name: run for run in mlflow_store.children()}
     assert list(runs) == ["ingest", "tokenize", "finetune"]
     ids = {step: run.info.run_id for step, run in runs.items()}
@@ -258,11 +258,11 @@ def test_processes_that_spool_at_once_do_not_disturb_each_other(tmp_path: Path) 
 @pytest.fixture
 def patient_server() -> Iterator[tuple[str, list[str]]]:
     """Alive, but every call of MLflow's API is answered 503, to be tried again in an hour."""
-    asked: list[str] = []
+    requested: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            asked.append(self.path)
+            requested.append(self.path)
             self.send_response(200 if self.path == "/health" else 503)
             self.send_header("Retry-After", "3600")
             self.send_header("Content-Length", "0")
@@ -275,7 +275,7 @@ def patient_server() -> Iterator[tuple[str, list[str]]]:
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}", asked
+        yield f"http://127.0.0.1:{server.server_port}", requested
         server.shutdown()
 
 

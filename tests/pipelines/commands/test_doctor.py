@@ -72,8 +72,8 @@ def test_what_failed_sets_the_exit_code(
     assert found["server"][0] == "failed"
     assert "refuses the token in DECANT_KFP_TOKEN (HTTP 401)" in found["server"][1]
     assert "credentials" not in found
-    assert found["MLflow"] == ("failed", "no MLflow server is named for the steps on the cluster")
-    assert "disk: work folder" in found  # no check keeps the others from running
+    assert found["MLflow"] == ("failed", "no MLflow server is set for the steps on the cluster")
+    assert "disk: work folder" in found  # a failed check does not stop the others
 
 
 def test_a_moving_image(cli: Cli) -> None:

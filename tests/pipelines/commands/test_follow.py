@@ -92,8 +92,8 @@ def test_the_web_server_has_the_log(server: KfpServer, cli: Cli) -> None:
     server.fail("/k8s/pod/logs", as_json("out of memory"))
     run_id = started(server, FAILED)
     assert "  | out of memory" in cli("follow", run_id).out
-    (asked,) = (one for one in server.requests if one.path == "/k8s/pod/logs")
-    assert asked.query == {"podname": pod, "runid": run_id}
+    (requested,) = (one for one in server.requests if one.path == "/k8s/pod/logs")
+    assert requested.query == {"podname": pod, "runid": run_id}
 
 
 def test_a_failure_without_a_task(server: KfpServer, cli: Cli) -> None:
@@ -109,10 +109,10 @@ def test_never_ending(server: KfpServer, cli: Cli) -> None:
     assert ended.code == Outcome.TIMED_OUT == 5
     assert ended.out.splitlines()[-3:] == [
         "not finished within 1 s",
-        f"the run goes on: decant follow {run_id}",
+        f"the run continues: decant follow {run_id}",
         f"to end it: decant stop {run_id}",
     ]
-    assert 1 <= server.api.asked[run_id] <= 101  # every 10 ms, not as fast as can be
+    assert 1 <= server.api.requested[run_id] <= 101  # every 10 ms, not as fast as can be
     assert not server.count("terminate")
 
 
@@ -151,12 +151,12 @@ def test_a_lost_server(server: KfpServer, cli: Cli) -> None:
         if times == 2:
             server.fail(f"runs/{run_id}", None, times=100_000)
 
-    server.api.on_ask = fall_silent
+    server.api.on_request = fall_silent
     ended = cli("follow", run_id)
     assert ended.code == Outcome.SERVER_LOST == 6
     assert "the server has not answered for" in ended.out
-    assert f"the run goes on: decant follow {run_id}" in ended.out
-    assert ended.out.count("the connection broke off; trying again") == 1
+    assert f"the run continues: decant follow {run_id}" in ended.out
+    assert ended.out.count("the connection was lost; trying again") == 1
 
 
 def test_credentials_end_while_waiting(server: KfpServer, cli: Cli, tmp_path: Path) -> None:
@@ -171,7 +171,7 @@ def test_credentials_end_while_waiting(server: KfpServer, cli: Cli, tmp_path: Pa
             server.tokens = {"second-token"}
             token.write_text("second-token")
 
-    server.api.on_ask = rotate
+    server.api.on_request = rotate
     assert cli("follow", run_id, "--token-file", str(token)).code == 0
     assert len({one.headers["authorization"] for one in server.requests}) == 2
 
@@ -192,10 +192,10 @@ def test_no_more_credentials_while_waiting(
         if times == 2:
             server.tokens = set()
 
-    server.api.on_ask = expire
+    server.api.on_request = expire
     ended = cli("follow", run_id)
     assert ended.code == 2
-    assert "refuses the token in DECANT_KFP_TOKEN (HTTP 401); the run goes on" in ended.message
+    assert "refuses the token in DECANT_KFP_TOKEN (HTTP 401); the run continues" in ended.message
     assert f"then: decant follow {run_id}" in ended.message
 
 
@@ -217,7 +217,7 @@ def test_interrupted(server: KfpServer, cli: Cli, monkeypatch: pytest.MonkeyPatc
     assert ended.code == Outcome.INTERRUPTED == 130
     assert ended.out.splitlines()[-3:] == [
         "interrupted",
-        f"the run goes on: decant follow {run_id}",
+        f"the run continues: decant follow {run_id}",
         f"to end it: decant stop {run_id}",
     ]
     assert not server.count("terminate")

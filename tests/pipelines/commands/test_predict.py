@@ -139,10 +139,10 @@ TOO_LONG = "too long: 100,001 characters, at most 100,000 are taken"
         ("a.jsonl", b'{"text": "a"}\n{"text": "\\ud83d"}\n', "a.jsonl, line 2 "),
         ("a.txt", b"fine\n\xff\n", "a.txt, line 2 "),
         ("a.tab", f"text\tx\n\t\n{LONG}\t1\n".encode(), f"row 2 (the first is 1) is {TOO_LONG}"),
-        ("a.doc", b"a", "a.doc tells no known format"),
+        ("a.doc", b"a", "a.doc cannot be inferred"),
     ],
 )
-def test_a_file_that_cannot_be_used_is_said_with_its_row(
+def test_a_file_that_cannot_be_used_is_reported_with_its_row(
     name: str, content: bytes, message: str, tiny_exported: Path, tmp_path: Path
 ) -> None:
     file = tmp_path / name
@@ -152,16 +152,16 @@ def test_a_file_that_cannot_be_used_is_said_with_its_row(
     assert "ingest" not in found
 
 
-def test_a_nested_column_is_said(tiny_exported: Path, tmp_path: Path) -> None:
+def test_a_nested_column_is_reported(tiny_exported: Path, tmp_path: Path) -> None:
     import pandas as pd
 
     file = tmp_path / "a.parquet"
     pd.DataFrame({"text": [["a"], ["b"]], "n": [1, 2]}).to_parquet(file)
     found = refusal(tiny_exported, "--file", str(file))
-    assert "has no column 'text' of text: it holds nested values" in found
+    assert "has no column 'text' of text: it has nested values" in found
 
 
-def test_what_is_no_text_is_said_with_its_place(tiny_exported: Path) -> None:
+def test_what_is_no_text_is_reported_with_its_place(tiny_exported: Path) -> None:
     missing = refusal(tiny_exported, "--file", "nowhere.csv")
     assert missing.startswith("there is no file nowhere.csv")
     assert refusal(tiny_exported, "a", "--file", "a.csv").startswith("both texts and the file")
@@ -182,7 +182,7 @@ def test_an_answer_does_not_depend_on_its_neighbours(tiny_neighbourly: Path) -> 
     assert in_one_batch[0].score != json.loads(together[0])["score"], "the graph shows nothing"
 
 
-def test_a_missing_or_damaged_model_is_said(
+def test_a_missing_or_damaged_model_is_reported(
     tmp_path: Path, tiny_exported: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -267,7 +267,7 @@ def test_a_given_parent_is_left_to_its_owner(
     assert client.get_run(given).info.status == "RUNNING"
 
 
-def test_what_belongs_elsewhere_stays_until_it_is_asked_for(
+def test_what_belongs_elsewhere_stays_until_it_is_requested(
     mlflow_store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
@@ -276,7 +276,7 @@ def test_what_belongs_elsewhere_stays_until_it_is_asked_for(
     run_step("evaluate", key="e")
     code, output = sync()
     assert code == 1
-    assert "kept: meant for http://127.0.0.1:9; --any-store sends it" in output
+    assert "kept: for http://127.0.0.1:9; --any-store sends it" in output
     assert only_record().step == "distill"
     assert sync("--any-store")[0] == 0
     assert [run.info.run_name for run in mlflow_store.children()] == ["distill", "evaluate"]
@@ -308,7 +308,7 @@ def test_a_step_that_still_runs_is_left_alone_and_a_dead_one_was_killed(
     assert mlflow_store.parents()[0].info.status == "KILLED"
 
 
-def test_a_damaged_record_is_told_and_kept(mlflow_store: Store) -> None:
+def test_a_damaged_record_is_reported_and_kept(mlflow_store: Store) -> None:
     with mlflow_store.away():
         run_step("distill")
         run_step("evaluate", key="e")
@@ -333,7 +333,7 @@ def test_two_do_not_send_at_the_same_time(mlflow_store: Store) -> None:
     assert sync()[0] == 0
 
 
-def test_a_bucket_that_cannot_be_read_is_told(
+def test_a_bucket_that_cannot_be_read_is_reported(
     mlflow_store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refused(*arguments: Any, **more: Any) -> None:
@@ -346,7 +346,7 @@ def test_a_bucket_that_cannot_be_read_is_told(
     assert sync("nowhere://bucket")[0] == 2
 
 
-def test_a_folder_that_cannot_be_written_is_told(mlflow_store: Store) -> None:
+def test_a_folder_that_cannot_be_written_is_reported(mlflow_store: Store) -> None:
     with mlflow_store.away():
         run_step("distill")
     (Path(spool_uri()) / ".sending").mkdir()  # root may write everywhere, but not into a folder

@@ -93,7 +93,7 @@ def test_encryption_is_wanted(server: KfpServer, cli: Cli) -> None:
     server.gate = lambda request: redirect(f"{target}{request.path}", 308)
     ended = cli("list")
     assert ended.code == 2
-    assert f"wants encryption hint: --host {target}" in ended.message
+    assert f"requires encryption hint: --host {target}" in ended.message
 
 
 def test_a_path_before_the_api(server: KfpServer, cli: Cli) -> None:

@@ -79,7 +79,7 @@ def test_a_session_that_ends_while_waiting_is_opened_again(server: KfpServer, cl
         if times == 2:
             gate.sessions.clear()
 
-    server.api.on_ask = end_the_session
+    server.api.on_request = end_the_session
     assert cli("follow", run["run_id"]).code == 0
     assert gate.logins == 2
 
@@ -119,9 +119,9 @@ def test_a_server_without_a_login(server: KfpServer, cli: Cli) -> None:
 def test_a_login_without_end(server: KfpServer, cli: Cli) -> None:
     button = '<form action="/oauth2/start"></form>'
     server.gate = lambda request: as_page(button)
-    assert "does not come to an end" in cli("list").message
+    assert "does not end" in cli("list").message
     server.gate = lambda request: redirect("/again")
-    assert "no login at" in cli("list").message
+    assert "login at" in cli("list").message
 
 
 def test_a_dead_server() -> None:

@@ -61,7 +61,7 @@ def test_what_the_live_table_says_without_an_answer() -> None:
     watcher.trouble("no answer from [host]", 125.0)
     console.print(watcher.render())
     text = console.file.getvalue()  # type: ignore[attr-defined]
-    assert "asking the server" in text
+    assert "waiting for the server" in text
     assert "no answer from [host]; trying again (for 0:01:05)" in text
     assert "no answer from [host]; trying again (for 0:02:05)" in text
 

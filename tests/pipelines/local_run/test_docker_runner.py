@@ -52,7 +52,7 @@ class Daemon:
     """As much of a docker client as `check_image` asks."""
 
     def __init__(self, answer: bytes | Exception, *, missing: bool = False) -> None:
-        self.answer, self.missing, self.asked = answer, missing, {}
+        self.answer, self.missing, self.requested = answer, missing, {}
         self.images = self.containers = self
         self.labels = {docker_runner.REVISION_LABEL: "abc-dirty"}
 
@@ -62,7 +62,7 @@ class Daemon:
         return self
 
     def run(self, image: str, command: list[str], **settings: Any) -> bytes:
-        self.asked = {"image": image, "command": command, **settings}
+        self.requested = {"image": image, "command": command, **settings}
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer
@@ -169,12 +169,12 @@ def test_untracked_runs_have_no_store(here: Path, monkeypatch: pytest.MonkeyPatc
 def test_an_image_of_this_checkouts_code_is_taken() -> None:
     daemon = Daemon(f"a warning\n{json.dumps(DIGESTS)}\n".encode())
     check_image(daemon, IMAGE, {"user": "1:1"})
-    assert daemon.asked["image"] == IMAGE
-    assert daemon.asked["user"] == "1:1"
-    assert daemon.asked["remove"] is True
+    assert daemon.requested["image"] == IMAGE
+    assert daemon.requested["user"] == "1:1"
+    assert daemon.requested["remove"] is True
 
 
-def test_what_the_image_is_asked_is_what_this_checkout_answers() -> None:
+def test_what_the_image_reports_is_what_this_checkout_answers() -> None:
     """The program that runs in the image, run here."""
     done = subprocess.run(
         [sys.executable, "-c", docker_runner._DIGESTS],

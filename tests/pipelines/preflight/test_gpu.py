@@ -6,7 +6,7 @@ import shutil
 import pytest
 import torch
 
-from pipelines.preflight.gpu_check import GpuFacts, check_gpu, judge
+from pipelines.preflight.gpu_check import GpuFacts, check_gpu, evaluate
 
 GOOD = GpuFacts(
     has_driver=True, torch_cuda="13.0", torch_device="GPU 1", onnx_cuda="13.0", onnx_runs=True
@@ -27,7 +27,7 @@ GOOD = GpuFacts(
     ],
 )
 def test_conclusions(change: dict[str, object], status: str, detail: str) -> None:
-    result = judge(dataclasses.replace(GOOD, **change))  # type: ignore[arg-type]
+    result = evaluate(dataclasses.replace(GOOD, **change))  # type: ignore[arg-type]
     assert result.status == status
     assert detail in result.detail
     assert bool(result.hint) == (status == "failed")

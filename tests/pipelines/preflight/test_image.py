@@ -85,11 +85,11 @@ def test_a_registry_has_it_not(registry: str) -> None:
 
 
 @pytest.mark.parametrize("challenge", ["", 'Basic realm="x"', 'Bearer realm="file:///etc/passwd"'])
-def test_a_registry_for_those_who_log_in(server: KfpServer, challenge: str) -> None:
+def test_a_registry_for_users_who_log_in(server: KfpServer, challenge: str) -> None:
     server.gate = lambda request: Answer(401, headers={"WWW-Authenticate": challenge})
     result = check_image_is_there(f"{urlsplit(server.url).netloc}/a/b:1")
     assert result.status == "skipped"
-    assert "tells only those who log in (HTTP 401)" in result.detail
+    assert "requires a login (HTTP 401)" in result.detail
 
 
 def test_nobody_to_ask() -> None:
@@ -97,5 +97,5 @@ def test_nobody_to_ask() -> None:
     away = check_image_is_there("127.0.0.1:9/a/b:1")
     assert (away.status, away.detail) == (
         "skipped",
-        "127.0.0.1:9 cannot be asked from here: ConnectionError",
+        "127.0.0.1:9 cannot be reached from here: ConnectionError",
     )

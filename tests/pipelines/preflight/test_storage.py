@@ -59,13 +59,13 @@ def test_room_on_a_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: float, status: str
 ) -> None:
     usage = namedtuple("usage", "free")
-    asked = []
+    requested = []
 
     def disk_usage(path: str) -> usage:
-        asked.append(path)
+        requested.append(path)
         return usage(free)
 
     monkeypatch.setattr(storage.psutil, "disk_usage", disk_usage)
     result = check_disk(tmp_path / "not" / "yet", "disk: cache")
-    assert (result.status, asked) == (status, [str(tmp_path)])
+    assert (result.status, requested) == (status, [str(tmp_path)])
     assert result.detail == f"{free / 1e9:.1f} GB free at {tmp_path / 'not' / 'yet'}"

@@ -166,7 +166,7 @@ def test_steps_go_over_all_key_by_key(tmp_path: Path) -> None:
         ("all: {retries: {count: 1}}", "all.retries.backoff_seconds: missing; keys here: count"),
     ],
 )
-def test_a_bad_key_is_told_with_file_key_value_and_what_is_allowed(
+def test_a_bad_key_is_reported_with_file_key_value_and_what_is_allowed(
     tmp_path: Path, content: str, message: str
 ) -> None:
     assert message in refusal(tmp_path, content)
@@ -243,7 +243,7 @@ def test_a_contradiction_between_all_and_a_step_names_the_step(tmp_path: Path) -
     assert told == "mine.yaml: steps.distill.cpu: the request 4 is above the limit 2"
 
 
-def test_every_bad_key_is_told_at_once_and_each_once(tmp_path: Path) -> None:
+def test_every_bad_key_is_reported_at_once_and_each_once(tmp_path: Path) -> None:
     told = refusal(tmp_path, "{all: {nodes: 0, cpu: {limit: x}}, steps: {distill: {image: 1}}}")
     assert [line.split(":")[1].strip() for line in told.splitlines()] == [
         "all.cpu.limit",

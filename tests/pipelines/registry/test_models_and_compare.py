@@ -70,18 +70,33 @@ def test_the_texts_on_which_two_versions_differ(
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        (("compare", "tiny", "tiny/1"), "'tiny' names no version of a model"),
-        (("compare", "tiny/9", "tiny/1"), "there is no models:/tiny/9"),
-        (("compare", "tiny@champion", "tiny/1"), "there is no models:/tiny@champion"),
-        (("compare", "other/1", "tiny/1"), "no registered model 'other'"),
-        (("promote", "--model", "other"), "no registered model 'other'"),
-        (("promote", "--model", "tiny", "--version", "9"), "no version 9"),
+        (("compare", "tiny", "tiny/1"), "error[model-reference-invalid]: 'tiny'"),
+        (
+            ("compare", "tiny/9", "tiny/1"),
+            "error[model-version-unknown]: there is no models:/tiny/9",
+        ),
+        (
+            ("compare", "tiny@champion", "tiny/1"),
+            "error[model-version-unknown]: there is no models:/tiny@champion",
+        ),
+        (
+            ("compare", "other/1", "tiny/1"),
+            "error[model-unknown]: there is no registered model 'other'",
+        ),
+        (
+            ("promote", "--model", "other"),
+            "error[model-unknown]: there is no registered model 'other'",
+        ),
+        (("promote", "--model", "tiny", "--version", "9"), "[model-version-unknown]"),
         (("promote", "--model", "tiny", "--set", "promotion.max_ece=2"), "promotion.max_ece"),
-        (("rollback", "--model", "tiny", "--reason", "r"), "knows no champion before"),
-        (("models", "--model", "other"), "no registered model 'other'"),
+        (("rollback", "--model", "tiny", "--reason", "r"), "[rollback-impossible]"),
+        (
+            ("models", "--model", "other"),
+            "error[model-unknown]: there is no registered model 'other'",
+        ),
     ],
 )
-def test_mistakes_are_told(
+def test_mistakes_are_reported(
     register: Register, cli: Cli, arguments: tuple[str, ...], problem: str
 ) -> None:
     register()
@@ -117,7 +132,9 @@ def test_references() -> None:
     assert parse_reference("models:/my model@champion").alias == "champion"
 
 
-def test_a_csv_that_cannot_be_written_is_told(register: Register, cli: Cli, tmp_path: Path) -> None:
+def test_a_csv_that_cannot_be_written_is_reported(
+    register: Register, cli: Cli, tmp_path: Path
+) -> None:
     register()
     (tmp_path / "file").touch()
     for place, code in (("new folder/a.csv", 0), ("file/a.csv", 2), (".", 2)):

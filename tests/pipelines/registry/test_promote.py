@@ -116,7 +116,7 @@ def test_a_loss_within_the_tolerance_passes_unless_it_is_to_be_proven(
     assert unproven.exit_code == 0  # the same answers: the interval is a point
 
 
-def test_other_test_data_asks_both_again_on_the_candidates(register: Register, cli: Cli) -> None:
+def test_other_test_data_runs_both_again_on_the_candidates(register: Register, cli: Cli) -> None:
     register(forgets=("good",))
     cli("promote", "--model", "tiny", "--force", "--reason", "only one there is")
     texts = ["a good film", "the good story", "a bad plot", "an awful scene"]
@@ -128,7 +128,7 @@ def test_other_test_data_asks_both_again_on_the_candidates(register: Register, c
     assert "2 rows right only now, 0 only before" in result.output
 
 
-def test_retention_and_calibration_are_asked(register: Register, cli: Cli) -> None:
+def test_retention_and_calibration_are_checked(register: Register, cli: Cli) -> None:
     register(forgets=("lovely", "funny"))  # 70 of 80, of a teacher with 80
     result = cli("promote", "--model", "tiny")
     assert result.exit_code == 1
@@ -154,7 +154,7 @@ def test_rollback_goes_back_step_by_step(register: Register, cli: Cli) -> None:
     assert champion() == "1"
     nothing = cli("rollback", "--model", "tiny", "--reason", "again")
     assert nothing.exit_code == 2
-    assert "knows no champion before version 1" in nothing.output
+    assert "has no champion before version 1" in nothing.output
     cli("promote", "--model", "tiny", "--version", "3")
     cli("rollback", "--model", "tiny", "--reason", "and back")
     assert champion() == "1"
@@ -162,7 +162,7 @@ def test_rollback_goes_back_step_by_step(register: Register, cli: Cli) -> None:
     assert [entry.decision.version for entry in held] == ["1"]
 
 
-def test_a_version_that_is_gone_is_told(register: Register, cli: Cli) -> None:
+def test_a_version_that_is_gone_is_reported(register: Register, cli: Cli) -> None:
     for _ in range(2):
         register()
         cli("promote", "--model", "tiny")
@@ -173,7 +173,7 @@ def test_a_version_that_is_gone_is_told(register: Register, cli: Cli) -> None:
     assert len(decisions()) == 2  # the history survives the version
 
 
-def test_an_alias_moved_by_hand_is_told_and_counts(register: Register, cli: Cli) -> None:
+def test_an_alias_moved_by_hand_is_reported_and_counts(register: Register, cli: Cli) -> None:
     for _ in range(3):
         register()
     cli("promote", "--model", "tiny", "--version", "1")
@@ -184,7 +184,7 @@ def test_an_alias_moved_by_hand_is_told_and_counts(register: Register, cli: Cli)
     assert decisions()[-1] == ("promote", "2", "3", True)
 
 
-def test_a_crash_before_the_alias_is_mended_by_the_next_one(
+def test_a_crash_before_the_alias_is_fixed_by_the_next_one(
     register: Register, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for _ in range(2):
@@ -264,7 +264,7 @@ def test_an_answer_that_was_lost_makes_no_second_decision_that_counts(
 
 
 @pytest.mark.slow
-def test_of_two_at_once_one_wins_and_the_other_is_told(
+def test_of_two_at_once_one_wins_and_the_other_is_reported(
     register: Register, cli: Cli, tmp_path: Path
 ) -> None:
     register()
@@ -353,7 +353,7 @@ def test_a_decision_that_broke_off_is_given_up_when_its_version_is_gone(
         if gone == "2":
             nothing = cli("rollback", "--model", "tiny", "--reason", "slow")
             assert "gave up, since its version is gone, what had broken off" in nothing.output
-            assert "knows no champion before version 1" in nothing.output
+            assert "has no champion before version 1" in nothing.output
     promoted = cli("promote", "--model", "tiny")
     assert promoted.exit_code == 0, promoted.output
     assert "given up: version 3 is gone" in promoted.output
@@ -373,7 +373,7 @@ def test_rollback_never_goes_forward(register: Register, cli: Cli) -> None:
     assert champion() == "1"
     further = cli("rollback", "--model", "tiny", "--reason", "slow too")
     assert (further.exit_code, champion()) == (2, "1")
-    assert "knows no champion before version 1" in further.output
+    assert "has no champion before version 1" in further.output
 
     open_client().set_registered_model_alias("tiny", "champion", "3")
     cli("promote", "--model", "tiny", "--version", "4")
@@ -455,7 +455,7 @@ def test_a_loss_of_just_the_tolerance_passes(register: Register, cli: Cli) -> No
 
 
 @pytest.mark.parametrize("seed", ["seed: null\n", "seed: many\n", "seed: -1\n"])
-def test_parameters_without_a_usable_seed_are_told(tmp_path: Path, seed: str) -> None:
+def test_parameters_without_a_usable_seed_are_reported(tmp_path: Path, seed: str) -> None:
     file = tmp_path / "params.yaml"
     file.write_text(f"{seed}promotion: {{}}\n")
     with raises("parameter-value", "'seed'"):

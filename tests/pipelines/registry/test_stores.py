@@ -20,7 +20,7 @@ from decant.tracking.tracked_step import Origin, tracked_step
 from tests.errors import raises
 from tests.mlflow_server import asking_for, free_port, postgres, serving
 from tests.pipelines.registry.conftest import Cli, Register
-from tests.spooling import Params, quiet_reporter, run_step, said
+from tests.spooling import Params, logged, quiet_reporter, run_step
 
 pytestmark = pytest.mark.slow
 
@@ -166,7 +166,7 @@ def _versions_are_shown(cli: Cli, tmp_path: Path) -> None:
         (None, "none are set in MLFLOW_TRACKING_TOKEN"),
     ],
 )
-def test_a_token_that_is_refused_is_told_and_not_shown(
+def test_a_token_that_is_refused_is_reported_and_not_shown(
     store: str,
     register: Register,
     cli: Cli,
@@ -218,7 +218,7 @@ def test_a_server_that_goes_away_loses_nothing(
     reporter.metric("accuracy", 0.8)
     run.finish(reporter, 1.5, {})
     step.__exit__(None, None, None)
-    assert said(reporter).count("warning") == 1
+    assert logged(reporter).count("warning") == 1
     evaluate = run_step("evaluate", Origin("distill", "d", run.step_runs), key="e")
     assert len(Spool(spool_uri()).runs()) == 2
 

@@ -96,7 +96,7 @@ def test_a_version_is_named_by_number_by_alias_or_is_the_newest(
     assert shown() == "2"
     assert shown("--version", "1") == shown("--alias", "champion") == "1"
     both = cli("lineage", "--model", "tiny", "--version", "1", "--alias", "champion")
-    assert both.exit_code == 2 and "one of --version and --alias" in both.output
+    assert both.exit_code == 2 and "[option-conflict]" in both.output
     wrong = cli("lineage", "--model", "tiny", "--version", "9")
     assert wrong.exit_code == 2 and "versions of tiny: 2, 1" in wrong.output
 

@@ -98,7 +98,7 @@ def test_the_registered_models_files_are_compared_one_by_one(tmp_path: Path) -> 
     }
 
 
-def test_a_registered_model_of_another_kind_is_told(tmp_path: Path) -> None:
+def test_a_registered_model_of_another_kind_is_reported(tmp_path: Path) -> None:
     with raises("model-foreign", "manifest.json"):
         compare_files(tmp_path, tmp_path)
 
@@ -183,7 +183,7 @@ def test_a_worktree_whose_path_holds_a_space_is_used_again(commit: str, tmp_path
         rebuild._add_worktree(lineage(commit=commit), tmp_path / "file")
 
 
-def test_a_model_whose_files_are_gone_is_told_before_anything_runs(
+def test_a_model_whose_files_are_gone_is_reported_before_anything_runs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(reproduce, "registry", nullcontext)
@@ -193,4 +193,4 @@ def test_a_model_whose_files_are_gone_is_told_before_anything_runs(
         reproduce._registered_model(lineage()),
     ):
         pass
-    assert "gone from the artifact store" in told.value.hint
+    assert "deleted from the artifact store" in told.value.hint

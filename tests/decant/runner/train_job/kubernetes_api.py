@@ -103,7 +103,7 @@ class Cluster:
     Attributes:
         posted: manifests, in order.
         deleted: names, in order.
-        asked: "METHOD path" of every request.
+        requests: "METHOD path" of every request.
         faults: (pattern, status, times): what is answered instead, and how often.
         command: what a node runs in place of the manifest's command.
         pending: whether there is no room, so that pods wait for ever.
@@ -113,7 +113,7 @@ class Cluster:
 
     posted: list[dict[str, Any]] = field(default_factory=list)
     deleted: list[str] = field(default_factory=list)
-    asked: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
     faults: list[list[Any]] = field(default_factory=list)
     command: Callable[[list[str], int], list[str]] = lambda words, rank: [
         sys.executable,
@@ -127,11 +127,11 @@ class Cluster:
     def answer(self, method: str, url: str, body: bytes) -> tuple[int, Any]:
         parts = urlsplit(url)
         path, query = parts.path, parse_qs(parts.query)
-        self.asked.append(f"{method} {path}")
+        self.requests.append(f"{method} {path}")
         if not _is_allowed(method, path):
             return 403, {"message": f"the service account may not {method} {path}"}
         for fault in self.faults:
-            if fault[2] and re.search(fault[0], self.asked[-1]):
+            if fault[2] and re.search(fault[0], self.requests[-1]):
                 fault[2] -= 1
                 return fault[1], {"message": f"{path}: refused by the test"}
         match method, path.removeprefix(_JOBS):

@@ -124,7 +124,7 @@ def test_the_manifest_that_is_posted(
     ]
 
 
-def test_a_node_that_fails_is_told_and_all_is_removed(
+def test_a_node_that_fails_is_reported_and_all_is_removed(
     cluster: Cluster,
     plan: Plan,
     section: dict[str, Any],
@@ -218,7 +218,7 @@ def test_a_job_is_created_once_though_the_answer_was_lost(
 
     cluster.create = create  # type: ignore[method-assign]
     run_as_train_job("finetune", section, ports, plan)
-    assert sum(asked.startswith("POST") for asked in cluster.asked) == 2
+    assert sum(request.startswith("POST") for request in cluster.requests) == 2
     assert len(cluster.posted) == 1 and read_card(ports["teacher"])
 
 
@@ -289,7 +289,7 @@ def test_wrong_parameters_start_nothing(
     artifact(ports["teacher"] / "within", "ingest", "corpus")
     with raises("output-taken", str(ports["teacher"])):
         run_as_train_job("finetune", section, ports, plan)
-    assert cluster.asked == []
+    assert cluster.requests == []
 
 
 def test_outputs_that_no_node_wrote(
