@@ -169,7 +169,7 @@ def test_a_version_that_is_gone_is_reported(register: Register, cli: Cli) -> Non
     open_client().delete_model_version("tiny", "1")
     gone = cli("rollback", "--model", "tiny", "--reason", "slow")
     assert (gone.exit_code, champion()) == (2, "2")
-    assert "version 1 of tiny is gone" in gone.output
+    assert "version 1 of tiny does not exist any more" in gone.output
     assert len(decisions()) == 2  # the history survives the version
 
 
@@ -274,7 +274,7 @@ def test_of_two_at_once_one_wins_and_the_other_is_reported(
     program = (
         "import sys, time, pathlib\n"
         "here = pathlib.Path(sys.argv.pop(1))\n"
-        "from pipelines import promote\n"
+        "from pipelines.commands import promote\n"
         "from pipelines.__main__ import entry\n"
         "judge = promote._unchanged\n"
         "def meet(*arguments):\n"  # both have read the history before either decides
