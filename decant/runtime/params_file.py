@@ -1,4 +1,4 @@
-"""A parameter file: what differs from params.yaml, laid over it, then overridden one by one."""
+"""A parameter file: what differs from params.yaml, merged over it, then overrides."""
 
 import copy
 import dataclasses
@@ -16,7 +16,7 @@ NAME = "params.yaml"
 
 
 def project_params() -> Path:
-    """Every parameter with its default. It lies at the root of the project."""
+    """Every parameter with its default. It is in the root of the project."""
     return identity.PROJECT / NAME
 
 
@@ -29,13 +29,13 @@ def read_params_file(
 ) -> dict[str, Any]:
     """All sections of params.yaml with the values of a file, of presets, and of overrides.
 
-    Each goes over what stands before it.
+    Each is merged over the ones before it.
 
     Args:
         overrides: `section.key=value`, the value as YAML.
         presets: further files of the same form.
-        below: the file under all of these; the project's params.yaml unless said otherwise. Where
-            there is none, the file must hold every parameter.
+        below: the file under all of these; the project's params.yaml by default. Without one,
+            the file must have every parameter.
 
     Raises UserError for a file that cannot be read, and for every key that params.yaml lacks.
     """
@@ -64,7 +64,7 @@ def read_sections(file: Path) -> dict[str, Any]:
         return {}
     if not isinstance(content, dict):
         raise UserError(
-            f"{file} holds {type(content).__name__}, not sections of parameters",
+            f"{file} is a {type(content).__name__}, not sections of parameters",
             code="file-invalid",
         )
     return content
@@ -127,7 +127,7 @@ def section_of(content: Mapping[str, Any], step: str, params_class: type[Any]) -
 def _unknown(
     content: Mapping[str, Any], over: Mapping[str, Any], path: tuple[str, ...]
 ) -> Iterator[tuple[tuple[str, ...], Any, list[str]]]:
-    """Path, value, and the keys that are known there."""
+    """Path, value, and the keys that are allowed there."""
     for key, value in over.items():
         here = (*path, str(key))
         if key not in content:

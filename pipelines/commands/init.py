@@ -1,4 +1,4 @@
-"""decant init SOURCE: from a file of one's own to the parameters that fit it."""
+"""decant init SOURCE: from your own file to the parameters that fit it."""
 
 import re
 import shlex
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 @click.command("init")
 @click.argument("source")
 @click.option("--text-column", metavar="NAME", help="Holds the texts.")
-@click.option("--label-column", metavar="NAME", help="Holds one class per row.")
-@click.option("--group-column", metavar="NAME", help="Its groups stay in one split each.")
+@click.option("--label-column", metavar="NAME", help="Column with one class per row.")
+@click.option("--group-column", metavar="NAME", help="Column whose groups never cross splits.")
 @click.option("--no-groups", is_flag=True, help="Rows are independent of each other.")
 @click.option("--validation", metavar="SOURCE", help="A given validation split.")
 @click.option("--test", metavar="SOURCE", help="A given test split.")
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     "unlabelled_labels",
     metavar="LABEL",
     multiple=True,
-    help="Marks texts that nobody has labelled. Repeatable.",
+    help="A label that marks unlabelled texts. Repeatable.",
 )
 @click.option(
     "--min-class-rows",
@@ -67,7 +67,7 @@ def init_command(
 ) -> None:
     """Look at your data and write the parameters that fit it.
 
-    SOURCE is a file, a folder with train and test files, or any source URI. Shows what it holds and
+    SOURCE is a file, a folder with train and test files, or any source URI. Shows what it has and
     asks where that does not decide. Writes a small file of what differs from params.yaml.
     """
     from rich.text import Text
@@ -120,7 +120,7 @@ def with_preset(
 def _check_options(answers: Mapping[str, Any], write: bool, output: Path | None) -> None:
     if answers["group_column"] and answers["no_groups"]:
         raise UserError(
-            "--group-column and --no-groups contradict each other",
+            "--group-column and --no-groups exclude each other",
             code="option-conflict",
             hint="give one of them",
         )
@@ -158,7 +158,7 @@ def _heading(source: str, rows: int, quick: bool) -> list[str]:
 
     return [
         f"Made by `decant init{' --quick' if quick else ''}` from {shown(source)}, {rows:,} rows.",
-        "It is laid over params.yaml: only what differs stands here.",
+        "It is merged over params.yaml: only what differs is here.",
     ]
 
 

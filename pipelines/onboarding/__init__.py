@@ -1,1 +1,1 @@
-"""`decant init`: from a file of one's own to the parameters that fit it."""
+"""`decant init`: from your own file to the parameters that fit it."""

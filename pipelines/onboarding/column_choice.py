@@ -58,14 +58,14 @@ def choose_columns(
         text, label, group: given by the person; None: to be found.
         where: the data's name in messages.
 
-    Raises UserError for a column that is not there or not usable, and, where nobody can answer, for
-    what cannot be told.
+    Raises UserError for a column that is missing or not usable, and, where nobody can answer, for a
+    choice that the data does not decide.
     """
     columns = {str(name): describe(str(name), frame[name]) for name in frame.columns}
     for option, name in (("text", text), ("label", label), ("group", group)):
         if name is not None and name not in columns:
             raise UserError(
-                f"no column '{name}' in {where}; it has: {', '.join(columns)}",
+                f"there is no column '{name}' in {where}; it has: {', '.join(columns)}",
                 code="column-unknown",
                 hint=f"give --{option}-column with one of them",
             )
@@ -116,7 +116,7 @@ def _text(
         return Choice(name=named[0], reason="named so, and running text")
     longest = max(candidates, key=lambda name: candidates[name].mean_characters)
     name = questions.choose(
-        f"{len(candidates)} columns of {where} hold text, and a model reads one: "
+        f"{len(candidates)} columns of {where} have text, and a model reads one: "
         f"{', '.join(candidates)}",
         "Which column is to be classified?",
         {name: column.look() for name, column in candidates.items()},
@@ -154,7 +154,7 @@ def _label(
     if len(pool) == 1:
         name = next(iter(pool))
         if in_words := _in_words(frame, pool[name], possible):
-            return Choice(name=in_words, reason=f"says the same as '{name}', in words")
+            return Choice(name=in_words, reason=f"equal to '{name}', in words")
         _confirm_codes(pool[name], questions)
         return Choice(name=name, reason="named so" if named else "the only column of classes")
     name = questions.choose(
@@ -172,7 +172,7 @@ def _confirm_codes(column: Column, questions: Questions) -> None:
     if column.kind != "codes":
         return
     problem = (
-        f"the column '{column.name}' holds {column.distinct} different whole numbers, such as "
+        f"the column '{column.name}' has {column.distinct} different whole numbers, such as "
         f"{column.example}: codes of classes, or a measure"
     )
     hint = "give --yes if each number is a class, else --label-column with another column"
@@ -200,7 +200,7 @@ def _no_label(columns: Mapping[str, Column], where: str) -> UserError:
 def _group(
     columns: Mapping[str, Column], questions: Questions, given: str | None, no_groups: bool
 ) -> Choice:
-    """Named like what rows belong to: proposed. Only repeated like that: asked for."""
+    """Propose a column with the name of a group; ask about one that only repeats like a group."""
     if no_groups:
         return Choice(name=None, reason="no groups, as given")
     if given is not None:
@@ -224,11 +224,11 @@ def _group(
     }
     unsure = {name: candidates[name] for name in named} or unnamed
     if not unsure:
-        return Choice(name=None, reason="no column that rows belong to")
+        return Choice(name=None, reason="no column of groups")
     none = "(none)"
     name = questions.choose(
         "rows that belong together (a customer, a document) must not be in training and test: "
-        f"{', '.join(unsure)} may say so",
+        f"{', '.join(unsure)} may show it",
         "Which column groups the rows?",
         {**{name: column.look() for name, column in unsure.items()}, none: "rows are independent"},
         code="group-column-unclear",
@@ -250,7 +250,7 @@ def _may_group(column: Column) -> bool:
 
 
 def _named(columns: Mapping[str, Column], known: Sequence[str]) -> list[str]:
-    """Those called exactly as a known name; else those with such a word in their name."""
+    """Columns with exactly a known name; else those with such a word in their name."""
     exact = [name for name in columns if name.strip().lower() in known]
     return exact or [name for name in columns if set(_words(name)) & set(known)]
 
@@ -262,7 +262,7 @@ def _words(name: str) -> list[str]:
 
 
 def _without_twins(frame: pd.DataFrame, columns: Mapping[str, Column]) -> dict[str, Column]:
-    """Of columns that say the same the first one."""
+    """The first one of columns that are equal."""
     kept: dict[str, Column] = {}
     for name, column in columns.items():
         if not any(_same_classes(frame, name, other) for other in kept):

@@ -1,6 +1,6 @@
-"""What a column of strings holds: running text, classes, numbers, names, ids.
+"""The kind of a column of strings: running text, classes, numbers, names, ids.
 
-No language is assumed: scripts that are written without spaces are told by their letters.
+No language is assumed: scripts that are written without spaces are recognised by their letters.
 """
 
 import re
@@ -38,7 +38,7 @@ _MOST_CLASSES = 1000
 # Whole numbers beyond so many different ones are measured, not chosen from a scale.
 _MOST_NUMBERED_CLASSES = 20
 _LONGEST_CLASS_CHARACTERS = 80
-# Scripts that put no space between words.
+# Scripts without spaces between words.
 _UNSPACED = {"CJK", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR", "TIBETAN"}
 
 
@@ -63,7 +63,7 @@ class Column:
     example: str
 
     def look(self) -> str:
-        """How a person sees it: `2 classes, such as 'positive'`."""
+        """In words: `2 classes, such as 'positive'`."""
         match self.kind:
             case "empty":
                 return "empty"
@@ -83,7 +83,7 @@ class Column:
 
 
 def describe(name: str, values: "pd.Series[str]") -> Column:
-    """What the column holds, from a sample of its values."""
+    """The column's kind, from a sample of its values."""
     stripped = values.fillna("").str.strip()
     present = stripped[stripped != ""]
     distinct = int(present.nunique())
@@ -117,7 +117,7 @@ def not_a_label(column: Column) -> str:
         return f"it is always {_cut(column.example)!r}, and two classes are the least"
     if column.kind == "numbers":
         return (
-            f"it holds {column.distinct:,} different numbers, such as {column.example}: a measure, "
+            f"it has {column.distinct:,} different numbers, such as {column.example}: a measure, "
             "not classes (cut it into ranges, such as low and high)"
         )
     if 2 * column.distinct > column.rows:
@@ -136,7 +136,7 @@ def is_text(column: Column) -> bool:
 
 @lru_cache(maxsize=4096)
 def script_of(letter: str) -> str:
-    """LATIN, CJK, CYRILLIC ..., as Unicode's name of the letter begins."""
+    """LATIN, CJK, CYRILLIC ...: the first word of the letter's name in Unicode."""
     return unicodedata.name(letter, "").partition(" ")[0].partition("-")[0]
 
 

@@ -1,4 +1,4 @@
-"""Which files SOURCE holds and what each is for: training data, given splits, more text."""
+"""The files of SOURCE and their purpose: training data, given splits, more text."""
 
 import re
 from collections import Counter
@@ -27,7 +27,7 @@ class DataFile:
     """A file or folder of files with one purpose.
 
     Attributes:
-        uri: as the parameter holds it.
+        uri: as in the parameter.
         files: what is read, in this order.
         format_name: the reader whose rules the content follows.
     """
@@ -38,7 +38,7 @@ class DataFile:
 
     @property
     def named_so(self) -> bool:
-        """Whether the files' names tell that format."""
+        """Whether the files' names imply that format."""
         return all(known_format(file) == self.format_name for file in self.files)
 
 
@@ -63,7 +63,7 @@ class DataFiles:
         return [self.source, *given, *self.unlabelled]
 
     def format_parameter(self) -> str:
-        """`auto`, or the one format that the names do not tell.
+        """`auto`, or the one format that the names do not imply.
 
         Raises UserError where one value cannot fit all files.
         """
@@ -73,7 +73,7 @@ class DataFiles:
         if len(found) > 1:
             listed = ", ".join(f"{file} is {name}" for name, file in found.items())
             raise UserError(
-                f"the files are of different formats, which their names do not tell: {listed}",
+                f"the files have different formats, which their names do not imply: {listed}",
                 code="formats-mixed",
                 hint=f"name each by its format; formats: {', '.join(formats())}",
             )
@@ -90,7 +90,7 @@ def find_data(
 ) -> DataFiles:
     """The files behind a path, folder or source URI; given options win over names.
 
-    Raises UserError for what is not there, is not a table, or cannot be told apart.
+    Raises UserError for a file that is missing, not a table, or of unclear purpose.
     """
     path = sources.fetch(uri)
     found = _in_folder(uri, path, questions) if path.is_dir() else DataFiles(source=_one(uri, path))
@@ -105,7 +105,7 @@ def find_data(
 
 
 def role_of(name: str) -> str | None:
-    """source, validation, test or unlabelled, as the words of a file's name tell, else None."""
+    """source, validation, test or unlabelled, from the words of a file's name, else None."""
     words = set(re.split(r"[^a-z]+", name.lower()))
     roles = [role for role, known in _ROLES.items() if words & known]
     if "unlabelled" in roles:
@@ -151,7 +151,7 @@ def _in_folder(uri: str, folder: Path, questions: Questions) -> DataFiles:
         raise UserError(
             f"no data file in the folder '{folder}'",
             code="folder-empty",
-            hint=f"name a file, or put one there; formats: {', '.join(formats())}",
+            hint=f"give a file, or add one; formats: {', '.join(formats())}",
         )
     by_role: dict[str, list[Path]] = {}
     others = []
@@ -181,7 +181,7 @@ def _given_splits(
             raise UserError(
                 f"several files of '{folder}' may be the {what}: {names}",
                 code="split-ambiguous",
-                hint="put the files of each split into a folder of its own (train/, test/), or "
+                hint="put the files of each split into its own folder (train/, test/), or "
                 "name one file and give --validation and --test",
             )
         found[role] = _entry(uri, folder, by_role[role][0])
@@ -211,7 +211,7 @@ def _plain_folder(
     else:
         counts = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items(), key=str))
         name = questions.choose(
-            f"the folder '{folder}' holds files of different formats ({counts})",
+            f"the folder '{folder}' has files of different formats ({counts})",
             "Which one is the data?",
             {file.name: known_format(file) or "" for file in tables},
             code="formats-mixed",
@@ -239,13 +239,13 @@ def _table_folder(uri: str, folder: Path) -> DataFile:
         raise UserError(
             f"no data file in the folder '{folder}'",
             code="folder-empty",
-            hint=f"put a file there; formats: {', '.join(formats())}",
+            hint=f"add a file; formats: {', '.join(formats())}",
         )
     found = {content_format(file): file.name for file in files}
     if len(found) > 1:
         listed = ", ".join(f"{file} is {name}" for name, file in found.items())
         raise UserError(
-            f"the folder '{folder}' holds files of different formats: {listed}",
+            f"the folder '{folder}' has files of different formats: {listed}",
             code="formats-mixed",
             hint="name one file, or keep one format there",
         )
@@ -262,7 +262,7 @@ def _is_data(entry: Path) -> bool:
 def _cannot_tell(folder: Path, entries: Iterable[Path]) -> UserError:
     names = ", ".join(sorted(entry.name for entry in entries)[:8])
     return UserError(
-        f"which file of '{folder}' is the training data cannot be told by their names: {names}",
+        f"which file of '{folder}' is the training data is not clear from their names: {names}",
         code="training-file-unclear",
         hint="name it, and give --validation and --test for the others",
     )

@@ -1,7 +1,7 @@
-"""What a file is by its bytes: which of our formats it follows, or what it is instead of a table.
+"""The format of a file by its bytes: one of our formats, or something other than a table.
 
 The readers go by a file's name. Here the content decides, so that a semicolon file or a zip archive
-called `.csv` gets a message of its own instead of a wrong parameter file.
+with the name `.csv` gets its own message instead of a wrong parameter file.
 """
 
 import csv
@@ -17,7 +17,7 @@ from decant.runtime.errors import UserError
 from decant.tables import is_quoted, known_format, read_bytes, read_text
 
 _PARQUET = b"PAR1"
-# Beginnings of files that are no text, what they are, and what to do.
+# Beginnings of files that are not text, what they are, and what to do.
 _BINARY = (
     (b"PK\x03\x04", "a zip archive", "unpack it, or save the sheet of a workbook as CSV"),
     (b"PK\x05\x06", "an empty zip archive", "give a file with rows"),
@@ -47,9 +47,9 @@ _LOOKED_AT_RECORDS = 200
 
 
 def content_format(file: Path) -> str:
-    """The reader whose rules the file follows, a packed one's content included.
+    """The reader whose rules the file follows, inside of a compressed file too.
 
-    Raises UserError for what is not a table, not readable, or of a kind that no reader reads.
+    Raises UserError for a file that is not a table, not readable, or of a kind without a reader.
     """
     if file.stat().st_size == 0:
         raise UserError(f"{file.name} is empty", code="file-empty", hint="give a file with rows")
@@ -60,11 +60,11 @@ def content_format(file: Path) -> str:
     text = read_text(file)
     _refuse_other_text(file, text)
     named = known_format(file)
-    if named == "tab":  # Orange's, with headers of its own
+    if named == "tab":  # Orange's, with its own headers
         return named
     if _is_json(text):
         return "jsonl"
-    if named == "jsonl":  # its reader says what is wrong, with the line
+    if named == "jsonl":  # its reader reports what is wrong, with the line
         return named
     return _delimited_format(file, text, named)
 
@@ -72,8 +72,8 @@ def content_format(file: Path) -> str:
 def check_quotes(file: Path) -> None:
     """Raises UserError for a CSV record whose quotes do not match, or that is too long.
 
-    The reader takes a quote in the middle of a field for a character, so that an opening quote
-    without its partner swallows all rows up to the next one.
+    The reader takes a quote in the middle of a field as a character, so an opening quote without
+    its partner swallows all rows up to the next one.
     """
     number, width, line = 0, 0, 1
     with _long_fields():
@@ -93,7 +93,7 @@ def check_quotes(file: Path) -> None:
 
 
 def header_of(file: Path, format_name: str) -> list[str]:
-    """The names in the first record of a CSV or TSV file, as they stand there."""
+    """The names in the first record of a CSV or TSV file, unchanged."""
     delimiter = "," if format_name == "csv" else "\t"
     return next(iter(_first_records(read_text(file), delimiter, 1)), [])
 
@@ -108,7 +108,7 @@ def _refuse_binary(file: Path, content: bytes) -> None:
         )
     if b"\x00" in content[:4096]:
         raise UserError(
-            f"{file.name} is not text: it holds zero bytes",
+            f"{file.name} is not text: it has zero bytes",
             code="file-not-table",
             hint="give CSV, TSV, JSON lines or Parquet; text must be UTF-8",
         )
@@ -118,7 +118,7 @@ def _refuse_other_text(file: Path, text: str) -> None:
     beginning = text[:200].lstrip().lower()
     if not beginning and not text.strip():
         raise UserError(
-            f"{file.name} holds nothing but white space",
+            f"{file.name} has only white space",
             code="file-empty",
             hint="give a file with rows",
         )
@@ -174,13 +174,13 @@ def _delimited_format(file: Path, text: str, named: str | None) -> str:
         return named or ""
     fitting = [one for one, width in widths.items() if width > 1 and _is_even(text, one)]
     if not fitting:
-        # One column, or a broken file: the reader of that name says which.
+        # One column, or a malformed file: the reader of that name reports which.
         return named or "txt"
     delimiter = max(fitting, key=lambda one: widths[one])
     if name := _DELIMITERS[delimiter]:
         return name
     raise UserError(
-        f"the fields of {file.name} are separated by {_NAMES[delimiter]}, which no reader takes "
+        f"the fields of {file.name} are separated by {_NAMES[delimiter]}, which no reader supports "
         f"(the first line is {_first_line(text)!r})",
         code="delimiter-unknown",
         hint="save it with commas; in a spreadsheet: Save as, CSV, field delimiter ','",

@@ -1,4 +1,4 @@
-"""What was found, as a person sees it on the terminal."""
+"""The findings as tables on the terminal."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -45,7 +45,7 @@ def show_changes(
     """Each parameter with its value and the reason.
 
     Args:
-        show_present: also what it was, where that is going to be replaced.
+        show_present: also the present value that will be replaced.
     """
     table = _table("parameter", "value", "why", *(["instead of"] if show_present else []))
     table.columns[0].no_wrap = True

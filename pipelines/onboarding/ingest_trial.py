@@ -38,7 +38,7 @@ class Trial:
 
 
 def try_ingest(section: Mapping[str, Any], root: Path) -> Trial:
-    """Raises UserError where ingest would, so that what is written can be run."""
+    """Raises UserError where ingest would, so that the written parameters can run."""
     params = parse(Params, section, "ingest")
     with chdir(root):  # relative paths are the parameters', not this command's
         rows, labels = prepare_rows(params, Reporter(step="ingest", console=Console(quiet=True)))

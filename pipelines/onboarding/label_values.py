@@ -1,4 +1,4 @@
-"""What the labels say: classes with counts, and what must be settled before they can be learned."""
+"""The labels: classes with counts, and questions to settle before they can be learned."""
 
 import json
 import re
@@ -10,7 +10,7 @@ import pandas as pd
 from decant.runtime.errors import UserError
 from pipelines.onboarding.questions import Questions
 
-# Values that often stand for "nobody has labelled this".
+# Values that often stand for "not labelled".
 _PLACEHOLDERS = {
     *("na", "n/a", "nan", "null", "none", "nil", "?", "-", "--", "unknown", "unlabelled"),
     *("unlabeled", "no label", "not labelled", "not labeled", "todo", "tbd", "skip"),
@@ -26,7 +26,7 @@ class Labels:
         counts: rows per class of the training data, in the order in which they are learned.
         missing: rows of the training data without a label.
         unlabelled: values that mark text without a label; `` is a missing one.
-        left_out: value → why rows with it are not used.
+        left_out: value → why its rows are not used.
         named: whether a person named the classes.
     """
 
@@ -53,7 +53,7 @@ def settle_labels(
     unlabelled: Sequence[str] = (),
     fewest_rows: int | None = None,
 ) -> Labels:
-    """Decide what each label of the training data is, by the options or by asking.
+    """Decide the meaning of each label of the training data, by the options or by questions.
 
     Args:
         labels: of the training rows that have a text, without repeated texts; missing: NA or empty.
@@ -104,7 +104,7 @@ def settle_labels(
 
 
 def ordered(values: Sequence[str]) -> list[str]:
-    """As ingest orders the labels that it finds: whole numbers by value, all else by spelling."""
+    """In the order of ingest: whole numbers by value, all else by spelling."""
     if all(re.fullmatch(r"-?\d+", value) for value in values):
         return sorted(values, key=int)
     return sorted(values)
@@ -115,7 +115,7 @@ def _refuse_lists(found: "pd.Series[int]", column: str) -> None:
     lists = [value for value in found.index if _is_list(value)]
     if lists and len(lists) == len(found):
         raise UserError(
-            f"the column '{column}' holds lists, such as {_cut(lists[0])}, and a row has one label",
+            f"the column '{column}' has lists, such as {_cut(lists[0])}, and a row has one label",
             code="label-lists",
             hint="write each row's one label as text, and leave it empty where there is none",
         )
@@ -137,7 +137,7 @@ def _placeholders(found: "pd.Series[int]", questions: Questions) -> list[str]:
     listed = _with_rows({value: int(found[value]) for value in marks})
     options = " ".join(f"--unlabelled-label '{value}'" for value in marks)
     agreed = questions.confirm(
-        f"the label {listed} may mark texts that nobody has labelled",
+        f"the label {listed} may mark unlabelled texts",
         "Use these texts without a label?",
         code="label-mark-unclear",
         hint=f"give {options}, or --class for every class",

@@ -38,7 +38,7 @@ def data_parameters(
             [_placed(one.uri, root) for one in data.unlabelled],
             "texts without labels, for distillation" if data.unlabelled else "no such file",
         ),
-        ("format", data.format_parameter(), "what the files' names do not tell"),
+        ("format", data.format_parameter(), "what the files' names do not imply"),
         ("local_corpus", watched, why),
         ("text_column", chosen.text.name, chosen.text.reason),
         ("label_column", chosen.label.name, f"{chosen.label.reason}; {classes}"),
@@ -83,7 +83,7 @@ def value_at(params: Mapping[str, Any], path: str) -> Any:
 
 
 def _watched(data: DataFiles, present: str, root: Path) -> tuple[str, str]:
-    """What DVC watches: the present folder where it holds all local files, else the data's own."""
+    """What DVC watches: the present folder where it has all local files, else the data's own."""
     local = [_absolute(one.uri) for one in data.all() if sources.is_local(one.uri)]
     folder = (root / present).resolve()
     if all(path.is_relative_to(folder) for path in local):
@@ -121,7 +121,7 @@ def _relative(path: Path, root: Path) -> str:
 
 
 def _given_reason(data: DataFile | None) -> str:
-    return "given, taken as it is" if data else "split off the training data"
+    return "given, used unchanged" if data else "split off the training data"
 
 
 def _left_out_reason(labels: Labels) -> str:

@@ -37,7 +37,7 @@ def small_file(changes: Iterable[Change], heading: Sequence[str]) -> str:
 
 
 def edited(text: str, changes: Iterable[Change]) -> str:
-    """The text with the values replaced, and every other byte as it was.
+    """The text with the values replaced, and every other byte unchanged.
 
     Raises UserError for a path that the text lacks.
     """
@@ -100,17 +100,17 @@ def _span(root: Node, path: str, text: str) -> tuple[int, int]:
             raise UserError(
                 f"no parameter '{path}' in the file",
                 code="parameter-missing",
-                hint="add it as it was",
+                hint="add it again",
             )
         name, node = found
     if isinstance(node, ScalarNode) and not node.value and not node.style:
-        after_colon = text.index(":", name.end_mark.index) + 1  # no value: its mark lies elsewhere
+        after_colon = text.index(":", name.end_mark.index) + 1  # no value: its mark is elsewhere
         return after_colon, after_colon
     return node.start_mark.index, _end(node)
 
 
 def _end(node: Node) -> int:
-    """A block's own mark lies behind the comments that follow it."""
+    """A block's own mark is behind the comments that follow it."""
     if isinstance(node, SequenceNode) and not node.flow_style and node.value:
         return _end(node.value[-1])
     return int(node.end_mark.index)

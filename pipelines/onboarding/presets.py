@@ -1,4 +1,4 @@
-"""Parameter files that are shipped: what a kind of run changes."""
+"""Shipped parameter files: the changes of a kind of run."""
 
 from pathlib import Path
 

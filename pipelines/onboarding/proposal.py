@@ -33,7 +33,7 @@ _MOST_CONTRADICTIONS = 0.05  # of the rows
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What a person has answered beforehand; None and () where not."""
+    """Answers given as options; None and () where not given."""
 
     text_column: str | None = None
     label_column: str | None = None
@@ -50,7 +50,7 @@ class Options:
 
 @dataclass(frozen=True, kw_only=True)
 class Proposal:
-    """All that was found. `changes` are those parameters alone that differ from the present ones.
+    """All findings. `changes`: only parameters that differ from the present ones.
 
     Attributes:
         notes: what a person should know, the most important first.
@@ -196,7 +196,7 @@ def _notes(labels: Labels, facts: TextFacts, trial: Trial, repeated_headers: int
     script, share = next(iter(facts.scripts.items()), ("", 0.0))
     if facts.unknown is not None and facts.unknown > 0.02:
         notes.append(
-            f"the encoder does not know {facts.unknown:.0%} of the tokens ({script} script): set "
+            f"the encoder lacks {facts.unknown:.0%} of the tokens ({script} script): set "
             "ingest.encoder to one that was trained on this language"
         )
     elif script and script != "Latin" and share > 0.5:

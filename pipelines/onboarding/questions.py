@@ -1,4 +1,4 @@
-"""What a person is asked, and what happens where nobody can answer."""
+"""Questions to the user, and what happens where nobody can answer."""
 
 import sys
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from decant.runtime.errors import UserError
 
 
 def can_answer() -> bool:
-    """Whether a person sits at the other end of standard input."""
+    """Whether a person can answer on standard input."""
     return sys.stdin.isatty()
 
 

@@ -1,4 +1,4 @@
-"""The rows of a person's files, and headers that the readers would take as they stand."""
+"""The rows of the user's files, and headers that the readers would accept unchanged."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -48,7 +48,7 @@ def refuse_two_group_spellings(
             continue
         if other != value:
             raise UserError(
-                f"the column '{column}' spells one group in two ways: '{other}' and '{value}'",
+                f"the column '{column}' has two spellings of one group: '{other}' and '{value}'",
                 code="group-spellings",
                 hint="write groups alike in all files, or give --no-groups",
             )
@@ -60,7 +60,7 @@ def _check_header(file: Path, names: list[str]) -> None:
         raise UserError(
             f"{file.name} has {named.count(twice)} columns named '{twice}'",
             code="columns-same-name",
-            hint="give each column a name of its own",
+            hint="give each column its own name",
         )
 
 

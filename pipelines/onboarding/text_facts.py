@@ -19,7 +19,7 @@ _ROUNDED_TO_TOKENS = 32
 # A longer input costs time in proportion, and the beginning of a text mostly decides.
 _LONGEST_PROPOSAL_TOKENS = 256
 _MOST_CUT = 0.05
-# Unicode's names, and how people call the scripts.
+# Unicode's names of scripts, and common ones.
 _SCRIPTS = {"CJK": "Han", "HANGUL": "Hangul"}
 
 
@@ -31,9 +31,9 @@ class TextFacts:
         exact: counted by the encoder's tokenizer; False: estimated from words.
         tokens: special tokens included: p50, p95 and the longest.
         cut: share of the texts that are longer than `limit`.
-        limit: tokenize.max_length_tokens as it is.
-        proposal: a limit that cuts fewer; None where the present one will do.
-        unknown: share of tokens that the tokenizer does not know; None when it was not asked.
+        limit: the present tokenize.max_length_tokens.
+        proposal: a limit that cuts fewer; None where the present one suffices.
+        unknown: share of tokens that the tokenizer lacks; None without its tokenizer.
         scripts: share of the letters per script, the most frequent first.
     """
 

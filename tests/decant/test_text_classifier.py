@@ -11,8 +11,9 @@ from mlflow.tracking import MlflowClient
 
 import decant
 from components.register.registry import save_model
-from decant import Prediction, TextClassifier, UserError
+from decant import Prediction, TextClassifier
 from decant.inference.classifier import MAX_CHARACTERS
+from tests.errors import raises
 
 # 20 points on one telling word of five tokens: 1 / (1 + exp(-4))
 SCORE = 1 / (1 + np.exp(-4.0))
@@ -58,9 +59,8 @@ def test_a_registered_model_answers_as_the_exported_one(
 
 
 def test_an_unknown_version_is_a_user_error(registered: str) -> None:
-    with pytest.raises(UserError, match="models:/tiny/9") as refused:
+    with raises("model-version-unknown", "models:/tiny/9"):
         TextClassifier.load("models:/tiny/9")
-    assert refused.value.code == "model-version-unknown"
 
 
 def test_what_is_not_texts_is_refused(tiny_exported: Path) -> None:

@@ -3,12 +3,11 @@
 from pathlib import Path
 from types import ModuleType
 
-import pytest
 import torch
 
-from decant.runtime.errors import UserError
 from decant.runtime.plugins import plugins
 from tests.docs.documents import code_blocks
+from tests.errors import raises
 
 
 def example(file: str) -> ModuleType:
@@ -50,7 +49,7 @@ def test_the_format_is_complete(tmp_path: Path) -> None:
         2: {"text": "bad", "label": "0"},
     }
     file.write_text("text|label\na|b|c\n")
-    with pytest.raises(UserError, match="data row 1"):
+    with raises("row-invalid", "data row 1"):
         reader.read(file)
 
 

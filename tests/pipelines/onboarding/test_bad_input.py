@@ -288,6 +288,6 @@ def test_json_lines_that_are_called_csv(init: Init, project: Path) -> None:
     ]
     written("x.csv", "\n".join(lines))
     assert init("x.csv").exit_code == 0
-    assert "  format: jsonl # what the files' names do not tell" in (
+    assert "  format: jsonl # what the files' names do not imply" in (
         (project / "x.yaml").read_text().splitlines()
     )

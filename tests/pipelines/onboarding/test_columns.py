@@ -6,10 +6,10 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from decant.runtime.errors import UserError
 from pipelines.onboarding.column_choice import Columns, choose_columns
 from pipelines.onboarding.column_kinds import describe
 from pipelines.onboarding.questions import Questions
+from tests.errors import raises
 from tests.pipelines.onboarding.conftest import labels, texts
 
 REVIEWS = ["用起来不错系统并没说的那么垃圾", "另外硬盘如果要改成格式比较麻烦", "很多软件都装"]
@@ -144,6 +144,5 @@ def test_given_columns_win() -> None:
 )
 def test_given_columns_that_do_not_fit(given: dict[str, str], code: str) -> None:
     columns = {"text": texts(60), "label": labels(60, "a", "b"), "empty": [""] * 60}
-    with pytest.raises(UserError) as caught:
+    with raises(code):
         choose(columns, **given)
-    assert caught.value.code == code

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from decant.runtime.errors import UserError
 from pipelines.onboarding.text_facts import text_facts
+from tests.errors import raises
 
 NOWHERE = "hf://nobody/nothing@" + "0" * 40  # is not in the cache, and is not fetched
 
@@ -58,5 +58,5 @@ def test_scripts(tiny_encoder: Path) -> None:
 
 
 def test_an_encoder_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no file or folder"):
+    with raises("file-missing", "none"):
         text_facts(["good"], encoder_uri=str(tmp_path / "none"), limit=64)
