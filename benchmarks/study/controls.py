@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +27,7 @@ class Control:
     name: str
     predict: Callable[[Sequence[str]], NDArray[np.int64]]
     encode: Callable[[list[str]], NDArray[np.int64]] | None = None
-    run: Callable[[NDArray[np.int64]], Any] | None = None
+    run: Callable[[NDArray[np.int64]], object] | None = None
     architecture: str
     parameters: int | None = None
     size_bytes: int | None = None

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from benchmarks.study.results import STUDENT, TEACHER, Result
 from benchmarks.study.study_plan import DEFAULT
-from components.evaluate.bootstrap import Interval, interval, ratio, resampled_accuracies
+from components.evaluate.bootstrap import interval, ratio, resampled_accuracies
+from decant.figures.figure_set import Interval
 
 Key = tuple[str, str]  # variant and model
 # Two measurements of one model's latency differ by so much.

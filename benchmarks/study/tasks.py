@@ -26,7 +26,7 @@ class Task:
     key: str
     step: str
     section: Mapping[str, Any]
-    params: Any
+    params: object
     inputs: Mapping[str, "Task"]
     runs: list[Run]
 
@@ -67,7 +67,7 @@ def plan_work(runs: Sequence[Run]) -> Work:
     return Work(tasks=list(tasks.values()), chains=chains)
 
 
-def _key(step: str, params: Any, inputs: Mapping[str, Task]) -> str:
+def _key(step: str, params: object, inputs: Mapping[str, Task]) -> str:
     return text_digest(
         canonical_json(
             {

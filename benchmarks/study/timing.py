@@ -4,10 +4,11 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import psutil
+import pydantic
+from numpy.typing import NDArray
 
 from benchmarks.study.accuracy import graph_key
 from benchmarks.study.controls import Control
@@ -15,6 +16,9 @@ from benchmarks.study.results import MAJORITY, Result, Timing
 from benchmarks.study.statistics import TEACHER_KEY
 from components.evaluate.machine import machine_facts
 from components.evaluate.step import Params
+from decant.figures.figure_set import FigureSet
+from decant.figures.metrics_file import as_json
+from decant.figures.timing_figures import Machine
 from decant.inference.classifier import OnnxClassifier
 from decant.inference.latency import (
     Candidate,
@@ -25,12 +29,31 @@ from decant.inference.latency import (
     speedup,
     tokenizer_threads,
 )
-from decant.runtime.artifacts import read_json, write_json
+from decant.runtime.artifacts import write_json
 from decant.runtime.cache_folder import write_once
 from decant.runtime.identity import canonical_json, text_digest
 from decant.runtime.reporter import Reporter
 
 _BUSY_SHARE = 0.2  # of the cores
+_Ratio = tuple[float, float, float]  # median, low and high over the blocks
+
+
+class _Median(FigureSet):
+    """Median microseconds of a model, and how many times less than the teacher's."""
+
+    model_us: float | None
+    end_to_end_us: float
+    faster_model: _Ratio | None
+    faster_end_to_end: _Ratio | None
+
+
+class _Measured(FigureSet):
+    """The content of the file; `key` says what was measured."""
+
+    key: str
+    machine: Machine
+    texts: int
+    timings: Mapping[str, _Median]
 
 
 def measure_times(
@@ -54,6 +77,7 @@ def measure_times(
     graphs = {form: graph_key(Path(result.folder)) for form, result in first.items()}
     chosen = np.random.default_rng(params.seed).permutation(len(texts))[: params.latency_texts]
     sample = [texts[index] for index in np.sort(chosen)]
+    machine = machine_facts(params.threads)
     timed = [control for control in controls if control.name != MAJORITY]
     key = text_digest(
         canonical_json(
@@ -62,24 +86,25 @@ def measure_times(
                 "controls": [control.architecture for control in timed],
                 "texts": sample,
                 "calls": [params.threads, params.warmup_calls],
-                "machine": machine_facts(params.threads),
+                "machine": as_json(machine),
             }
         )
     )
-    known: dict[str, Any] = read_json(file) if file.is_file() else {}
-    if known.get("key") != key:
+    known = _read(file)
+    if known is None or known.key != key:
         folders = {graph: Path(first[name].folder) for name, graph in graphs.items()}
         measured = _measure(folders, timed, sample, params, reporter)
         teachers = [measured[graph] for form, graph in graphs.items() if form[:2] == TEACHER_KEY]
         teacher = teachers[0] if teachers else None  # always float32
-        known = {
-            "key": key,
-            "machine": machine_facts(params.threads),
-            "texts": len(sample),
-            "timings": {name: _summary(timing, teacher) for name, timing in measured.items()},
-        }
-        write_once(file, lambda partial_file: write_json(partial_file, known))
-    by_name = {name: _timing(values) for name, values in known["timings"].items()}
+        known = _Measured(
+            key=key,
+            machine=machine,
+            texts=len(sample),
+            timings={name: _summary(timing, teacher) for name, timing in measured.items()},
+        )
+        content = known.model_dump(mode="json")
+        write_once(file, lambda partial_file: write_json(partial_file, content))
+    by_name = {name: _timing(values) for name, values in known.timings.items()}
     times: dict[tuple[str, str], Timing] = {}
     for (variant, model, _), graph in graphs.items():
         of_form, slowest = by_name[graph], times.get((variant, model))
@@ -124,24 +149,36 @@ def _measure(
         return measure_latency(candidates, texts, warmup=params.warmup_calls, advance=advance)
 
 
-def _summary(timings: Timings, teacher: Timings | None) -> dict[str, Any]:
-    """Median times, and the ratio to the teacher's: [median, low, high] over the blocks."""
-    result: dict[str, Any] = {}
-    for measure in ("model", "end_to_end"):
-        result[f"{measure}_us"] = percentile_us(timings.of(measure), 50)
-        ratio = speedup(teacher.of(measure), timings.of(measure)) if teacher else None
-        result[f"faster_{measure}"] = list(dataclasses.astuple(ratio)) if ratio else None
-    return result
+def _read(file: Path) -> _Measured | None:
+    """What an earlier call measured; None where there is none, or of another version of Decant."""
+    try:
+        return _Measured.model_validate_json(file.read_bytes())
+    except (FileNotFoundError, pydantic.ValidationError):
+        return None
 
 
-def _timing(values: Mapping[str, Any]) -> Timing:
-    def ratio(measure: str) -> Speedup | None:
-        found = values[f"faster_{measure}"]
-        return Speedup(*found) if found else None
+def _summary(timings: Timings, teacher: Timings | None) -> _Median:
+    end_to_end_us = percentile_us(timings.end_to_end_us, 50)
+    assert end_to_end_us is not None  # every model is timed on all texts
+    return _Median(
+        model_us=percentile_us(timings.model_us, 50),
+        end_to_end_us=end_to_end_us,
+        faster_model=_ratio(teacher.model_us, timings.model_us) if teacher else None,
+        faster_end_to_end=(
+            _ratio(teacher.end_to_end_us, timings.end_to_end_us) if teacher else None
+        ),
+    )
 
+
+def _ratio(slow_us: NDArray[np.float64], fast_us: NDArray[np.float64]) -> _Ratio | None:
+    found = speedup(slow_us, fast_us)
+    return (found.median, found.low, found.high) if found else None
+
+
+def _timing(median: _Median) -> Timing:
     return Timing(
-        model_us=values["model_us"],
-        end_to_end_us=values["end_to_end_us"],
-        faster_model=ratio("model"),
-        faster_end_to_end=ratio("end_to_end"),
+        model_us=median.model_us,
+        end_to_end_us=median.end_to_end_us,
+        faster_model=Speedup(*median.faster_model) if median.faster_model else None,
+        faster_end_to_end=Speedup(*median.faster_end_to_end) if median.faster_end_to_end else None,
     )

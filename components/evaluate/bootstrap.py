@@ -5,8 +5,9 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from decant.figures.figure_set import Interval
+
 LEVEL = 0.95
-Interval = tuple[float, float]
 
 
 def resampled_accuracies(

@@ -1,37 +1,48 @@
 """The figures of the evaluation: first what the same models always give, then what was timed."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from components.evaluate import bert_base
 from components.evaluate.bootstrap import LEVEL, interval, ratio, resampled_accuracies
+from components.evaluate.exported_manifest import Manifest
 from components.evaluate.quality import RELIABILITY_BINS, Quality, majority_rate
 from components.evaluate.tested_models import (
     FLOAT32_OF,
-    MODELS,
     STUDENT_FLOAT32,
     TEACHER_INT8,
     TFIDF,
 )
 from components.evaluate.tfidf import TfidfControl
+from decant.figures.figure_set import Interval
+from decant.figures.quality_figures import (
+    Controls,
+    DataFigures,
+    Difference,
+    ExportedFigures,
+    MajorityFigures,
+    Method,
+    ModelFigures,
+    QualityFigures,
+    StudentFigures,
+    TeacherFigures,
+    TfidfFigures,
+)
+from decant.figures.timing_figures import (
+    ComparedWith,
+    Latency,
+    Machine,
+    Ratios,
+    RatioSpreads,
+    Speedups,
+    SpeedupSpreads,
+    TimingFigures,
+)
 from decant.inference.latency import SPREAD, Timings, percentile_us, speedup
 
-MEASURES = ("model", "end_to_end")
-_OWN = ("teacher", "student", STUDENT_FLOAT32)  # the others are controls
 BERT_BASE = "bert_base"
-_MANIFEST_KEYS = (
-    "architecture",
-    "parameters",
-    "size_bytes",
-    "parity",
-    "max_length_tokens",
-    "vocabulary_size",
-    "form",
-    "against_float32",
-)
 
 
 def quality_figures(
@@ -39,72 +50,66 @@ def quality_figures(
     predicted: Mapping[str, NDArray[np.int64]],
     quality: Mapping[str, Quality],
     *,
-    manifests: Mapping[str, Mapping[str, Any]],
+    manifests: Mapping[str, Manifest],
     control: TfidfControl,
     majority: tuple[int, str],
+    data: DataFigures,
     samples: int,
     seed: int,
-) -> dict[str, Any]:
-    """Deterministic figures of all models (the content of quality.json, `data` aside).
+) -> QualityFigures:
+    """Deterministic figures of all models.
 
     Args:
         actual: class indices of the test rows (rows,).
         predicted: per model, the class indices (rows,) that it answers.
+        manifests: of the exported models.
         majority: the most frequent class of the training split: its index and label.
         samples: of the paired bootstrap.
     """
     correct = {model: answers == actual for model, answers in predicted.items()}
     drawn = resampled_accuracies(correct, samples=samples, seed=seed)
-    models: dict[str, dict[str, Any]] = {}
-    for model in quality:
-        models[model] = {
-            "accuracy": quality[model].accuracy,
-            "accuracy_interval": interval(drawn[model]),
-            "macro_f1": quality[model].macro_f1,
-            "ece": quality[model].ece,
-        }
-        manifest = manifests.get(model, {})
-        models[model] |= {key: manifest[key] for key in _MANIFEST_KEYS if key in manifest}
-        if (float32 := FLOAT32_OF.get(model, "")) in predicted:
-            agrees = predicted[model] == predicted[float32]
-            models[model]["label_agreement_with_float32"] = float(agrees.mean())
-    teacher, student = models["teacher"], models["student"]
-    teacher["encoder"] = manifests["teacher"]["encoder"]
-    whole = teacher["accuracy"]
-    student["retention"] = student["accuracy"] / whole if whole else None
-    student["retention_interval"] = interval(ratio(drawn["student"], drawn["teacher"]))
-    models[TFIDF] |= {
-        "c": control.c,
-        "features": control.features,
-        "validation_accuracy": control.validation_accuracy,
+    exported = {
+        name: _exported(name, predicted, quality[name], drawn[name], manifest)
+        for name, manifest in manifests.items()
     }
-    return {
-        **{name: models[name] for name in _OWN if name in models},
-        "controls": {
-            **{name: figures for name, figures in models.items() if name not in _OWN},
-            "majority": {"accuracy": majority_rate(actual, majority[0]), "label": majority[1]},
-        },
-        "differences": {
-            f"student_minus_{other}": {
-                "accuracy": student["accuracy"] - models[other]["accuracy"],
-                "interval": interval(drawn["student"] - drawn[other]),
-            }
-            for other in models
+    teacher, student = exported["teacher"], exported["student"]
+    return QualityFigures(
+        teacher=TeacherFigures(**dict(teacher), encoder=manifests["teacher"].encoder),
+        student=StudentFigures(
+            **dict(student),
+            retention=student.accuracy / teacher.accuracy if teacher.accuracy else None,
+            retention_interval=interval(ratio(drawn["student"], drawn["teacher"])),
+        ),
+        student_float32=exported.get(STUDENT_FLOAT32),
+        controls=Controls(
+            undistilled=exported["undistilled"],
+            tfidf=TfidfFigures(
+                **dict(_model(quality[TFIDF], drawn[TFIDF])),
+                c=control.c,
+                features=control.features,
+                validation_accuracy=control.validation_accuracy,
+            ),
+            majority=MajorityFigures(
+                accuracy=majority_rate(actual, majority[0]), label=majority[1]
+            ),
+            teacher_int8=exported.get(TEACHER_INT8),
+        ),
+        differences={
+            f"student_minus_{other}": Difference(
+                accuracy=student.accuracy - quality[other].accuracy,
+                interval=_interval(drawn["student"] - drawn[other]),
+            )
+            for other in quality
             if other != "student"
         },
-        "method": {
-            "bootstrap_samples": samples,
-            "interval_level": LEVEL,
-            "ece_bins": RELIABILITY_BINS,
-            "seed": seed,
-        },
-    }
-
-
-def models_of(figures: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    """The figures of each model that there is, in the order of the tables."""
-    found = {**figures["controls"], **{name: figures[name] for name in _OWN if name in figures}}
-    return {name: found[name] for name in MODELS if name in found}
+        method=Method(
+            bootstrap_samples=samples,
+            interval_level=LEVEL,
+            ece_bins=RELIABILITY_BINS,
+            seed=seed,
+        ),
+        data=data,
+    )
 
 
 def timing_figures(
@@ -113,61 +118,107 @@ def timing_figures(
     *,
     token_counts: Sequence[int],
     batch_size: int,
-    manifests: Mapping[str, Mapping[str, Any]],
-) -> dict[str, Any]:
+    manifests: Mapping[str, Manifest],
+    machine: Machine,
+) -> TimingFigures:
     """Percentiles, throughput and ratios; null where a model is not there."""
     names = tuple(dict.fromkeys([*timings, BERT_BASE]))
-    figures: dict[str, Any] = {
-        f"latency_p{percentile}_us": {
-            name: {
-                measure: percentile_us(timings[name].of(measure), percentile)
-                if name in timings
-                else None
-                for measure in MEASURES
-            }
-            for name in names
-        }
-        for percentile in (50, 95, 99)
-    }
-    figures["throughput_rows_per_second"] = {
-        name: round(throughput[name], 1) if name in throughput else None for name in names
-    }
-    figures["throughput_batch_size"] = batch_size
-    figures["speedup"], figures["speedup_interval"] = _speedups(timings)
+    ratios, spreads = _speedups(timings)
     low, middle, high = np.percentile(token_counts, (5, 50, 95))
-    figures["compared_with"] = {
-        "vs_teacher": manifests["teacher"]["encoder"],
-        **{
-            f"vs_{name}": manifests[name].get("form") if name in manifests else None
-            for name in (TEACHER_INT8, STUDENT_FLOAT32)
+    forms = {name: manifest.form for name, manifest in manifests.items()}
+    return TimingFigures(
+        latency_p50_us=_latencies(timings, names, 50),
+        latency_p95_us=_latencies(timings, names, 95),
+        latency_p99_us=_latencies(timings, names, 99),
+        throughput_rows_per_second={
+            name: round(throughput[name], 1) if name in throughput else None for name in names
         },
-        "vs_bert_base": f"{bert_base.NAME}: {bert_base.SHAPE}",
-        "shape": (
-            f"batch 1, {middle:.0f} tokens in the median "
-            f"(5 to 95 %: {low:.0f} to {high:.0f}), one text of the test split per call"
+        throughput_batch_size=batch_size,
+        speedup=ratios,
+        speedup_interval=spreads,
+        compared_with=ComparedWith(
+            vs_teacher=manifests["teacher"].encoder,
+            vs_teacher_int8=forms.get(TEACHER_INT8),
+            vs_student_float32=forms.get(STUDENT_FLOAT32),
+            vs_bert_base=f"{bert_base.NAME}: {bert_base.SHAPE}",
+            shape=(
+                f"batch 1, {middle:.0f} tokens in the median "
+                f"(5 to 95 %: {low:.0f} to {high:.0f}), one text of the test split per call"
+            ),
+            texts={
+                name: int(np.isfinite(timings[name].end_to_end_us).sum()) if name in timings else 0
+                for name in names
+            },
+            spread_quantiles=SPREAD,
         ),
-        "texts": {
-            name: int(np.isfinite(timings[name].end_to_end_us).sum()) if name in timings else 0
-            for name in names
-        },
-        "spread_quantiles": SPREAD,
+        machine=machine,
+    )
+
+
+def _exported(
+    name: str,
+    predicted: Mapping[str, NDArray[np.int64]],
+    quality: Quality,
+    drawn: NDArray[np.float64],
+    manifest: Manifest,
+) -> ExportedFigures:
+    float32 = FLOAT32_OF.get(name, "")
+    agreement = (
+        float((predicted[name] == predicted[float32]).mean()) if float32 in predicted else None
+    )
+    return ExportedFigures(
+        **dict(_model(quality, drawn)), **dict(manifest), label_agreement_with_float32=agreement
+    )
+
+
+def _model(quality: Quality, drawn: NDArray[np.float64]) -> ModelFigures:
+    """Args: drawn: the model's accuracy over the resamples (samples,)."""
+    return ModelFigures(
+        accuracy=quality.accuracy,
+        accuracy_interval=_interval(drawn),
+        macro_f1=quality.macro_f1,
+        ece=quality.ece,
+    )
+
+
+def _interval(values: NDArray[np.float64]) -> Interval:
+    """Of accuracies and their differences, which are always defined."""
+    bounds = interval(values)
+    assert bounds is not None
+    return bounds
+
+
+def _latencies(
+    timings: Mapping[str, Timings], names: Sequence[str], percentile: int
+) -> dict[str, Latency]:
+    return {
+        name: Latency(
+            model=percentile_us(timings[name].model_us, percentile),
+            end_to_end=percentile_us(timings[name].end_to_end_us, percentile),
+        )
+        if name in timings
+        else Latency(model=None, end_to_end=None)
+        for name in names
     }
-    return figures
 
 
-def _speedups(timings: Mapping[str, Timings]) -> tuple[dict[str, Any], dict[str, Any]]:
-    medians: dict[str, Any] = {}
-    spreads: dict[str, Any] = {}
-    for measure in MEASURES:
-        medians[measure], spreads[measure] = {}, {}
-        for other in ("teacher", TEACHER_INT8, STUDENT_FLOAT32, BERT_BASE):
-            found = (
-                speedup(timings[other].of(measure), timings["student"].of(measure))
-                if other in timings
-                else None
-            )
-            medians[measure][f"vs_{other}"] = round(found.median, 2) if found else None
-            spreads[measure][f"vs_{other}"] = (
-                [round(found.low, 2), round(found.high, 2)] if found else None
-            )
-    return medians, spreads
+def _speedups(timings: Mapping[str, Timings]) -> tuple[Speedups, SpeedupSpreads]:
+    ratios: dict[str, Ratios] = {}
+    spreads: dict[str, RatioSpreads] = {}
+    for measure in ("model", "end_to_end"):
+        found = {
+            other: speedup(timings[other].of(measure), timings["student"].of(measure))
+            if other in timings
+            else None
+            for other in ("teacher", TEACHER_INT8, STUDENT_FLOAT32, BERT_BASE)
+        }
+        ratios[measure] = Ratios(
+            **{f"vs_{other}": round(one.median, 2) if one else None for other, one in found.items()}
+        )
+        spreads[measure] = RatioSpreads(
+            **{
+                f"vs_{other}": (round(one.low, 2), round(one.high, 2)) if one else None
+                for other, one in found.items()
+            }
+        )
+    return Speedups(**ratios), SpeedupSpreads(**spreads)

@@ -4,21 +4,22 @@ import os
 import platform
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import onnxruntime
 
+from decant.figures.timing_figures import Machine
 
-def machine_facts(threads: int) -> dict[str, Any]:
-    """Processor, cores, threads per call, operating system, runtime and its version."""
-    return {
-        "cpu": _cpu_model(),
-        "cores": os.cpu_count() or 1,
-        "threads": threads,
-        "system": f"{platform.system()} {platform.machine()}",
-        "runtime": f"ONNX Runtime {onnxruntime.__version__}, CPU",
-        "tokenizers": version("tokenizers"),
-    }
+
+def machine_facts(threads: int) -> Machine:
+    """This machine, with so many threads per call."""
+    return Machine(
+        cpu=_cpu_model(),
+        cores=os.cpu_count() or 1,
+        threads=threads,
+        system=f"{platform.system()} {platform.machine()}",
+        runtime=f"ONNX Runtime {onnxruntime.__version__}, CPU",
+        tokenizers=version("tokenizers"),
+    )
 
 
 def _cpu_model() -> str:

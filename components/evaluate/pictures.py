@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import matplotlib
 
@@ -18,8 +17,9 @@ from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix
 
 from components.evaluate import bert_base
-from components.evaluate.figures import BERT_BASE, models_of
+from components.evaluate.figures import BERT_BASE
 from components.evaluate.quality import Quality
+from decant.figures.evaluation_figures import Figures
 
 TITLES = {
     "teacher": "teacher",
@@ -59,7 +59,7 @@ def draw_pictures(
     actual: NDArray[np.int64],
     predicted: Mapping[str, NDArray[np.int64]],
     quality: Mapping[str, Quality],
-    figures: Mapping[str, Any],
+    figures: Figures,
 ) -> dict[str, Path]:
     """Draw all pictures into the folder; returns the file per picture, in the report's order."""
     short = [_short(label) for label in labels]
@@ -79,13 +79,16 @@ def draw_pictures(
     return files
 
 
-def _accuracy_latency(figures: Mapping[str, Any]) -> Figure:
+def _accuracy_latency(figures: Figures) -> Figure:
     figure, axes = plt.subplots(figsize=(8, 4.8), layout="constrained")
-    for name, model in models_of(figures).items():
-        accuracy = model["accuracy"] * 100
-        low, high = (100 * bound for bound in model["accuracy_interval"])
+    for name, model in figures.models().items():
+        latency_us = figures.latency_p50_us[name].end_to_end
+        if latency_us is None:
+            continue
+        accuracy = model.accuracy * 100
+        low, high = (100 * bound for bound in model.accuracy_interval)
         axes.errorbar(
-            [figures["latency_p50_us"][name]["end_to_end"]],
+            [latency_us],
             [accuracy],
             yerr=[[max(0.0, accuracy - low)], [max(0.0, high - accuracy)]],
             fmt=_MARKERS[name],
@@ -94,9 +97,9 @@ def _accuracy_latency(figures: Mapping[str, Any]) -> Figure:
             capsize=4,
             label=f"{TITLES[name]}: {accuracy:.1f} %",
         )
-    if base := figures["latency_p50_us"][BERT_BASE]["end_to_end"]:
+    if base := figures.latency_p50_us[BERT_BASE].end_to_end:
         axes.axvline(base, color=_COLORS[BERT_BASE], linestyle="--", label=TITLES[BERT_BASE])
-    majority = figures["controls"]["majority"]["accuracy"] * 100
+    majority = figures.controls.majority.accuracy * 100
     axes.axhline(
         majority, color="#b0b4ba", linestyle=":", label=f"most frequent class: {majority:.1f} %"
     )

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from components.evaluate.bert_base import BertBase
-from components.evaluate.figures import BERT_BASE, models_of, quality_figures, timing_figures
-from components.evaluate.gate import Gate, judge
+from components.evaluate.exported_manifest import Manifest
+from components.evaluate.figures import BERT_BASE, quality_figures, timing_figures
+from components.evaluate.gate import Gate, gate_checks
 from components.evaluate.machine import machine_facts
 from components.evaluate.pictures import draw_pictures
 from components.evaluate.quality import measure_quality
@@ -28,6 +29,11 @@ from components.evaluate.tables import write_plot_tables, write_predictions
 from components.evaluate.tested_models import TFIDF, class_indices, open_models, read_test_split
 from components.evaluate.tfidf import TfidfControl, fit_tfidf
 from decant.data.corpus import SPLITS, read_schema, read_split, split_rows
+from decant.figures.evaluation_figures import Figures
+from decant.figures.gate_check import verdict_on
+from decant.figures.metrics_file import METRICS, as_json
+from decant.figures.quality_figures import DataFigures, ExportedFigures, QualityFigures, SplitRows
+from decant.figures.timing_figures import TimingFigures
 from decant.inference.classifier import OnnxClassifier, softmax
 from decant.inference.latency import (
     Candidate,
@@ -84,29 +90,29 @@ def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) ->
     actual = class_indices(test["label"], labels)
     predicted = {name: values.argmax(axis=1) for name, values in probabilities.items()}
     quality = {name: measure_quality(actual, values) for name, values in probabilities.items()}
-    manifests = {name: model.manifest for name, model in models.items()}
+    manifests = {name: Manifest.model_validate(model.manifest) for name, model in models.items()}
     with reporter.activity("bootstrap intervals"):
-        figures = quality_figures(
+        of_quality = quality_figures(
             actual,
             predicted,
             quality,
             manifests=manifests,
             control=control,
             majority=_majority(inputs.corpus, labels),
+            data=_data_figures(inputs.corpus, test, labels),
             samples=params.bootstrap_samples,
             seed=params.seed,
         )
-    figures["data"] = _data_figures(inputs.corpus, test, labels)
-    write_json(outputs.evaluation / "quality.json", figures)
+    write_json(outputs.evaluation / "quality.json", as_json(of_quality))
     write_predictions(outputs.evaluation, test, labels, probabilities)
     write_plot_tables(outputs.evaluation, test, labels, predicted, quality)
-    _tell_quality(figures, reporter)
+    _log_quality(of_quality, reporter)
     del models  # their threads would disturb the measurement
 
-    figures |= _measure(params, inputs.onnx, control, test, manifests, outputs.report, reporter)
-    verdict = judge(params.gate, figures)
-    figures["gate"] = {"passed": verdict.passed, "reasons": list(verdict.reasons)}
-    write_json(outputs.report / "metrics.json", figures)
+    timing = _measure(params, inputs.onnx, control, test, manifests, outputs.report, reporter)
+    verdict = verdict_on(gate_checks(params.gate, of_quality, timing))
+    figures = Figures.of(of_quality, timing, verdict)
+    write_json(outputs.report / METRICS, as_json(figures))
     _accuracy_latency_table(figures).to_csv(outputs.report / "accuracy_latency.csv", index=False)
     pictures = draw_pictures(outputs.report, labels, actual, predicted, quality, figures)
     write_report(
@@ -119,9 +125,9 @@ def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) ->
         probabilities=probabilities,
         pictures=pictures,
         quantisation={
-            role: manifest["quantisation"]
+            role: manifest.quantisation
             for role, manifest in manifests.items()
-            if "quantisation" in manifest
+            if manifest.quantisation is not None
         },
     )
     reporter.measure("gate_passed", verdict.passed)
@@ -155,10 +161,10 @@ def _measure(
     folder: Path,
     control: TfidfControl,
     test: pd.DataFrame,
-    manifests: Mapping[str, Mapping[str, Any]],
+    manifests: Mapping[str, Manifest],
     report: Path,
     reporter: Reporter,
-) -> dict[str, Any]:
+) -> TimingFigures:
     """Timed figures; also writes latency.csv, a line per model and text."""
     models = open_models(folder, threads=params.threads)
     count = min(params.latency_texts, len(test))
@@ -199,16 +205,16 @@ def _measure(
                 advance=advance,
             )
     _latency_rows(timings, tokens).to_csv(report / "latency.csv", index=False)
-    figures = timing_figures(
+    timing = timing_figures(
         timings,
         throughput,
         token_counts=tokens,
         batch_size=params.batch_size,
         manifests=manifests,
+        machine=machine_facts(params.threads),
     )
-    figures["machine"] = machine_facts(params.threads)
-    _tell_times(figures, reporter)
-    return figures
+    _log_times(timing, reporter)
+    return timing
 
 
 def _latency_rows(timings: Mapping[str, Timings], tokens: list[int]) -> pd.DataFrame:
@@ -226,19 +232,20 @@ def _latency_rows(timings: Mapping[str, Timings], tokens: list[int]) -> pd.DataF
     return pd.concat(tables).round(1)
 
 
-def _accuracy_latency_table(figures: Mapping[str, Any]) -> pd.DataFrame:
+def _accuracy_latency_table(figures: Figures) -> pd.DataFrame:
     rows = []
-    for name, model in models_of(figures).items():
-        low, high = model["accuracy_interval"]
+    for name, model in figures.models().items():
+        low, high = model.accuracy_interval
+        exported = model if isinstance(model, ExportedFigures) else None
         rows.append(
             {
                 "model": name,
-                "accuracy": model["accuracy"],
+                "accuracy": model.accuracy,
                 "accuracy_low": low,
                 "accuracy_high": high,
-                "latency_p50_us": figures["latency_p50_us"][name]["end_to_end"],
-                "size_bytes": model.get("size_bytes"),
-                "parameters": model.get("parameters"),
+                "latency_p50_us": figures.latency_p50_us[name].end_to_end,
+                "size_bytes": exported.size_bytes if exported else None,
+                "parameters": exported.parameters if exported else None,
             }
         )
     whole = {"size_bytes": "Int64", "parameters": "Int64"}
@@ -252,39 +259,43 @@ def _majority(corpus: Path, labels: tuple[str, ...]) -> tuple[int, str]:
     return index, labels[index]
 
 
-def _data_figures(corpus: Path, test: pd.DataFrame, labels: tuple[str, ...]) -> dict[str, Any]:
+def _data_figures(corpus: Path, test: pd.DataFrame, labels: tuple[str, ...]) -> DataFigures:
     schema = read_schema(corpus)
     digest = hashlib.sha256()
     for row in zip(test["row_id"], test["text"], test["label"], strict=True):
         digest.update(json.dumps(list(row), ensure_ascii=False).encode() + b"\n")
-    return {
-        "task": schema.task,
-        "text_column": schema.text_column,
-        "label_column": schema.label_column,
-        "labels": list(labels),
-        "rows": {split: split_rows(corpus, split) for split in SPLITS},
-        "test_digest": digest.hexdigest(),
-    }
+    return DataFigures(
+        task=schema.task,
+        text_column=schema.text_column,
+        label_column=schema.label_column,
+        labels=labels,
+        rows=SplitRows(**{split: split_rows(corpus, split) for split in SPLITS}),
+        test_digest=digest.hexdigest(),
+    )
 
 
-def _tell_quality(figures: Mapping[str, Any], reporter: Reporter) -> None:
-    student, controls = figures["student"], figures["controls"]
-    reporter.metric("student_accuracy", student["accuracy"])
-    reporter.metric("teacher_accuracy", figures["teacher"]["accuracy"])
-    if student["retention"] is not None:
-        reporter.metric("retention", student["retention"])
-    reporter.metric("tfidf_accuracy", controls["tfidf"]["accuracy"])
-    reporter.metric("undistilled_accuracy", controls["undistilled"]["accuracy"])
-    reporter.metric("majority_accuracy", controls["majority"]["accuracy"])
-    reporter.metric("student_macro_f1", student["macro_f1"])
-    reporter.metric("ece", student["ece"])
+def _log_quality(figures: QualityFigures, reporter: Reporter) -> None:
+    student, controls = figures.student, figures.controls
+    reporter.metric("student_accuracy", student.accuracy)
+    reporter.metric("teacher_accuracy", figures.teacher.accuracy)
+    if student.retention is not None:
+        reporter.metric("retention", student.retention)
+    reporter.metric("tfidf_accuracy", controls.tfidf.accuracy)
+    reporter.metric("undistilled_accuracy", controls.undistilled.accuracy)
+    reporter.metric("majority_accuracy", controls.majority.accuracy)
+    reporter.metric("student_macro_f1", student.macro_f1)
+    reporter.metric("ece", student.ece)
 
 
-def _tell_times(figures: Mapping[str, Any], reporter: Reporter) -> None:
-    for measure in ("model", "end_to_end"):
-        for name in ("student", "teacher"):
-            value = figures["latency_p50_us"][name][measure]
-            reporter.measure(f"{name}_{measure}_latency_p50_us", value)
-        for other in ("vs_teacher", f"vs_{BERT_BASE}"):
-            if (times := figures["speedup"][measure][other]) is not None:
-                reporter.measure(f"{measure}_speedup_{other}", times)
+def _log_times(figures: TimingFigures, reporter: Reporter) -> None:
+    student, teacher = figures.latency_p50_us["student"], figures.latency_p50_us["teacher"]
+    for measure, medians, ratios in (
+        ("model", (student.model, teacher.model), figures.speedup.model),
+        ("end_to_end", (student.end_to_end, teacher.end_to_end), figures.speedup.end_to_end),
+    ):
+        for name, median in zip(("student", "teacher"), medians, strict=True):
+            if median is not None:
+                reporter.measure(f"{name}_{measure}_latency_p50_us", median)
+        for other in ("teacher", BERT_BASE):
+            if (times := ratios.over(other)) is not None:
+                reporter.measure(f"{measure}_speedup_vs_{other}", times)

@@ -15,7 +15,6 @@ TEACHER_INT8, STUDENT_FLOAT32, TFIDF = "teacher_int8", "student_float32", "tfidf
 # In the order of the tables. The optional ones are there where export_onnx made them.
 ROLES = ("teacher", TEACHER_INT8, "student", STUDENT_FLOAT32, "undistilled")
 OPTIONAL = (TEACHER_INT8, STUDENT_FLOAT32)
-MODELS = (*ROLES, TFIDF)
 # A smaller form beside the float32 graph that it was made of.
 FLOAT32_OF = {TEACHER_INT8: "teacher", "student": STUDENT_FLOAT32}
 

@@ -3,7 +3,6 @@
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from tokenizers import Tokenizer
 from torch import nn
@@ -67,7 +66,7 @@ def write_tokenizer(source: Path, folder: Path, *, max_length_tokens: int) -> No
     tokenizer.save(str(folder / TOKENIZER), pretty=False)
 
 
-def write_manifest(folder: Path, facts: Facts, form: str, **more: Any) -> int:
+def write_manifest(folder: Path, facts: Facts, form: str, **more: object) -> int:
     """Describe the graph and the tokenizer that are in the folder; returns their size in bytes.
 
     Args:

@@ -12,7 +12,6 @@ static for convolutions is ONNX Runtime's own advice.
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
@@ -95,7 +94,7 @@ def _layers(model: onnx.ModelProto, kinds: Sequence[str]) -> list[str]:
 
 
 def _quantised(
-    model: onnx.ModelProto, quantise: Callable[[onnx.ModelProto, Path], Any]
+    model: onnx.ModelProto, quantise: Callable[[onnx.ModelProto, Path], object]
 ) -> onnx.ModelProto:
     source = onnx.ModelProto()
     source.CopyFrom(model)

@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 
@@ -161,7 +161,7 @@ def _copy_of(folder: Path, role: str) -> Path:
 
 
 def _take(
-    folder: Path, facts: Facts, made: Made, trials: Trials, reporter: Reporter, **more: Any
+    folder: Path, facts: Facts, made: Made, trials: Trials, reporter: Reporter, **more: object
 ) -> None:
     """Replace the folder's graph by a form."""
     shutil.copyfile(made.graph, folder / GRAPH)
@@ -170,6 +170,6 @@ def _take(
     _finish(folder, facts, made.form, reporter, against_float32=against, **more)
 
 
-def _finish(folder: Path, facts: Facts, form: str, reporter: Reporter, **more: Any) -> None:
+def _finish(folder: Path, facts: Facts, form: str, reporter: Reporter, **more: object) -> None:
     size = write_manifest(folder, facts, form, **more)
     reporter.metric(f"{folder.name}_size_bytes", size)

@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import onnxruntime
@@ -133,7 +133,7 @@ class Trials:
         figures = self._figures(graph, logits.argmax(axis=1))
         return Made(form=form, graph=graph, figures=figures)
 
-    def against_float32(self, made: Made) -> dict[str, Any]:
+    def against_float32(self, made: Made) -> dict[str, object]:
         """For the manifest of a form: its figures and the number of validation rows."""
         return {
             "rows": len(self._material.rows),
@@ -142,7 +142,7 @@ class Trials:
             "label_agreement": made.figures.label_agreement,
         }
 
-    def record(self, tried: Sequence[Trial], limits: Limits) -> dict[str, Any]:
+    def record(self, tried: Sequence[Trial], limits: Limits) -> dict[str, object]:
         """For the manifest: the limits, what was tried, and what won. Without times."""
         won = smallest(tried)
         return {

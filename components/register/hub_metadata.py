@@ -7,16 +7,14 @@ is named when it came from the Hub.
 import re
 from collections.abc import Mapping
 from pathlib import PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING
 
 from components.register.registry import PIN_TAG, SOURCE_TAG
 from components.register.version_tags import Evidence
 
-_METRICS = {  # the report's name: the Hub's, and how it is shown
-    "accuracy": ("accuracy", "Accuracy"),
-    "macro_f1": ("f1", "Macro F1"),
-    "ece": ("expected_calibration_error", "Expected calibration error"),
-}
+if TYPE_CHECKING:
+    from huggingface_hub import EvalResult
+
 _MODEL = re.compile(r"hf://(?!datasets/)(?P<repo>[^/@]+/[^/@]+)(@.*)?")
 _DATASET = re.compile(r"hf://datasets/(?P<repo>[^/@]+/[^/@]+)(@[^/]+)?(/.*)?")
 
@@ -33,6 +31,7 @@ def front_matter(name: str, evidence: Evidence, tags: Mapping[str, str]) -> str:
     base_model = _repository(_MODEL, tags.get(f"{SOURCE_TAG}encoder", ""))
     dataset = _repository(_DATASET, source)
     architecture = str(evidence.manifest["architecture"]).partition(",")[0]
+    results = _results(evidence, source, dataset, tags.get(f"{PIN_TAG}source"))
     data = ModelCardData(
         model_name=name,
         library_name="onnx",
@@ -40,18 +39,19 @@ def front_matter(name: str, evidence: Evidence, tags: Mapping[str, str]) -> str:
         tags=["decant", "knowledge-distillation", "onnx", architecture],
         base_model=base_model,
         datasets=[dataset] if dataset else None,
-        metrics=[hub for hub, _ in _METRICS.values()],
-        eval_results=_results(evidence, source, dataset, tags.get(f"{PIN_TAG}source")),
+        metrics=[result.metric_type for result in results],
+        eval_results=results,
     )
     return f"---\n{data.to_yaml()}\n---\n"
 
 
 def _results(
     evidence: Evidence, source: str, dataset: str | None, revision: str | None
-) -> list[Any]:
+) -> list["EvalResult"]:
     """One result of the Hub per metric of the student on the test split."""
     from huggingface_hub import EvalResult
 
+    student = evidence.figures.student
     file = PurePosixPath(source.partition("#")[0]).name
     return [
         EvalResult(
@@ -62,10 +62,13 @@ def _results(
             dataset_revision=revision,
             metric_type=kind,
             metric_name=shown,
-            metric_value=round(float(evidence.metrics[f"student.{metric}"]), 4),
+            metric_value=round(value, 4),
         )
-        for metric, (kind, shown) in _METRICS.items()
-        if f"student.{metric}" in evidence.metrics
+        for kind, shown, value in (
+            ("accuracy", "Accuracy", student.accuracy),
+            ("f1", "Macro F1", student.macro_f1),
+            ("expected_calibration_error", "Expected calibration error", student.ece),
+        )
     ]
 
 

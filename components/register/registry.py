@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from components.register.version_tags import Evidence, figures
+from components.register.version_tags import Evidence
+from decant.figures.metrics_file import dotted, numbers
 from decant.runtime.artifacts import CARD, read_json
 from decant.runtime.identity import (
     LIBRARY,
@@ -24,6 +25,10 @@ from decant.runtime.identity import (
 from decant.tracking.delivery import IDENTITY_TAG, log_points
 from decant.tracking.mlflow_store import tracking_uri
 from decant.tracking.record import points_of
+
+if TYPE_CHECKING:
+    from mlflow.entities.model_registry import ModelVersion
+    from mlflow.tracking import MlflowClient
 
 SCRIPT = Path(__file__).with_name("served_model.py")
 PIN_TAG = "decant.pin."
@@ -82,13 +87,15 @@ def served_digest(code: Path) -> str:
     )
 
 
-def find_version(client: Any, name: str, identity: str) -> Registered | None:
+def find_version(client: "MlflowClient", name: str, identity: str) -> Registered | None:
     """The oldest version with this identity."""
     same = _versions(client, name, identity)
     return _registered(same[0], created=False) if same else None
 
 
-def complete_tags(client: Any, registered: Registered, tags: Mapping[str, str]) -> list[str]:
+def complete_tags(
+    client: "MlflowClient", registered: Registered, tags: Mapping[str, str]
+) -> list[str]:
     """Give a version the runs behind it that were not known when it was made, such as spooled ones.
 
     Returns the tags that it got; no tag is changed.
@@ -101,7 +108,7 @@ def complete_tags(client: Any, registered: Registered, tags: Mapping[str, str]) 
     return missing
 
 
-def source_tags(client: Any, ingest_run: str) -> dict[str, str]:
+def source_tags(client: "MlflowClient", ingest_run: str) -> dict[str, str]:
     """What the run of ingest read, from the card that it logged.
 
     decant.pin.SOURCE: digest or revision of each source
@@ -126,7 +133,7 @@ def source_tags(client: Any, ingest_run: str) -> dict[str, str]:
     return pins | {SOURCE_TAG + key: str(uri) for key, uri in named.items() if uri}
 
 
-def identity_tags(client: Any, tags: Mapping[str, str]) -> dict[str, str]:
+def identity_tags(client: "MlflowClient", tags: Mapping[str, str]) -> dict[str, str]:
     """decant.identity.STEP for every step behind the model, from the step's run."""
     runs = {tag.removeprefix(RUN_TAG): run for tag, run in tags.items() if tag.startswith(RUN_TAG)}
     found = {
@@ -135,17 +142,20 @@ def identity_tags(client: Any, tags: Mapping[str, str]) -> dict[str, str]:
     return {f"decant.identity.{step}": key for step, key in found.items() if key}
 
 
-def log_dataset(client: Any, run_id: str, evidence: Evidence, tags: Mapping[str, str]) -> None:
+def log_dataset(
+    client: "MlflowClient", run_id: str, evidence: Evidence, tags: Mapping[str, str]
+) -> None:
     """The test split that the figures were measured on, as an input of the run."""
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
-    data = {key: value for key, value in evidence.metrics.items() if key.startswith("data.")}
+    facts = evidence.figures.data
+    data: dict[str, object] = {f"data.{key}": value for key, value in dotted(facts).items()}
     data["sources"] = {
         tag.removeprefix(PIN_TAG): pin for tag, pin in tags.items() if tag.startswith(PIN_TAG)
     }
     dataset = Dataset(
         name="test",
-        digest=str(data["data.test_digest"])[:_MAX_DATASET_DIGEST_CHARACTERS],
+        digest=facts.test_digest[:_MAX_DATASET_DIGEST_CHARACTERS],
         source_type="decant",
         source=json.dumps(data, sort_keys=True),
     )
@@ -197,7 +207,7 @@ def _served(exported: Path, code: Path) -> dict[str, Any]:
 
 
 def register_version(
-    client: Any,
+    client: "MlflowClient",
     *,
     name: str,
     run_id: str,
@@ -218,7 +228,7 @@ def register_version(
     """
     from mlflow.exceptions import MlflowException
 
-    log_points(client, run_id, points_of(figures(evidence.metrics)))
+    log_points(client, run_id, points_of(numbers(dotted(evidence.figures))))
     log_dataset(client, run_id, evidence, tags)
     client.log_artifact(run_id, str(exported / CARD_FILE))
     model_id, source = log_model(exported, code, run_id, tags)
@@ -241,7 +251,7 @@ def register_version(
     return _registered(oldest, created=str(oldest.run_id) == run_id)
 
 
-def _registered(version: Any, *, created: bool) -> Registered:
+def _registered(version: "ModelVersion", *, created: bool) -> Registered:
     return Registered(
         name=str(version.name),
         version=str(version.version),
@@ -250,7 +260,7 @@ def _registered(version: Any, *, created: bool) -> Registered:
     )
 
 
-def _versions(client: Any, name: str, identity: str) -> list[Any]:
+def _versions(client: "MlflowClient", name: str, identity: str) -> "list[ModelVersion]":
     """Those with this identity, the oldest first."""
     found = client.search_model_versions(
         f"name = '{name}' and tags.`{IDENTITY_TAG}` = '{identity}'"
@@ -259,7 +269,7 @@ def _versions(client: Any, name: str, identity: str) -> list[Any]:
     return sorted(ready, key=lambda version: int(version.version))
 
 
-def _delete(client: Any, version: Any) -> None:
+def _delete(client: "MlflowClient", version: "ModelVersion") -> None:
     from mlflow.exceptions import MlflowException
 
     try:

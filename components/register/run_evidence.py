@@ -5,19 +5,24 @@ evidence/metrics.json          of the report
 """
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
+
+from decant.figures.metrics_file import METRICS
+
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
 
 FOLDER = "evidence"
-PREDICTIONS, METRICS = "predictions.parquet", "metrics.json"
+PREDICTIONS = "predictions.parquet"
 
 
-def log_evidence(client: Any, run_id: str, *, evaluation: Path, report: Path) -> None:
+def log_evidence(client: "MlflowClient", run_id: str, *, evaluation: Path, report: Path) -> None:
     """Copy both files to the run."""
     for file in (evaluation / PREDICTIONS, report / METRICS):
         client.log_artifact(run_id, str(file), FOLDER)
 
 
-def logged_evidence(client: Any, run_id: str, into: Path) -> Path | None:
+def logged_evidence(client: "MlflowClient", run_id: str, into: Path) -> Path | None:
     """The folder with both files, downloaded; None when the run has none."""
     if not run_id:
         return None

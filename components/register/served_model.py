@@ -51,7 +51,7 @@ class ServedModel(PythonModel):
         )
 
 
-def _texts(model_input: Any) -> tuple[list[str], pd.Index]:
+def _texts(model_input: object) -> tuple[list[str], pd.Index]:
     if isinstance(model_input, pd.DataFrame):
         if TEXT not in model_input.columns:
             found = ", ".join(map(str, model_input.columns))

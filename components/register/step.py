@@ -6,7 +6,7 @@ import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator, Field
 
@@ -43,6 +43,9 @@ from decant.tracking.mlflow_store import (
     tracking_uri,
     without_secrets,
 )
+
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
 
 VARYING = frozenset({"receipt"})  # holds a run id and a version number
 _AGAIN = "then run register again: the same model is never registered twice"
@@ -103,9 +106,9 @@ def _reasons_against(params: Params, evidence: Evidence) -> list[str]:
         return ["register.enabled is false"]
     if os.environ.get("DVC_EXP_NAME") and not params.in_experiments:
         return ["this is a `dvc exp` run and register.in_experiments is false"]
-    if evidence.gate_passed:
+    if evidence.figures.gate.passed:
         return []
-    reasons = [f"the gate failed: {reason}" for reason in evidence.gate_reasons]
+    reasons = [f"the gate failed: {reason}" for reason in evidence.figures.gate.reasons]
     reasons = reasons or ["the gate failed"]
     if params.strict:
         raise UserError(
@@ -177,7 +180,7 @@ def _register(
 
 
 def _tags(
-    client: Any, params: Params, evidence: Evidence, identity: str, reporter: Reporter
+    client: "MlflowClient", params: Params, evidence: Evidence, identity: str, reporter: Reporter
 ) -> dict[str, str]:
     """Of a version; those that rest on runs that MLflow does not know (yet) are missing."""
     run_tags = client.get_run(reporter.run_id).data.tags
@@ -199,7 +202,7 @@ def _receipt(
     reasons: list[str],
     registered: Registered | None,
 ) -> None:
-    content: dict[str, Any] = {
+    content: dict[str, object] = {
         "registered": registered is not None,
         "created": registered.created if registered else False,
         "name": params.name,

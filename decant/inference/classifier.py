@@ -99,7 +99,7 @@ class OnnxClassifier:
         ]
 
 
-def problem_of(value: Any) -> str | None:
+def problem_of(value: object) -> str | None:
     """Why `value` cannot be classified, to follow "row 3 is"; None when it can.
 
     The empty text is a text.
@@ -142,7 +142,7 @@ def open_session(graph: Path, threads: int, device: str) -> onnxruntime.Inferenc
     return session
 
 
-def _is_missing(value: Any) -> bool:
+def _is_missing(value: object) -> bool:
     """None, or what pandas has in its place."""
     is_nan = isinstance(value, float) and value != value
     return value is None or is_nan or type(value).__name__ in ("NAType", "NaTType")

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,9 +38,9 @@ class Candidate(Generic[Text]):
         texts: on how many of the texts it is measured, whole blocks spread over all of them.
     """
 
-    predict: Callable[[list[Text]], Any]
+    predict: Callable[[list[Text]], object]
     encode: Callable[[list[Text]], NDArray[np.int64]] | None
-    run: Callable[[NDArray[np.int64]], Any] | None
+    run: Callable[[NDArray[np.int64]], object] | None
     texts: int
 
 

@@ -99,7 +99,7 @@ def read_json(file: Path) -> Any:
     return json.loads(file.read_text("utf-8"))
 
 
-def write_json(file: Path, value: Any) -> None:
+def write_json(file: Path, value: object) -> None:
     """Readable, deterministic JSON: sorted keys, two spaces, a last newline."""
     text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
     file.write_text(text + "\n", "utf-8")

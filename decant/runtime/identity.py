@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import grimp
@@ -47,7 +47,7 @@ def text_digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def canonical_json(value: Any) -> str:
+def canonical_json(value: object) -> str:
     """The one spelling of a value on which identities rest: sorted keys, no spaces, no NaN."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         value = dataclasses.asdict(value)
@@ -57,7 +57,7 @@ def canonical_json(value: Any) -> str:
 
 
 def step_identity(
-    step: str, params: Any, inputs: Mapping[str, str], *, code: str | None = None
+    step: str, params: object, inputs: Mapping[str, str], *, code: str | None = None
 ) -> str:
     """sha256 that two runs of a step share when they must give the same outputs.
 

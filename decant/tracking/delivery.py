@@ -12,11 +12,15 @@ Tags: decant.record     of a child: its record
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from decant.tracking.parent_run import PARENT_TAG, close_parent, open_parent
 from decant.tracking.record import Origin, Point, RunRecord
 from decant.tracking.spool import Spool, Spooled
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+    from mlflow.tracking import MlflowClient
 
 RECORD_TAG = "decant.record"
 IDENTITY_TAG = "decant.identity"
@@ -37,7 +41,7 @@ class Place:
     parent_is_ours: bool
 
 
-def deliver(client: Any, record: RunRecord, files: Path) -> Place:
+def deliver(client: "MlflowClient", record: RunRecord, files: Path) -> Place:
     """Log all of a run. It may be logged in part already.
 
     Args:
@@ -53,7 +57,7 @@ def deliver(client: Any, record: RunRecord, files: Path) -> Place:
     return place
 
 
-def send(client: Any, spool: Spool, run: Spooled) -> Place:
+def send(client: "MlflowClient", spool: Spool, run: Spooled) -> Place:
     """Deliver a spooled run and remove it from the spool.
 
     A run without an end whose process is gone was killed at the time of its last write.
@@ -71,7 +75,7 @@ def send(client: Any, spool: Spool, run: Spooled) -> Place:
     return place
 
 
-def begin(client: Any, record: RunRecord, *, is_new: bool) -> Place:
+def begin(client: "MlflowClient", record: RunRecord, *, is_new: bool) -> Place:
     """The run of the record below its parent, made when missing.
 
     Args:
@@ -93,7 +97,7 @@ def begin(client: Any, record: RunRecord, *, is_new: bool) -> Place:
     )
 
 
-def log_start(client: Any, place: Place, record: RunRecord) -> dict[str, str]:
+def log_start(client: "MlflowClient", place: Place, record: RunRecord) -> dict[str, str]:
     """Log parameters, and link the runs that made the inputs.
 
     Returns these runs by step; for a run that MLflow does not have, its id in the sidecars.
@@ -110,7 +114,7 @@ def log_start(client: Any, place: Place, record: RunRecord) -> dict[str, str]:
     return step_runs
 
 
-def log_points(client: Any, run_id: str, points: Sequence[Point]) -> None:
+def log_points(client: "MlflowClient", run_id: str, points: Sequence[Point]) -> None:
     from mlflow.entities import Metric
 
     metrics = [Metric(point.name, point.value, point.milliseconds, point.at) for point in points]
@@ -118,7 +122,7 @@ def log_points(client: Any, run_id: str, points: Sequence[Point]) -> None:
         client.log_batch(run_id, metrics=metrics[start : start + _MAX_METRICS])
 
 
-def log_figures(client: Any, place: Place, record: RunRecord) -> None:
+def log_figures(client: "MlflowClient", place: Place, record: RunRecord) -> None:
     """The step's figures; the headline figures also on the parent."""
     log_points(client, place.run_id, record.figures)
     if record.step in HEADLINE_STEPS:
@@ -126,11 +130,11 @@ def log_figures(client: Any, place: Place, record: RunRecord) -> None:
         log_points(client, place.parent_id, headline)
 
 
-def log_file(client: Any, place: Place, file: Path, folder: str) -> None:
+def log_file(client: "MlflowClient", place: Place, file: Path, folder: str) -> None:
     client.log_artifact(place.run_id, str(file), folder)
 
 
-def log_end(client: Any, place: Place, record: RunRecord) -> None:
+def log_end(client: "MlflowClient", place: Place, record: RunRecord) -> None:
     """Close the child with its status; the parent follows its children."""
     if record.error:
         client.set_tag(place.run_id, "decant.error", record.error)
@@ -138,7 +142,7 @@ def log_end(client: Any, place: Place, record: RunRecord) -> None:
     close_parent(client, place.experiment, place.parent_id, place.parent_is_ours)
 
 
-def _log_params(client: Any, run_id: str, record: RunRecord) -> None:
+def _log_params(client: "MlflowClient", run_id: str, record: RunRecord) -> None:
     from mlflow.entities import Param
     from mlflow.exceptions import MlflowException
 
@@ -152,15 +156,15 @@ def _log_params(client: Any, run_id: str, record: RunRecord) -> None:
 
 
 def _upstream(
-    client: Any, experiment: str, origins: Iterable[Origin]
-) -> dict[str, tuple[str, Any]]:
+    client: "MlflowClient", experiment: str, origins: Iterable[Origin]
+) -> dict[str, tuple[str, "Run | None"]]:
     """Every step behind the inputs: the id of its run, and the run, None where unknown.
 
     DVC restores an artifact without its sidecar and may leave a stale sidecar in its place. The run
     in a stale sidecar has another identity than the artifact, and is ignored. Where the sidecar
     names no usable run, the newest run with the artifact's identity is used.
     """
-    behind: dict[str, tuple[str, Any]] = {}
+    behind: dict[str, tuple[str, Run | None]] = {}
     for origin in origins:
         names = dict(origin.step_runs)
         run = _run(client, experiment, names.get(origin.step, ""))
@@ -178,7 +182,7 @@ def _upstream(
     return behind
 
 
-def _run(client: Any, experiment: str, run_id: str) -> Any:
+def _run(client: "MlflowClient", experiment: str, run_id: str) -> "Run | None":
     """A run by its id, or by its record's id where MLflow could not give it one.
 
     None for a run of another store, a deleted one, or one that is not sent yet.
@@ -196,7 +200,9 @@ def _run(client: Any, experiment: str, run_id: str) -> Any:
     return run if run.info.lifecycle_stage == "active" else None
 
 
-def _run_with_tag(client: Any, experiment: str, tag: str, value: str, more: str = "") -> Any:
+def _run_with_tag(
+    client: "MlflowClient", experiment: str, tag: str, value: str, more: str = ""
+) -> "Run | None":
     """The newest such run, or None."""
     wanted = f"tags.`{tag}` = '{value}'"
     found = client.search_runs(

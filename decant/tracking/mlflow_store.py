@@ -11,11 +11,14 @@ import sysconfig
 import urllib.error
 import urllib.request
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from decant.runtime import identity
 from decant.runtime.errors import UserError
+
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
 
 REACHABLE_TIMEOUT_SECONDS = 10.0
 
@@ -53,7 +56,7 @@ def tracking_uri() -> str:
     return uri
 
 
-def open_client() -> Any:
+def open_client() -> "MlflowClient":
     """A client of the tracking server or store.
 
     Raises UserError as `tracking_uri` does and when a server refuses the credentials,
@@ -79,7 +82,7 @@ def experiment_name() -> str:
     return os.environ.get("MLFLOW_EXPERIMENT_NAME") or "decant"
 
 
-def experiment_id(client: Any, name: str = "") -> str:
+def experiment_id(client: "MlflowClient", name: str = "") -> str:
     """The id of the experiment of this name, else of `experiment_name`; created when missing.
 
     A server has its own place for artifacts; a local store keeps them beside its database.

@@ -2,11 +2,16 @@
 
 import getpass
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from decant.tracking.execution import execution_identity, git_commit
 from decant.tracking.mlflow_store import experiment_id, experiment_name
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+    from mlflow.tracking import MlflowClient
 
 EXECUTION_TAG = "decant.execution"
 STEP_TAG = "decant.step"
@@ -45,7 +50,7 @@ def parent_here() -> Parent:
     )
 
 
-def open_parent(client: Any, parent: Parent, started_ms: int) -> tuple[str, str, bool]:
+def open_parent(client: "MlflowClient", parent: Parent, started_ms: int) -> tuple[str, str, bool]:
     """The ids of the parent run and its experiment, and whether this process closes it.
 
     The process that started the run in MLFLOW_RUN_ID and left it running also closes it.
@@ -69,7 +74,7 @@ def open_parent(client: Any, parent: Parent, started_ms: int) -> tuple[str, str,
     return run_id, experiment, True
 
 
-def close_parent(client: Any, experiment: str, parent_id: str, is_ours: bool) -> None:
+def close_parent(client: "MlflowClient", experiment: str, parent_id: str, is_ours: bool) -> None:
     """The parent follows its children, and ends with the last of them."""
     children = client.search_runs(
         [experiment],
@@ -96,7 +101,7 @@ def source_tags(name: str) -> dict[str, str]:
     }
 
 
-def _status_of(children: list[Any]) -> str:
+def _status_of(children: "Sequence[Run]") -> str:
     """The status from the newest run of every step; empty while one still runs."""
     newest = {run.data.tags.get(STEP_TAG, ""): run.info.status for run in children}
     statuses = {status for step, status in newest.items() if step}
@@ -106,7 +111,7 @@ def _status_of(children: list[Any]) -> str:
     return "" if "RUNNING" in statuses else "FINISHED"
 
 
-def _first_run(client: Any, experiment: str, execution: str) -> str:
+def _first_run(client: "MlflowClient", experiment: str, execution: str) -> str:
     found = client.search_runs(
         [experiment],
         f"tags.`{EXECUTION_TAG}` = '{execution}'",

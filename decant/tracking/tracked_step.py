@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from decant.runtime import identity
 from decant.runtime.errors import UserError
@@ -40,6 +40,10 @@ from decant.tracking.parent_run import STEP_TAG, parent_here, source_tags
 from decant.tracking.record import Origin, RunRecord
 from decant.tracking.spool import Spool, spool_uri
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+    from mlflow.tracking import MlflowClient
+
 LOGGED_FILES = ("*.png", "*.html", "*.md", "card.json")
 PATIENCE_SECONDS = 60.0  # a step's total wait for MLflow
 _MAX_PARAM_CHARACTERS = 6000
@@ -60,7 +64,7 @@ class StepRun:
 
     reporter: Reporter
     record: RunRecord | None = None
-    client: Any = None
+    client: "MlflowClient | None" = None
     place: Place | None = None
     spool: Spool | None = None
     step_runs: dict[str, str] = dataclasses.field(default_factory=dict)
@@ -93,9 +97,9 @@ class StepRun:
         assert self.record
         record = self.record
         try:
-            self.client = open_client()
-            self._send_earlier()
-            self.place = begin(self.client, record, is_new=True)
+            self.client = client = open_client()
+            self._send_earlier(client)
+            self.place = begin(client, record, is_new=True)
         except UserError:
             raise
         except Exception as error:
@@ -104,12 +108,12 @@ class StepRun:
         self.reporter.run_id = self.place.run_id
         self._log(self._log_start)
 
-    def _log_start(self, client: Any, place: Place) -> None:
+    def _log_start(self, client: "MlflowClient", place: Place) -> None:
         assert self.record
         step_runs = log_start(client, place, self.record)
         self.step_runs = {**step_runs, self.record.step: place.run_id}
 
-    def _send_earlier(self) -> None:
+    def _send_earlier(self, client: "MlflowClient") -> None:
         """Send what earlier steps of this execution spooled: this run links to their runs."""
         assert self.record
         try:
@@ -118,7 +122,7 @@ class StepRun:
                 for run in spool.runs(self.record.parent.execution) if is_free else ():
                     record = run.record
                     if record and record.store == self.record.store and not record.is_running:
-                        send(self.client, spool, run)
+                        send(client, spool, run)
                         self.reporter.message(f"sent the spooled run of {record.step} to MLflow")
         except Exception as error:
             self.reporter.warning(f"spooled runs were not sent: {_problem(error)}")
@@ -136,7 +140,7 @@ class StepRun:
         record.end(status, problem)
         self._log(partial(log_end, record=record))
 
-    def _log(self, action: Callable[[Any, Place], object]) -> None:
+    def _log(self, action: Callable[["MlflowClient", Place], object]) -> None:
         """Call MLflow, or write the record as it is now to the spool."""
         if self.client and self.place:
             clock = time.perf_counter()
@@ -184,7 +188,7 @@ class StepRun:
 
 @contextmanager
 def tracked_step(
-    step: str, key: str, params: Any, origins: Sequence[Origin], reporter: Reporter
+    step: str, key: str, params: "DataclassInstance", origins: Sequence[Origin], reporter: Reporter
 ) -> Iterator[StepRun]:
     """A child run for the step; ends FINISHED, or FAILED when the block raises.
 
@@ -206,7 +210,9 @@ def tracked_step(
     run._end("FINISHED")
 
 
-def _record(step: str, key: str, params: Any, origins: Sequence[Origin]) -> RunRecord:
+def _record(
+    step: str, key: str, params: "DataclassInstance", origins: Sequence[Origin]
+) -> RunRecord:
     """Parameters get prefixed keys: they cannot be changed, and others log plain names."""
     return RunRecord(
         store=shown_uri(tracking_uri()),

@@ -13,7 +13,15 @@ import pandas as pd
 import torch
 from pydantic import Field
 from torch import Tensor, nn
-from transformers import EarlyStoppingCallback, PrinterCallback, Trainer, TrainerCallback
+from transformers import (
+    EarlyStoppingCallback,
+    EvalPrediction,
+    PrinterCallback,
+    Trainer,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+)
 from transformers import TrainingArguments as Arguments
 from transformers.utils import logging as transformers_logging
 
@@ -241,7 +249,9 @@ class _Curves(TrainerCallback):
     def on_step_end(self, *_: object, **__: object) -> None:
         self.advance(1)
 
-    def on_log(self, args: Any, state: Any, control: Any, **extra: Any) -> None:
+    def on_log(
+        self, args: Arguments, state: TrainerState, control: TrainerControl, **extra: Any
+    ) -> None:
         logs: dict[str, float] = extra["logs"]
         epoch = round(state.epoch or 0)
         for key in _CURVES.keys() & logs.keys():
@@ -295,5 +305,6 @@ def _optimizer(
     return torch.optim.AdamW(own_groups, lr=plan.learning_rate, weight_decay=0.0, fused=True)
 
 
-def _accuracy(prediction: Any) -> dict[str, float]:
+def _accuracy(prediction: EvalPrediction) -> dict[str, float]:
+    assert isinstance(prediction.predictions, np.ndarray)
     return {"accuracy": float(np.mean(prediction.predictions.argmax(1) == prediction.label_ids))}

@@ -30,7 +30,9 @@ def lineage_command(name: str, version: str | None, alias: str | None, as_json: 
     """Show what a version was made from, and the run of every step behind it."""
     lineage = lineage_of(name, version, alias)
     if as_json:
-        click.echo(json.dumps(dataclasses.asdict(lineage), ensure_ascii=False))
+        machine = lineage.machine.model_dump() if lineage.machine else {}
+        content = {**dataclasses.asdict(lineage), "machine": machine}
+        click.echo(json.dumps(content, ensure_ascii=False))
         return
     console = open_console()
     _show_origin(lineage, console)
@@ -75,7 +77,7 @@ def _origin(lineage: Lineage) -> list[tuple[str, str]]:
         rows.append((source, lineage.sources.get(source, "")))
         rows.append(("", lineage.pins.get(source, "")))
     rows.append(("test rows", lineage.test_digest))
-    facts = ", ".join(f"{key} {value}" for key, value in lineage.machine.items())
+    facts = ", ".join(f"{key} {value}" for key, value in sorted(lineage.machine or ()))
     rows.append(("evaluated on", facts))
     return rows
 

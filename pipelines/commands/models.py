@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 from rich.table import Table
@@ -11,6 +11,10 @@ from rich.text import Text
 from pipelines.console import open_console
 from pipelines.registry.promotion_history import in_words, read_history
 from pipelines.registry.versions import model_names, registry, versions_of
+
+if TYPE_CHECKING:
+    from mlflow.entities.model_registry import ModelVersion
+    from mlflow.tracking import MlflowClient
 
 _COLUMNS = (
     "model",
@@ -63,7 +67,7 @@ def age(milliseconds: int, *, now: datetime | None = None) -> str:
     return f"{hours} h" if hours < 48 else f"{hours // 24} d"
 
 
-def _row(client: Any, name: str, version: Any) -> tuple[str, ...]:
+def _row(client: "MlflowClient", name: str, version: "ModelVersion") -> tuple[str, ...]:
     metrics = _metrics(client, str(version.run_id or ""))
 
     def shown(key: str, form: str) -> str:
@@ -85,7 +89,7 @@ def _row(client: Any, name: str, version: Any) -> tuple[str, ...]:
     )
 
 
-def _metrics(client: Any, run_id: str) -> dict[str, float]:
+def _metrics(client: "MlflowClient", run_id: str) -> dict[str, float]:
     """Figures of the run that registered it; empty where that run was deleted."""
     from mlflow.exceptions import MlflowException
 

@@ -1,23 +1,24 @@
 """decant promote: move an alias to a version that is not worse than the present one."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
+from pydantic import JsonValue
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
+from decant.figures.gate_check import Check, verdict_on
 from decant.runtime.errors import UserError
 from pipelines.console import open_console
 from pipelines.registry.author import author, commit_here, now
 from pipelines.registry.comparison import Comparison, compare, figures_alone
 from pipelines.registry.promotion_gate import (
-    Check,
     PromotionGate,
     check_against,
     check_alone,
@@ -35,6 +36,10 @@ from pipelines.registry.promotion_history import (
 )
 from pipelines.registry.version_evidence import downloaded
 from pipelines.registry.versions import check_alias, registry, version_with_alias, versions_of
+
+if TYPE_CHECKING:
+    from mlflow.entities.model_registry import ModelVersion
+    from mlflow.tracking import MlflowClient
 
 GATE_FAILED = 1
 
@@ -87,7 +92,7 @@ def promote_command(
         versions = {str(one.version): one for one in versions_of(client, name)}
         judgement = _judge(client, candidate, versions.get(before or ""), gate, seed)
         _show(judgement, name, str(candidate.version), before, alias, console)
-        failed = [f"{check.name} is {check.measured}" for check in judgement.failed]
+        failed = verdict_on(judgement.checks).reasons
         if failed and not force:
             console.print(f"[bold red]not promoted[/]: {'; '.join(failed)}")
             click.get_current_context().exit(GATE_FAILED)
@@ -118,15 +123,15 @@ def promote_command(
 class _Judgement:
     checks: Sequence[Check]
     comparison: Comparison | None
-    figures: Any
-
-    @property
-    def failed(self) -> list[Check]:
-        return [check for check in self.checks if not check.passed]
+    figures: Mapping[str, JsonValue]
 
 
 def _judge(
-    client: Any, candidate: Any, champion: Any | None, gate: PromotionGate, seed: int
+    client: "MlflowClient",
+    candidate: "ModelVersion",
+    champion: "ModelVersion | None",
+    gate: PromotionGate,
+    seed: int,
 ) -> _Judgement:
     both = [candidate] if champion is None else [candidate, champion]
     with downloaded(client, *both) as judged:
@@ -147,7 +152,7 @@ def _judge(
     return _Judgement(check_against(gate, found), found, summary(found, alone, teacher))
 
 
-def _candidate(client: Any, name: str, version: str | None) -> Any:
+def _candidate(client: "MlflowClient", name: str, version: str | None) -> "ModelVersion":
     versions = [one for one in versions_of(client, name) if one.status == "READY"]
     if version is None:
         if versions:
@@ -168,7 +173,7 @@ def _candidate(client: Any, name: str, version: str | None) -> Any:
     )
 
 
-def _settle(client: Any, name: str, alias: str, console: Console, dry_run: bool) -> bool:
+def _settle(client: "MlflowClient", name: str, alias: str, console: Console, dry_run: bool) -> bool:
     """Finish an interrupted promotion, and report an alias that was moved by hand.
 
     Returns whether a promotion was finished.
@@ -196,7 +201,7 @@ def _settle(client: Any, name: str, alias: str, console: Console, dry_run: bool)
     return finished
 
 
-def _unchanged(client: Any, name: str, alias: str, before: str | None) -> None:
+def _unchanged(client: "MlflowClient", name: str, alias: str, before: str | None) -> None:
     now_there = version_with_alias(client, name, alias)
     if now_there != before:
         raise UserError(

@@ -3,7 +3,7 @@
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
@@ -16,6 +16,9 @@ from decant.tracking.mlflow_store import open_client, shown_uri, tracking_uri, w
 from decant.tracking.record import RunRecord
 from decant.tracking.spool import Spool, Spooled, spool_uri
 from pipelines.console import open_console
+
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
 
 NOT_ALL_SENT = 1
 _COLUMNS = ("execution", "step", "began (UTC)", "status", "points", "result")
@@ -66,7 +69,7 @@ def _send_all(source: Spool, runs: list[Spooled], any_store: bool, rows: list[Ro
     Raises UserError when MLflow does not answer.
     """
     here = shown_uri(tracking_uri())
-    client: Any = None
+    client: MlflowClient | None = None
     is_complete = True
     for run in runs:
         record = run.record
@@ -91,7 +94,7 @@ def _send_all(source: Spool, runs: list[Spooled], any_store: bool, rows: list[Ro
     return is_complete
 
 
-def _connect(here: str) -> Any:
+def _connect(here: str) -> "MlflowClient":
     try:
         return open_client()
     except UserError:

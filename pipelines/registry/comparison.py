@@ -14,9 +14,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
-from components.evaluate.bootstrap import Interval, interval, resampled_accuracies
+from components.evaluate.bootstrap import interval, resampled_accuracies
 from components.evaluate.quality import measure_quality
 from components.evaluate.tested_models import class_indices
+from decant.figures.figure_set import Interval
 from decant.inference.classifier import OnnxClassifier
 from decant.inference.latency import (
     Candidate,
@@ -32,7 +33,7 @@ _WARMUP_CALLS = 20
 
 
 @dataclass(frozen=True, kw_only=True)
-class Figures:
+class VersionFigures:
     """One version on the rows.
 
     Attributes:
@@ -63,8 +64,8 @@ class Comparison:
 
     rows: int
     asked_again: bool
-    new: Figures
-    old: Figures
+    new: VersionFigures
+    old: VersionFigures
     teacher_accuracy: float
     difference: float
     difference_interval: Interval
@@ -124,7 +125,7 @@ def compare(
     )
 
 
-def figures_alone(judged: Judged) -> tuple[Figures, float]:
+def figures_alone(judged: Judged) -> tuple[VersionFigures, float]:
     """A version on its own test rows, and its teacher's accuracy there."""
     test = judged.predictions
     actual = class_indices(test["label"], judged.labels)
@@ -143,10 +144,10 @@ def mcnemar(only_one: int, only_other: int) -> float:
 
 def _figures(
     judged: Judged, actual: NDArray[np.int64], probabilities: NDArray[np.float32]
-) -> Figures:
+) -> VersionFigures:
     quality = measure_quality(actual, probabilities)
     size = OnnxClassifier(judged.model).manifest.get("size_bytes")
-    return Figures(
+    return VersionFigures(
         accuracy=quality.accuracy, macro_f1=quality.macro_f1, ece=quality.ece, size_bytes=size
     )
 

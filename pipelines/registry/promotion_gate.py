@@ -1,25 +1,21 @@
 """The gate between a candidate and an alias: thresholds, and what they say of a comparison."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
+from decant.figures.gate_check import Check, at_least, at_most
 from decant.runtime.errors import UserError
 from decant.runtime.params_file import read_params_file
 from decant.runtime.settings import parse, settings
-from pipelines.registry.comparison import Comparison, Figures
+from pipelines.registry.comparison import Comparison, VersionFigures
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Ratio = Annotated[float, Field(gt=0)]
 
-
 SECTION = "promotion"
-
-# Of figures that are quotients: 0.95 - 1.0 is a little less than -0.05.
-_ROUNDING = 1e-9
 
 
 @settings
@@ -49,37 +45,19 @@ def read_gate(file: Path, overrides: Iterable[str] = ()) -> tuple[PromotionGate,
     return parse(PromotionGate, content.get(SECTION, {}), SECTION), seed
 
 
-@dataclass(frozen=True)
-class Check:
-    """One threshold: what was measured, what was demanded, and whether it holds."""
-
-    name: str
-    measured: str
-    demanded: str
-    passed: bool
-
-
-def check_alone(gate: PromotionGate, figures: Figures, teacher_accuracy: float) -> list[Check]:
+def check_alone(
+    gate: PromotionGate, figures: VersionFigures, teacher_accuracy: float
+) -> list[Check]:
     """What can be asked of a candidate without a champion."""
     retention = figures.accuracy / teacher_accuracy if teacher_accuracy else 0.0
     checks = []
     if gate.min_retention is not None:
         checks.append(
-            Check(
-                "of the teacher's accuracy",
-                f"{retention:.1%}",
-                f"at least {gate.min_retention:.1%}",
-                _at_least(retention, gate.min_retention),
-            )
+            at_least("of the teacher's accuracy", retention, gate.min_retention, show=_percent)
         )
     if gate.max_ece is not None:
         checks.append(
-            Check(
-                "calibration error (ECE)",
-                f"{figures.ece:.3f}",
-                f"at most {gate.max_ece:.3f}",
-                _at_least(gate.max_ece, figures.ece),
-            )
+            at_most("calibration error (ECE)", figures.ece, gate.max_ece, show="{:.3f}".format)
         )
     return checks
 
@@ -92,71 +70,25 @@ def check_against(gate: PromotionGate, found: Comparison) -> list[Check]:
         ratio = 1 / found.faster.median
         spread = f"{1 / found.faster.high:.2f} to {1 / found.faster.low:.2f}"
         checks.append(
-            Check(
+            at_most(
                 "time per text, of the champion's",
-                f"{ratio:.2f} ({spread})",
-                f"at most {gate.max_time_ratio:.2f}",
-                ratio <= gate.max_time_ratio,
+                ratio,
+                gate.max_time_ratio,
+                show=_ratio,
+                measured=f"{_ratio(ratio)} ({spread})",
             )
         )
     if gate.max_size_ratio is not None and found.new.size_bytes and found.old.size_bytes:
         ratio = found.new.size_bytes / found.old.size_bytes
-        checks.append(
-            Check(
-                "size, of the champion's",
-                f"{ratio:.2f}",
-                f"at most {gate.max_size_ratio:.2f}",
-                _at_least(gate.max_size_ratio, ratio),
-            )
-        )
+        checks.append(at_most("size, of the champion's", ratio, gate.max_size_ratio, show=_ratio))
     return checks
 
 
-def _at_least(value: float, demanded: float) -> bool:
-    return value >= demanded - _ROUNDING
-
-
-def _accuracy(gate: PromotionGate, found: Comparison) -> list[Check]:
-    """The tolerance on what was measured, the paired test on what that may mean.
-
-    A loss that chance explains is no loss, as long as it is within the tolerance; a smaller one
-    that chance does not explain is. `must_be_proven` turns the burden round: the interval must not
-    reach below the tolerance (non-inferiority), which takes many test rows.
-    """
-    if gate.max_accuracy_loss is None:
-        return []
-    low, high = found.difference_interval
-    shown = f"{found.difference:+.2%} ({low:+.2%} to {high:+.2%})"
-    checks = [
-        Check(
-            "accuracy, minus the champion's",
-            shown,
-            f"at least {-gate.max_accuracy_loss:+.2%}",
-            _at_least(found.difference, -gate.max_accuracy_loss),
-        ),
-        Check(
-            "McNemar's test",
-            f"p = {found.p_value:.3g}: {found.only_new} rows right only now, "
-            f"{found.only_old} only before",
-            "not significantly worse (5 %)",
-            not (found.only_new < found.only_old and found.p_value < 0.05),
-        ),
-    ]
-    if gate.must_be_proven:
-        checks.append(
-            Check(
-                "the interval's lower end",
-                f"{low:+.2%}",
-                f"at least {-gate.max_accuracy_loss:+.2%}",
-                _at_least(low, -gate.max_accuracy_loss),
-            )
-        )
-    return checks
-
-
-def summary(found: Comparison | None, alone: Figures, teacher_accuracy: float) -> Mapping[str, Any]:
+def summary(
+    found: Comparison | None, alone: VersionFigures, teacher_accuracy: float
+) -> dict[str, JsonValue]:
     """The figures that a decision keeps, rounded."""
-    figures: dict[str, Any] = {
+    figures: dict[str, JsonValue] = {
         "accuracy": round(alone.accuracy, 4),
         "teacher_accuracy": round(teacher_accuracy, 4),
         "ece": round(alone.ece, 4),
@@ -175,3 +107,51 @@ def summary(found: Comparison | None, alone: Figures, teacher_accuracy: float) -
     if found.faster:
         figures["time_ratio"] = round(1 / found.faster.median, 3)
     return figures
+
+
+def _accuracy(gate: PromotionGate, found: Comparison) -> list[Check]:
+    """The tolerance on what was measured, the paired test on what that may mean.
+
+    A loss that chance explains is no loss, as long as it is within the tolerance; a smaller one
+    that chance does not explain is. `must_be_proven` turns the burden round: the interval must not
+    reach below the tolerance (non-inferiority), which takes many test rows.
+    """
+    if gate.max_accuracy_loss is None:
+        return []
+    low, high = found.difference_interval
+    checks = [
+        at_least(
+            "accuracy, minus the champion's",
+            found.difference,
+            -gate.max_accuracy_loss,
+            show=_points,
+            measured=f"{_points(found.difference)} ({_points(low)} to {_points(high)})",
+        ),
+        Check(
+            name="McNemar's test",
+            measured=(
+                f"p = {found.p_value:.3g}: {found.only_new} rows right only now, "
+                f"{found.only_old} only before"
+            ),
+            demanded="not significantly worse (5 %)",
+            shortfall="significantly worse (5 %)",
+            passed=not (found.only_new < found.only_old and found.p_value < 0.05),
+        ),
+    ]
+    if gate.must_be_proven:
+        checks.append(
+            at_least("the interval's lower end", low, -gate.max_accuracy_loss, show=_points)
+        )
+    return checks
+
+
+def _percent(value: float) -> str:
+    return f"{value:.1%}"
+
+
+def _points(value: float) -> str:
+    return f"{value:+.2%}"
+
+
+def _ratio(value: float) -> str:
+    return f"{value:.2f}"

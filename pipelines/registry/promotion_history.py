@@ -14,10 +14,15 @@ they are the models that were promoted, in their order.
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import JsonValue
 
 from decant.runtime.errors import UserError
 from pipelines.registry.versions import HISTORY_SUFFIX, version_with_alias
+
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
 
 _TAG = "decant.decision"
 _DONE = "decant.done"
@@ -54,7 +59,7 @@ class Decision:
     forced: bool
     commit: str
     model_commit: str
-    figures: Mapping[str, Any]
+    figures: Mapping[str, JsonValue]
     failed: Sequence[str]
 
 
@@ -79,7 +84,7 @@ class LostRace(UserError):
     """Another decision came first."""
 
 
-def read_history(client: Any, name: str, alias: str) -> list[Entry]:
+def read_history(client: "MlflowClient", name: str, alias: str) -> list[Entry]:
     """The decisions about an alias, the oldest first. Empty without a history."""
     from mlflow.exceptions import MlflowException
 
@@ -124,7 +129,7 @@ def last_that_counts(entries: Sequence[Entry]) -> Entry | None:
     return next((entry for entry in reversed(entries) if entry.counts), None)
 
 
-def decide(client: Any, name: str, decision: Decision) -> Entry:
+def decide(client: "MlflowClient", name: str, decision: Decision) -> Entry:
     """Append a decision and move the alias.
 
     Raises:
@@ -158,7 +163,7 @@ def decide(client: Any, name: str, decision: Decision) -> Entry:
     return own
 
 
-def settle(client: Any, name: str, alias: str) -> Entry | None:
+def settle(client: "MlflowClient", name: str, alias: str) -> Entry | None:
     """Finish a decision whose alias was not moved, by whom ever; returns it, None without one.
 
     One for a version that was deleted in the meantime is void: the alias stays where it is.
@@ -178,7 +183,9 @@ def settle(client: Any, name: str, alias: str) -> Entry | None:
         finished, moved = finished or replace(last, done=True, void=not is_moved), last.number
 
 
-def moved_by_hand(client: Any, name: str, alias: str) -> tuple[str | None, str | None] | None:
+def moved_by_hand(
+    client: "MlflowClient", name: str, alias: str
+) -> tuple[str | None, str | None] | None:
     """(what the history says, what is) where someone moved the alias past the history."""
     entries = read_history(client, name, alias)
     last = last_that_counts([entry for entry in entries if not entry.void])
@@ -200,7 +207,7 @@ def in_words(decision: Decision, name: str) -> str:
     )
 
 
-def _move(client: Any, name: str, entry: Entry) -> bool:
+def _move(client: "MlflowClient", name: str, entry: Entry) -> bool:
     """Move the alias and note the decision on the version; False when the version is gone."""
     from mlflow.exceptions import MlflowException
 
@@ -215,7 +222,7 @@ def _move(client: Any, name: str, entry: Entry) -> bool:
     return True
 
 
-def _ensure_history(client: Any, name: str) -> None:
+def _ensure_history(client: "MlflowClient", name: str) -> None:
     from mlflow.exceptions import MlflowException
 
     try:

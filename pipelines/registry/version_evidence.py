@@ -5,17 +5,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from components.register.run_evidence import METRICS, PREDICTIONS, logged_evidence
+from components.register.run_evidence import PREDICTIONS, logged_evidence
+from decant.figures.metrics_file import METRICS
 from decant.inference.classifier import MANIFEST, OnnxClassifier, softmax
 from decant.runtime.artifacts import read_json
 from decant.runtime.errors import UserError
 from decant.tracking.registered_model import exported_folder
+
+if TYPE_CHECKING:
+    from mlflow.entities.model_registry import ModelVersion
+    from mlflow.tracking import MlflowClient
 
 TEST_DIGEST_TAG = "decant.test_digest"
 
@@ -27,7 +32,6 @@ class Judged:
     Attributes:
         name, version: in the registry.
         tags: of the version.
-        metrics: the content of the report's metrics.json.
         predictions: a row per test row: text, label, student_label, teacher_label, and per label
             student_probability_LABEL.
         model: the folder of the exported student.
@@ -36,7 +40,6 @@ class Judged:
     name: str
     version: str
     tags: dict[str, str]
-    metrics: dict[str, Any]
     predictions: pd.DataFrame
     model: Path
 
@@ -58,7 +61,7 @@ class Judged:
 
 
 @contextmanager
-def downloaded(client: Any, *versions: Any) -> Iterator[list[Judged]]:
+def downloaded(client: "MlflowClient", *versions: "ModelVersion") -> Iterator[list[Judged]]:
     """The versions with their models and evidence, in a folder that is gone afterwards.
 
     Raises UserError for a version that was registered without evidence, or that is no student.
@@ -76,7 +79,7 @@ def answers(judged: Judged, texts: list[str], *, batch_size: int = 32) -> NDArra
     return softmax(logits).astype(np.float32)
 
 
-def _download(client: Any, version: Any, folder: Path) -> Judged:
+def _download(client: "MlflowClient", version: "ModelVersion", folder: Path) -> Judged:
     import mlflow.artifacts
 
     shown = f"{version.name}/{version.version}"
@@ -95,7 +98,6 @@ def _download(client: Any, version: Any, folder: Path) -> Judged:
         name=str(version.name),
         version=str(version.version),
         tags=dict(version.tags),
-        metrics=read_json(found / METRICS),
         predictions=pd.read_parquet(found / PREDICTIONS),
         model=exported_folder(Path(model), shown),
     )

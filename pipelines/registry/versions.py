@@ -1,11 +1,11 @@
 """Versions of registered models in the tracking store, found by what a person writes."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, TypeVar
 
 from requests.exceptions import RequestException
 
@@ -16,6 +16,13 @@ from decant.tracking.mlflow_store import (
     tracking_uri,
     without_secrets,
 )
+
+if TYPE_CHECKING:
+    from mlflow.entities.model_registry import ModelVersion
+    from mlflow.store.entities import PagedList
+    from mlflow.tracking import MlflowClient
+
+T = TypeVar("T")
 
 _REFERENCE = re.compile(r"(?:models:/)?(?P<name>[^/@]+)(?:/(?P<version>\d+)|@(?P<alias>[\w-]+))")
 
@@ -66,7 +73,7 @@ def check_alias(alias: str) -> None:
 
 
 @contextmanager
-def registry() -> Iterator[Any]:
+def registry() -> Iterator["MlflowClient"]:
     """A client of the tracking store; what goes wrong with the store is told in one line.
 
     Raises UserError when there is no store yet, it does not answer, or it refuses.
@@ -96,7 +103,7 @@ def registry() -> Iterator[Any]:
         raise _told(shown, error) from None
 
 
-def find_version(client: Any, reference: Reference) -> Any:
+def find_version(client: "MlflowClient", reference: Reference) -> "ModelVersion":
     """MLflow's model version. Raises UserError naming what there is instead."""
     versions = versions_of(client, reference.name)
     for version in versions:
@@ -111,7 +118,7 @@ def find_version(client: Any, reference: Reference) -> Any:
     )
 
 
-def versions_of(client: Any, name: str) -> list[Any]:
+def versions_of(client: "MlflowClient", name: str) -> "list[ModelVersion]":
     """All versions with their aliases, the newest first. Raises UserError for an unknown model."""
     from mlflow.exceptions import MlflowException
 
@@ -135,19 +142,19 @@ def versions_of(client: Any, name: str) -> list[Any]:
     return sorted(found, key=lambda version: int(version.version), reverse=True)
 
 
-def model_names(client: Any) -> list[str]:
+def model_names(client: "MlflowClient") -> list[str]:
     """Registered models, without the histories that are kept beside them."""
     names = [str(model.name) for model in _pages(client.search_registered_models)]
     return [name for name in names if not name.endswith(HISTORY_SUFFIX)]
 
 
-def version_with_alias(client: Any, name: str, alias: str) -> str | None:
+def version_with_alias(client: "MlflowClient", name: str, alias: str) -> str | None:
     """The number of the version that has the alias now."""
     version = client.get_registered_model(name).aliases.get(alias)
     return None if version is None else str(version)
 
 
-def _pages(search: Any, *arguments: Any) -> Iterator[Any]:
+def _pages(search: "Callable[..., PagedList[T]]", *arguments: str) -> Iterator[T]:
     token = None
     while True:
         page = search(*arguments, page_token=token)

@@ -2,7 +2,6 @@
 
 import subprocess
 from collections.abc import Mapping
-from typing import Any
 
 from ruamel.yaml import YAML
 
@@ -21,7 +20,7 @@ def committed(commit: str, file: str) -> bytes | None:
     return done.stdout if done.returncode == 0 else None
 
 
-def changed_params(lineage: Lineage) -> dict[str, Any] | None:
+def changed_params(lineage: Lineage) -> dict[str, object] | None:
     """Parameters of the run that differ from the commit's, as SECTION.KEY: value.
 
     None where the commit is not in this repository.
@@ -30,7 +29,7 @@ def changed_params(lineage: Lineage) -> dict[str, Any] | None:
     if content is None:
         return None
     base = YAML(typ="safe").load(content.decode("utf-8"))
-    changes: dict[str, Any] = {}
+    changes: dict[str, object] = {}
     for run in lineage.steps:
         section = base.get(run.step) or {}
         for key, value in run.params.items():
@@ -48,7 +47,7 @@ def unknown_params(lineage: Lineage) -> list[str]:
     return [step for step in STEPS[:-1] if step not in known]
 
 
-def same(one: Any, other: Any) -> bool:
+def same(one: object, other: object) -> bool:
     """As YAML and JSON spell the same value: 1 is 1.0, a tuple is a list."""
     if isinstance(one, Mapping) and isinstance(other, Mapping):
         return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
@@ -73,11 +72,11 @@ def git(*arguments: str, check: bool = True) -> "subprocess.CompletedProcess[byt
     return done
 
 
-def _leaves(path: str, before: Any, after: Any) -> dict[str, Any]:
+def _leaves(path: str, before: object, after: object) -> dict[str, object]:
     """The differences below a key, as deep as both are mappings."""
     if not isinstance(before, Mapping) or not isinstance(after, Mapping):
         return {path: after}
-    changes: dict[str, Any] = {}
+    changes: dict[str, object] = {}
     for key in after:
         if key not in before or not same(before[key], after[key]):
             changes |= _leaves(f"{path}.{key}", before.get(key), after[key])

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from components.evaluate.machine import machine_facts
 from components.register.registry import CARD_FILE
+from decant.figures.timing_figures import Machine
 from decant.runtime.artifacts import CARD, read_card, read_sidecar
 from decant.runtime.identity import content_digest, file_digest
 from decant.runtime.steps import STEPS, load_step
@@ -77,9 +78,8 @@ def other_machine(lineage: Lineage) -> dict[str, str]:
     """How this machine differs from evaluate's: `cores: 8, now 2`; empty if unknown."""
     if not lineage.machine:
         return {}
-    now = machine_facts(int(lineage.machine.get("threads", 1)))
-    before = {key: str(value) for key, value in lineage.machine.items()}
-    return _differing(before, {key: str(value) for key, value in now.items()})
+    now = machine_facts(lineage.machine.threads)
+    return _differing(_as_text(lineage.machine), _as_text(now))
 
 
 def _port(port: str, lineage: Lineage, folder: Path) -> Artifact:
@@ -101,6 +101,10 @@ def _compared(name: str, recorded: str, now: str, how: str = "") -> Artifact:
     else:
         verdict = EQUAL if recorded == now else DIFFERS
     return Artifact(name=name, recorded=recorded, now=now, verdict=verdict, how=how)
+
+
+def _as_text(machine: Machine) -> dict[str, str]:
+    return {key: str(value) for key, value in sorted(machine)}
 
 
 def _differing(before: Mapping[str, str], now: Mapping[str, str]) -> dict[str, str]:

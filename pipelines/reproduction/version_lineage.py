@@ -9,15 +9,21 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from components.register.registry import PIN_TAG, RUN_TAG, SOURCE_TAG
-from components.register.run_evidence import FOLDER, METRICS
+from components.register.run_evidence import FOLDER
+from decant.figures.metrics_file import METRICS, read_figures
+from decant.figures.timing_figures import Machine
 from decant.runtime.artifacts import CARD, read_json
 from decant.runtime.steps import STEPS, load_step
 from decant.tracking.parent_run import PARENT_TAG
 from decant.tracking.tracked_step import IDENTITY_TAG
 from pipelines.reproduction.former_ports import names_of, with_present_names
+
+if TYPE_CHECKING:
+    from mlflow.entities.model_registry import ModelVersion
+    from mlflow.tracking import MlflowClient
 
 DIGEST_TAG = "decant.digest."
 DIRTY = "-dirty"
@@ -62,7 +68,7 @@ class Lineage:
         sources: URI of the data and of the encoder.
         pins: digest or revision of every source.
         digests: content digest of every artifact, by port.
-        machine: on which evaluate ran: processor, cores, threads, and such.
+        machine: on which evaluate ran; None where that is unknown.
         steps: in the pipeline's order.
     """
 
@@ -79,11 +85,11 @@ class Lineage:
     sources: Mapping[str, str]
     pins: Mapping[str, str]
     digests: Mapping[str, str]
-    machine: Mapping[str, Any] = field(default_factory=dict)
+    machine: Machine | None = None
     steps: tuple[StepRun, ...]
 
 
-def read_lineage(client: Any, version: Any) -> Lineage:
+def read_lineage(client: "MlflowClient", version: "ModelVersion") -> Lineage:
     """Of MLflow's model version, as `find_version` gives it."""
     tags = dict(version.tags)
     commit = tags.get("decant.commit", "")
@@ -130,7 +136,7 @@ def _digests(tags: Mapping[str, str], cards: Mapping[str, Mapping[str, Any]]) ->
 
 
 def _step_run(
-    client: Any,
+    client: "MlflowClient",
     step: str,
     run_id: str,
     card: Mapping[str, Any],
@@ -165,32 +171,33 @@ def _step_run(
     )
 
 
-def _card(client: Any, run_id: str, ports: tuple[str, ...]) -> dict[str, Any]:
+def _card(client: "MlflowClient", run_id: str, ports: tuple[str, ...]) -> dict[str, Any]:
     """The card of the step's first artifact, as it was logged; empty when the file is missing."""
-    for name in names_of(ports[0]):
-        if card := _logged_json(client, run_id, f"{name}/{CARD}"):
-            return card | {"inputs": with_present_names(card.get("inputs", {}))}
+    with tempfile.TemporaryDirectory() as folder:
+        for name in names_of(ports[0]):
+            if file := _logged_file(client, run_id, f"{name}/{CARD}", folder):
+                card: dict[str, Any] = read_json(file)
+                return card | {"inputs": with_present_names(card.get("inputs", {}))}
     return {}
 
 
-def _machine(client: Any, run_id: str) -> dict[str, Any]:
-    """From the metrics that register logged; empty where it logged none."""
-    found: dict[str, Any] = (
-        _logged_json(client, run_id, f"{FOLDER}/{METRICS}").get("machine", {}) if run_id else {}
-    )
-    return found
+def _machine(client: "MlflowClient", run_id: str) -> Machine | None:
+    """From the figures that register logged. Raises UserError when they are damaged."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = _logged_file(client, run_id, f"{FOLDER}/{METRICS}", folder) if run_id else None
+        if file is None:
+            return None
+        return read_figures(file, hint=f"look at {FOLDER}/{METRICS} of run {run_id}").machine
 
 
-def _logged_json(client: Any, run_id: str, path: str) -> dict[str, Any]:
+def _logged_file(client: "MlflowClient", run_id: str, path: str, folder: str) -> Path | None:
+    """Downloaded; None where the run or the file is gone."""
     from mlflow.exceptions import MlflowException
 
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            file = client.download_artifacts(run_id, path, folder)
-            content: dict[str, Any] = read_json(Path(file))
-        except (MlflowException, OSError):
-            return {}
-    return content
+    try:
+        return Path(client.download_artifacts(run_id, path, folder))
+    except (MlflowException, OSError):
+        return None
 
 
 def _logged_params(params: Mapping[str, str], step: str) -> dict[str, Any]:

@@ -12,9 +12,12 @@ from types import ModuleType
 import pytest
 from ruamel.yaml import YAML
 
+from decant.figures.evaluation_figures import Figures
+from decant.figures.metrics_file import dotted
 from decant.runtime.identity import PROJECT
 from decant.runtime.steps import STEPS
 from pipelines.__main__ import COMMANDS
+from tests.example_figures import figures_of, metrics
 
 Hook = Callable[[str], ModuleType]
 
@@ -128,6 +131,19 @@ def test_figures_by_hand(hook: Hook) -> None:
         f"## latency\n\nPer model.\n\n{head}| `latency.MODEL.model` | number or `null` |  |\n\n"
         f"## interval\n\n\n\n{head}| `interval` | pair of numbers |  |"
     )
+
+
+def test_every_figure_of_a_default_run_is_in_the_reference(hook: Hook) -> None:
+    page = hook("figure_tables").figure_tables(Figures.model_json_schema())
+    shown = set(re.findall(r"^\| `([\w.]+)` \|", page, re.MULTILINE))
+    models = "|".join((*figures_of(metrics()).compared_with.texts, r"student_minus_\w+"))
+    # Below these keys stand models by their names.
+    by_model = r"^(latency_p\d\d_us|throughput_rows_per_second|compared_with\.texts|differences)\."
+    written = {
+        re.sub(rf"{by_model}(?:{models})(?=\.|$)", r"\1.MODEL", path)
+        for path in dotted(figures_of(metrics()))
+    }
+    assert written <= shown
 
 
 def test_every_error_code_is_in_a_table(hook: Hook) -> None:

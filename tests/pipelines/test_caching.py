@@ -28,6 +28,7 @@ ROOMS: dict[str, set[str]] = {
     "models": set(STEPS) - {"evaluate", "register"},
     "students": STUDENT_STEPS,
     "training": {"finetune", "transfer_weights", "distill"},
+    "figures": {"evaluate", "register"},
     "inference": {"export_onnx", "evaluate", "register"},
     "tracking": {"register"},  # it registers under the step's run
     "runner": set(),  # around the steps: none imports it
@@ -44,6 +45,7 @@ EDITS: dict[str, set[str]] = {
     "decant/students/_new.py": ROOMS["students"],  # a file that was not there
     "decant/students/__pycache__/cnn.pyc": set(),
     "decant/training/fit.py": ROOMS["training"],
+    "decant/figures/timing_figures.py": ROOMS["figures"],
     "decant/inference/latency.py": ROOMS["inference"],
     "decant/tracking/delivery.py": ROOMS["tracking"],
     "decant/runner/kfp_task.py": ROOMS["runner"],

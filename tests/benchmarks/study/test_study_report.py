@@ -256,6 +256,14 @@ def test_failures_stand_in_the_page() -> None:
     )
 
 
+def test_the_page_of_known_results_byte_by_byte() -> None:
+    """golden/study.md was written before the page was a template."""
+    golden = Path(__file__).parent / "golden" / "study.md"
+    failures = {"d, fast, seed 1": "distill: broken\n  log: x"}
+    page = page_of(results(data=("d", "e"), tfidf=(0.9, 60.0)), failures=failures)
+    assert page == golden.read_text("utf-8")
+
+
 def test_the_results_file_by_hand(tmp_path: Path) -> None:
     write_results(tmp_path, results(), {"default": "default", "fast": "architecture"})
     rows = pd.read_csv(tmp_path / "study.csv")

@@ -1,14 +1,16 @@
 """Thresholds, verdicts and the sentences of the report."""
 
-import copy
 from typing import Any
 
 import pytest
 
 from components.evaluate.findings import findings
-from components.evaluate.gate import Gate, judge
+from components.evaluate.gate import Gate, gate_checks
+from decant.figures.evaluation_figures import Verdict
+from decant.figures.gate_check import verdict_on
 from decant.runtime.settings import parse
 from tests.errors import raises
+from tests.example_figures import figures_of, metrics
 
 OFF: dict[str, Any] = {
     "min_student_accuracy": None,
@@ -24,30 +26,33 @@ OFF: dict[str, Any] = {
 
 @pytest.fixture
 def figures() -> dict[str, Any]:
-    return {
-        "student": {
-            "accuracy": 0.78,
-            "retention": 0.975,
-            "retention_interval": [0.95, 1.0],
-            "ece": 0.05,
-            "size_bytes": 16_000_000,
-        },
-        "teacher": {"accuracy": 0.8},
-        "controls": {
-            "tfidf": {"accuracy": 0.66},
-            "undistilled": {"accuracy": 0.7},
-            "majority": {"accuracy": 0.58, "label": "fresh"},
-        },
-        "differences": {
-            "student_minus_tfidf": {"accuracy": 0.12, "interval": [0.1, 0.14]},
-            "student_minus_undistilled": {"accuracy": 0.08, "interval": [-0.01, 0.17]},
-        },
-        "speedup": {"end_to_end": {"vs_teacher": 40.0, "vs_bert_base": None}},
-        "speedup_interval": {"end_to_end": {"vs_teacher": [35.0, 45.0], "vs_bert_base": None}},
-        "latency_p50_us": {"student": {"end_to_end": 130.0}},
-        "compared_with": {"vs_teacher": "bert, 6 layers", "vs_bert_base": "", "shape": "batch 1"},
-        "machine": {"threads": 1},
+    """A default run without other forms, with round figures."""
+    content = metrics()
+    del content["student_float32"], content["controls"]["teacher_int8"]
+    content["student"] |= {
+        "accuracy": 0.78,
+        "retention": 0.975,
+        "retention_interval": [0.95, 1.0],
+        "ece": 0.05,
+        "size_bytes": 16_000_000,
     }
+    content["teacher"]["accuracy"] = 0.8
+    for name, accuracy in {"tfidf": 0.66, "undistilled": 0.7, "majority": 0.58}.items():
+        content["controls"][name]["accuracy"] = accuracy
+    content["differences"] = {
+        "student_minus_tfidf": {"accuracy": 0.12, "interval": [0.1, 0.14]},
+        "student_minus_undistilled": {"accuracy": 0.08, "interval": [-0.01, 0.17]},
+    }
+    content["speedup"]["end_to_end"] |= {"vs_teacher": 40.0, "vs_bert_base": None}
+    content["speedup_interval"]["end_to_end"] |= {"vs_teacher": [35.0, 45.0], "vs_bert_base": None}
+    content["latency_p50_us"]["student"]["end_to_end"] = 130.0
+    content["compared_with"]["shape"] = "batch 1"
+    return content
+
+
+def judge(gate: Gate, content: dict[str, Any]) -> Verdict:
+    figures = figures_of(content)
+    return verdict_on(gate_checks(gate, figures, figures))
 
 
 def test_everything_switched_off_passes(figures: dict[str, Any]) -> None:
@@ -109,7 +114,7 @@ def test_a_threshold_out_of_range_is_refused() -> None:
 
 
 def test_sentences_name_encoder_shape_and_doubt(figures: dict[str, Any]) -> None:
-    kept, speed, undistilled, tfidf = findings(figures)
+    kept, speed, undistilled, tfidf = findings(figures_of(figures))
     assert "97.5 %" in kept
     assert "40.0 times (35.0 to 45.0)" in speed
     assert "bert, 6 layers" in speed
@@ -120,11 +125,10 @@ def test_sentences_name_encoder_shape_and_doubt(figures: dict[str, Any]) -> None
 
 
 def test_a_control_that_wins_is_named(figures: dict[str, Any]) -> None:
-    figures = copy.deepcopy(figures)
     figures["controls"]["tfidf"]["accuracy"] = 0.85
     figures["controls"]["majority"]["accuracy"] = 0.79
     figures["differences"]["student_minus_tfidf"] = {"accuracy": -0.07, "interval": [-0.1, -0.04]}
-    sentences = findings(figures)
+    sentences = findings(figures_of(figures))
     assert any(text.startswith("A control wins: TF-IDF") and "85.0 %" in text for text in sentences)
     assert "learned nothing of use" in sentences[-1]
 
@@ -132,30 +136,41 @@ def test_a_control_that_wins_is_named(figures: dict[str, Any]) -> None:
 @pytest.fixture
 def quantised(figures: dict[str, Any]) -> dict[str, Any]:
     """The student in int8, its float32 form, and an int8 teacher."""
+    other_forms = metrics()
     figures["student"] |= {"form": "static_int8", "label_agreement_with_float32": 0.996}
     figures["student"]["size_bytes"] = 2_400_000
-    figures["student_float32"] = {"accuracy": 0.785, "size_bytes": 8_700_000}
-    figures["controls"]["teacher_int8"] = {"accuracy": 0.79, "form": "dynamic_int8"}
+    figures["student_float32"] = other_forms["student_float32"] | {
+        "accuracy": 0.785,
+        "size_bytes": 8_700_000,
+    }
+    figures["controls"]["teacher_int8"] = other_forms["controls"]["teacher_int8"] | {
+        "accuracy": 0.79,
+        "form": "dynamic_int8",
+    }
     figures["differences"]["student_minus_teacher_int8"] = {
         "accuracy": -0.01,
         "interval": [-0.02, -0.005],
     }
-    figures["speedup"]["model"] = {"vs_student_float32": 1.7}
-    figures["speedup_interval"]["model"] = {"vs_student_float32": [1.5, 2.0]}
+    figures["speedup"]["model"]["vs_student_float32"] = 1.7
+    figures["speedup_interval"]["model"]["vs_student_float32"] = [1.5, 2.0]
     figures["speedup"]["end_to_end"]["vs_teacher_int8"] = 22.9
     figures["speedup_interval"]["end_to_end"]["vs_teacher_int8"] = [19.7, 28.8]
     return figures
 
 
 def about_int8(figures: dict[str, Any]) -> str:
-    (sentence,) = (text for text in findings(figures) if "the teacher as dynamic_int8" in text)
+    (sentence,) = (
+        text for text in findings(figures_of(figures)) if "the teacher as dynamic_int8" in text
+    )
     return sentence
 
 
 def test_the_students_form_is_named_with_what_it_gains_and_costs(
     quantised: dict[str, Any],
 ) -> None:
-    (sentence,) = (text for text in findings(quantised) if text.startswith("The student is exp"))
+    (sentence,) = (
+        text for text in findings(figures_of(quantised)) if text.startswith("The student is exp")
+    )
     assert "as static_int8: 2.4 MB instead of 8.7 MB in float32" in sentence
     assert "1.7 times (1.5 to 2.0) as fast" in sentence
     assert "the same label in 99.6 % of the test rows" in sentence

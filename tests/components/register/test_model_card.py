@@ -9,18 +9,8 @@ from huggingface_hub import ModelCard
 from components.register.hub_metadata import front_matter
 from components.register.model_card import model_card
 from components.register.version_tags import Evidence
+from tests.example_figures import figures_of, metrics
 
-METRICS: dict[str, Any] = {
-    "student.accuracy": 0.78125,
-    "student.accuracy_interval": [0.75, 0.8],
-    "student.macro_f1": 0.7654321,
-    "student.ece": 0.02,
-    "controls.undistilled.accuracy": 0.7,
-    "controls.undistilled.against_float32.accuracy": 0.71,
-    "data.rows.train": 1000,
-    "gate.passed": True,
-    "gate.reasons": [],
-}
 MANIFEST: dict[str, Any] = {
     "architecture": "cnn, 256 wide",
     "encoder": "bert, 6 layers, 384 wide",
@@ -42,7 +32,11 @@ FILE_TAGS = {
 
 @pytest.fixture
 def evidence() -> Evidence:
-    return Evidence(metrics=METRICS, manifest=MANIFEST, cards={}, digests={})
+    """Of a default run, with figures whose rounding can be read."""
+    content = metrics()
+    content["student"] |= {"accuracy": 0.78125, "macro_f1": 0.7654321, "ece": 0.02}
+    content["controls"]["undistilled"] |= {"accuracy": 0.7, "accuracy_interval": [0.68, 0.72]}
+    return Evidence(figures=figures_of(content), manifest=MANIFEST, cards={}, digests={})
 
 
 def read_by_the_hub(folder: Path, evidence: Evidence, tags: dict[str, str]) -> ModelCard:
@@ -86,4 +80,11 @@ def test_nothing_is_guessed(tmp_path: Path, evidence: Evidence) -> None:
 def test_every_control_stands_once(evidence: Evidence) -> None:
     text = model_card("reviews", evidence, {})
     rows = [line for line in text.splitlines() if "on the labels alone" in line]
-    assert rows == ["| control: the same student on the labels alone | 70.0 % |  |"]
+    assert rows == ["| control: the same student on the labels alone | 70.0 % | 68.0 to 72.0 % |"]
+
+
+def test_the_card_of_known_figures_byte_by_byte(evidence: Evidence) -> None:
+    """golden/model_card.md was written before all of the card's words stood in its template."""
+    golden = Path(__file__).parent / "golden" / "model_card.md"
+    text = front_matter("reviews", evidence, HUB_TAGS) + model_card("reviews", evidence, HUB_TAGS)
+    assert text == golden.read_text("utf-8")

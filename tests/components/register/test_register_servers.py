@@ -21,6 +21,7 @@ from decant.runtime.identity import PROJECT
 from decant.runtime.reporter import Reporter
 from decant.tracking.mlflow_store import open_client
 from decant.tracking.tracked_step import tracked_step
+from tests.example_figures import metrics
 from tests.mlflow_server import serving
 
 SECTION = {
@@ -58,12 +59,7 @@ def ports(tmp_path: Path, tiny_exported: Path) -> dict[str, Path]:
             versions={},
         )
         write_json(folder / "card.json", dataclasses.asdict(card))
-    metrics = {
-        "student": {"accuracy": 0.78},
-        "data": {"test_digest": "ab" * 32},
-        "gate": {"passed": True, "reasons": []},
-    }
-    write_json(report / "metrics.json", metrics)
+    write_json(report / "metrics.json", metrics())
     pd.DataFrame({"text": ["a good film"]}).to_parquet(evaluation / "predictions.parquet")
     return {"onnx": onnx, "evaluation": evaluation, "report": report, "receipt": tmp_path / "out"}
 

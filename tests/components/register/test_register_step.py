@@ -15,13 +15,13 @@ from mlflow.tracking import MlflowClient
 
 from components.register.registry import copy_served_code, find_version, requirements
 from components.register.step import Params
-from components.register.version_tags import figures
 from decant.runner.run_step import run_step
 from decant.runtime.artifacts import Card, read_json, write_json
 from decant.runtime.identity import PROJECT
 from decant.runtime.settings import parse
 from decant.tracking.mlflow_store import open_client
 from tests.errors import raises
+from tests.example_figures import metrics
 from tests.spooling import Killed, dying_at
 
 SECTION = {
@@ -31,21 +31,26 @@ SECTION = {
     "name": "tiny",
     "alias": None,
 }
-METRICS: dict[str, Any] = {
-    "teacher": {"accuracy": 0.8, "accuracy_interval": [0.75, 0.85]},
-    "student": {
+
+
+def known_metrics() -> dict[str, Any]:
+    """Of a default run, with round figures."""
+    content = metrics()
+    content["student"] |= {
         "accuracy": 0.78,
         "accuracy_interval": [0.73, 0.83],
         "ece": 0.05,
         "retention": 0.975,
         "retention_interval": [0.95, 1.0],
-    },
-    "controls": {"tfidf": {"accuracy": 0.66}, "undistilled": {"accuracy": 0.6}},
-    "data": {"test_digest": "ab" * 32, "rows": {"test": 100}},
-    "latency_p50_us": {"student": {"model": 60.0, "end_to_end": 100.0}},
-    "speedup": {"end_to_end": {"vs_teacher": 50.0}},
-    "gate": {"passed": True, "reasons": []},
-}
+    }
+    content["teacher"] |= {"accuracy": 0.8, "accuracy_interval": [0.75, 0.85]}
+    for control, accuracy in (("tfidf", 0.66), ("undistilled", 0.6)):
+        content["controls"][control]["accuracy"] = accuracy
+    content["data"] |= {"test_digest": "ab" * 32}
+    content["data"]["rows"]["test"] = 100
+    content["latency_p50_us"]["student"] = {"model": 60.0, "end_to_end": 100.0}
+    content["speedup"]["end_to_end"]["vs_teacher"] = 50.0
+    return content
 
 
 def write_card(
@@ -76,7 +81,7 @@ def ports(tmp_path: Path, tiny_exported: Path) -> dict[str, Path]:
     write_card(evaluation, "evaluate", {"onnx": "o" * 64, "corpus": "c" * 64})
     write_card(report, "evaluate", {"onnx": "o" * 64, "corpus": "c" * 64})
     write_json(evaluation / "quality.json", {"student": {"accuracy": 0.78}})
-    write_json(report / "metrics.json", METRICS)
+    write_json(report / "metrics.json", known_metrics())
     pd.DataFrame({"text": ["a good film"]}).to_parquet(evaluation / "predictions.parquet")
     return {"onnx": onnx, "evaluation": evaluation, "report": report, "receipt": tmp_path / "out"}
 
@@ -149,9 +154,9 @@ def test_the_version_says_where_it_comes_from(ports: dict[str, Path], store: str
     for line in (
         "| this model | 78.0 % | 73.0 to 83.0 % |",
         "| its teacher | 80.0 % | 75.0 to 85.0 % |",
-        "| control: TF-IDF and logistic regression on the same labels | 66.0 % |  |",
+        "| control: TF-IDF and logistic regression on the same labels | 66.0 % | ",
         "keeps 97.5 % of its teacher's accuracy (95 % interval, paired bootstrap: 95.0 to 100.0 %)",
-        "tokenization included: 100 µs, 50.0 times less than its teacher.",
+        "tokenization included: 100 µs, 50.0 times less than its teacher (bert, 6 layers",
         "cut after 32 tokens",
         "- test_digest: `" + "ab" * 32,
         "`negative`, `positive`",
@@ -271,8 +276,10 @@ def test_a_missing_file_is_named(ports: dict[str, Path], port: str, file: str) -
 
 
 def test_a_report_without_a_verdict_is_refused(ports: dict[str, Path]) -> None:
-    write_json(ports["report"] / "metrics.json", {"student": {"accuracy": 1}})
-    with raises("artifact-outdated", "gate.passed, gate.reasons, data.test_digest"):
+    content = known_metrics()
+    del content["gate"], content["data"]["test_digest"]
+    write_json(ports["report"] / "metrics.json", content)
+    with raises("artifact-outdated", "metrics.json lacks", "gate", "data.test_digest"):
         register(ports)
 
 
@@ -295,11 +302,6 @@ def test_only_what_the_served_model_imports_is_shipped(tmp_path: Path) -> None:
     }
     names = [line.partition("==")[0] for line in requirements()]
     assert names == ["onnxruntime", "tokenizers", "numpy", "pandas"]
-
-
-def test_figures_are_the_numbers_and_the_ends_of_intervals() -> None:
-    metrics = {"a": 1, "b": True, "c": "text", "d.e": 0.5, "f": [0.1, 0.2], "g": None, "h": ["x"]}
-    assert figures(metrics) == {"a": 1.0, "d.e": 0.5, "f.low": 0.1, "f.high": 0.2}
 
 
 def test_of_two_versions_the_older_counts(ports: dict[str, Path], store: str) -> None:

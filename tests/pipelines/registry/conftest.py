@@ -22,6 +22,7 @@ from decant.runtime.errors import UserError
 from decant.runtime.identity import text_digest
 from pipelines.__main__ import main
 from tests.conftest import NEGATIVE, POSITIVE, tiny_tokenizer
+from tests.example_figures import metrics
 
 # A row per telling word, ten times: every model that knows all words has them all right.
 TEXTS = [f"the {word} film {'it ' * copy}" for copy in range(5) for word in (*POSITIVE, *NEGATIVE)]
@@ -112,20 +113,15 @@ def _register(
     teacher[:teacher_wrong] = 1 - teacher[:teacher_wrong]
     write_predictions(evaluation, test, classes, {"student": probabilities, "teacher": teacher})
     right = float((probabilities.argmax(1) == teacher.argmax(1)).mean())
-    metrics = {
-        "student": {"accuracy": right, "retention": right, "ece": 0.0},
-        "teacher": {"accuracy": 1.0},
-        "controls": {},
-        "data": {
-            "test_digest": text_digest(json.dumps([texts, labels])),
-            "rows": {"test": len(texts)},
-        },
-        "latency_p50_us": {"student": {"model": 60.0, "end_to_end": 100.0}},
-        "speedup": {"end_to_end": {"vs_teacher": 50.0}},
-        "gate": {"passed": True, "reasons": []},
-    }
+    content = metrics()
+    content["student"] |= {"accuracy": right, "retention": right, "ece": 0.0}
+    content["teacher"]["accuracy"] = 1.0
+    content["data"]["test_digest"] = text_digest(json.dumps([texts, labels]))
+    content["data"]["rows"]["test"] = len(texts)
+    content["latency_p50_us"]["student"] = {"model": 60.0, "end_to_end": 100.0}
+    content["speedup"]["end_to_end"]["vs_teacher"] = 50.0
     write_json(evaluation / "quality.json", {"student": {"accuracy": right}})
-    write_json(report / "metrics.json", metrics)
+    write_json(report / "metrics.json", content)
     ports = {
         "onnx": root / "onnx",
         "evaluation": evaluation,

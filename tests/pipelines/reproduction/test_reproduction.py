@@ -117,10 +117,10 @@ def test_a_machine_that_is_another_is_named() -> None:
     here = machine_facts(threads=1)
     assert other_machine(lineage(machine=here)) == {}
     assert other_machine(lineage()) == {}, "what is not recorded explains nothing"
-    there = here | {"cpu": "an abacus", "cores": 640}
+    there = here.model_copy(update={"cpu": "an abacus", "cores": 640})
     assert other_machine(lineage(machine=there)) == {
-        "cpu": f"an abacus, now {here['cpu']}",
-        "cores": f"640, now {here['cores']}",
+        "cpu": f"an abacus, now {here.cpu}",
+        "cores": f"640, now {here.cores}",
     }
 
 

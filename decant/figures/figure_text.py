@@ -1,0 +1,50 @@
+"""Figures as people read them: 98.1 %, +2.5 points, 4.1 MB."""
+
+from decant.figures.figure_set import Interval
+
+UNDEFINED = "undefined"
+
+
+def share(value: float | None) -> str:
+    """0.981 as 98.1 %."""
+    return UNDEFINED if value is None else f"{100 * value:.1f} %"
+
+
+def share_range(bounds: Interval | None) -> str:
+    """(0.951, 0.998) as 95.1 to 99.8 %."""
+    return UNDEFINED if bounds is None else f"{100 * bounds[0]:.1f} to {100 * bounds[1]:.1f} %"
+
+
+def points(value: float) -> str:
+    """A difference of shares in percentage points."""
+    return f"{100 * value:+.1f} points"
+
+
+def points_range(bounds: Interval) -> str:
+    """The same of its interval."""
+    return f"{100 * bounds[0]:+.1f} to {100 * bounds[1]:+.1f} points"
+
+
+def megabytes(size_bytes: float) -> str:
+    """4077395 as 4.1 MB."""
+    return f"{size_bytes / 1e6:.1f} MB"
+
+
+def thread_count(count: int) -> str:
+    """1 thread, 4 threads."""
+    return f"{count} thread{'s' if count != 1 else ''}"
+
+
+def times(ratio: float) -> str:
+    """A ratio of times: 22.94 as 22.9."""
+    return f"{ratio:.1f}"
+
+
+def times_range(spread: Interval) -> str:
+    """The same of its range: (19.7, 28.8) as 19.7 to 28.8."""
+    return f"{spread[0]:.1f} to {spread[1]:.1f}"
+
+
+def plain(value: float) -> str:
+    """A threshold or what is held against it: whole numbers in full, others to six digits."""
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.6g}"
