@@ -10,12 +10,8 @@ from typing import Any
 from requests.exceptions import RequestException
 
 from decant.runtime.errors import UserError
-from decant.tracking.mlflow_store import (
-    open_client,
-    shown_uri,
-    tracking_uri,
-    without_secrets,
-)
+from decant.runtime.secrets import shown_uri, without_secrets
+from decant.tracking.mlflow_store import open_client, tracking_uri
 
 _REFERENCE = re.compile(r"(?:models:/)?(?P<name>[^/@]+)(?:/(?P<version>\d+)|@(?P<alias>[\w-]+))")
 
