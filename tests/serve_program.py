@@ -15,7 +15,8 @@ from dataclasses import dataclass
 import psutil
 
 from decant.runtime.identity import PROJECT
-from decant.tracking.mlflow_store import tracking_uri, without_secrets
+from decant.runtime.secrets import without_secrets
+from decant.tracking.mlflow_store import tracking_uri
 
 PROGRAM = PROJECT / "docker" / "serve.py"
 MLFLOW_QUIET = {

@@ -3,20 +3,23 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import matplotlib
 
 matplotlib.use("Agg")
 
 import numpy as np
+import textalloc
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
 from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
+from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter
 from numpy.typing import NDArray
 
-from benchmarks.study.labels import Label, draw_labels
 from benchmarks.study.statistics import BASELINE, EQUAL_LATENCY, MEAN, TEACHER_KEY, pareto_front
 from benchmarks.study.study_findings import bound_text
 from benchmarks.study.study_plan import DEFAULT
@@ -27,6 +30,9 @@ _PANEL_INCHES = (8.6, 6.2)
 _LEGEND_INCHES = 0.9
 _FONT_SIZE = 8.0
 _DPI = 130
+# Shares of a panel's width: air round a label, and from the point to it. With less of both a label
+# can stand nearer to another point than to its own.
+_LABEL_MARGIN, _LABEL_DISTANCE = 0.006, 0.01
 _ROOM_BELOW = 0.35  # of the variants' and the teacher's range, shown below the worst variant
 _DEFAULT_COLOR, _CONTROL_COLOR, _FRONT_COLOR = "#d1495b", "#6b7078", "#1b1b1b"
 _FACTOR_COLORS = (
@@ -89,6 +95,45 @@ def draw_picture(
     plt.close(figure)
 
 
+def draw_labels(
+    axes: Axes,
+    points: NDArray[np.float64],
+    texts: Sequence[str],
+    *,
+    colors: Sequence[str],
+    bold: Sequence[bool],
+    line: NDArray[np.float64],
+) -> list[Text]:
+    """Write a text beside each point (points, 2), where it covers no other text, point or line.
+
+    Call it when limits, place and resolution of the axes are final: it computes in pixels.
+
+    Args:
+        line: corners (corners, 2), in data coordinates as the points.
+    """
+    xs, ys = points.T
+    _, _, drawn, _ = textalloc.allocate(
+        axes,
+        xs,
+        ys,
+        list(texts),
+        x_scatter=xs,
+        y_scatter=ys,
+        x_lines=[line[:, 0]] if len(line) else None,
+        y_lines=[line[:, 1]] if len(line) else None,
+        textsize=_FONT_SIZE,
+        fontweight=["bold" if one else "normal" for one in bold],
+        textcolor=list(colors),
+        linecolor=list(colors),
+        linewidth=0.6,
+        margin=_LABEL_MARGIN,
+        min_distance=_LABEL_DISTANCE,
+        zorder=6,
+        path_effects=[withStroke(linewidth=1.6, foreground="white")],
+    )
+    return [cast(Text, text) for text in drawn if text is not None]
+
+
 def _panel(
     axes: Axes,
     data: str,
@@ -113,18 +158,14 @@ def _panel(
     axes.set_ylabel("validation accuracy, %")
     title = "mean of the data sets" if data == MEAN else data
     axes.set_title(title, loc="left", weight="bold", pad=16)
-    labels = [
-        Label(
-            x=place.x,
-            y=max(place.y, bottom),
-            text=_text(one, place, bottom),
-            color=colors[one.factor],
-            bold=one.key == BASELINE or index in front,
-        )
-        for index, (one, place) in enumerate(zip(entries, places, strict=True))
-    ]
-    lines = np.stack([steps[:-1], steps[1:]], axis=1)
-    draw_labels(axes, labels, lines=lines, font_size=_FONT_SIZE)
+    draw_labels(
+        axes,
+        np.array([(place.x, max(place.y, bottom)) for place in places]),
+        [_text(one, place, bottom) for one, place in zip(entries, places, strict=True)],
+        colors=[colors[one.factor] for one in entries],
+        bold=[one.key == BASELINE or index in front for index, one in enumerate(entries)],
+        line=steps,
+    )
 
 
 def _mark(axes: Axes, entry: Entry, place: _Place, bottom: float, color: str) -> None:

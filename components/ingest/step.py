@@ -20,8 +20,9 @@ from components.ingest.splits import assign_splits
 from decant.data.corpus import LABELLED_SPLITS, SPLITS, Schema, write_schema
 from decant.models.encoder import MORE_ENCODERS, copy_encoder
 from decant.runtime.reporter import Reporter
+from decant.runtime.secrets import without_secrets
 from decant.runtime.settings import settings
-from decant.sources import is_local, pin, shown
+from decant.sources import is_local, pin
 
 Fraction = Annotated[float, Field(gt=0, le=0.5)]
 
@@ -78,11 +79,12 @@ def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) ->
     """
     for origin in (*_data(params), *_encoders(params)):
         if not is_local(origin.uri):
-            reporter.message(f"{origin.role}: {shown(origin.uri)}, pinned as {pin(origin.uri)}")
+            shown = without_secrets(origin.uri)
+            reporter.message(f"{origin.role}: {shown}, pinned as {pin(origin.uri)}")
     for number, origin in enumerate(_encoders(params)):
         folder = outputs.encoder / MORE_ENCODERS / str(number) if number else outputs.encoder
         folder.mkdir(parents=True, exist_ok=True)
-        with reporter.activity(f"fetching {origin.role} {shown(origin.uri)}"):
+        with reporter.activity(f"fetching {origin.role} {without_secrets(origin.uri)}"):
             copy_encoder(fetch_watched(origin), folder)
     rows, labels = prepare_rows(params, reporter)
     schema = Schema(
@@ -104,7 +106,7 @@ def prepare_rows(params: Params, reporter: Reporter) -> tuple[pd.DataFrame, list
     Raises:
         UserError: whatever of the data or its parameters the user can fix.
     """
-    with reporter.activity(f"reading {shown(params.source)}"):
+    with reporter.activity(f"reading {without_secrets(params.source)}"):
         rows = read_rows(
             _data(params),
             format_name=params.format,

@@ -34,15 +34,10 @@ from components.register.version_tags import (
 from decant.runtime.artifacts import write_json
 from decant.runtime.errors import UserError
 from decant.runtime.reporter import Reporter
+from decant.runtime.secrets import shown_uri, without_secrets
 from decant.runtime.settings import settings
 from decant.runtime.steps import STEPS
-from decant.tracking.mlflow_store import (
-    open_client,
-    shown_uri,
-    tracking_is_on,
-    tracking_uri,
-    without_secrets,
-)
+from decant.tracking.mlflow_store import open_client, tracking_is_on, tracking_uri
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient

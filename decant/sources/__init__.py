@@ -15,10 +15,11 @@ from typing import Protocol, cast
 
 from decant.runtime.errors import UserError
 from decant.runtime.plugins import plugins
+from decant.runtime.secrets import without_secrets
 from decant.sources._cache import NotCached, only_cached
-from decant.sources._uri import refuse_password, scheme_of, shown
+from decant.sources._uri import refuse_password, scheme_of
 
-__all__ = ["fetch", "fetch_cached", "is_local", "pin", "shown"]
+__all__ = ["fetch", "fetch_cached", "is_local", "pin"]
 
 # The plugin that declares this reads every scheme that no other plugin declares.
 ANY_SCHEME = "*"
@@ -75,7 +76,7 @@ def _source(uri: str) -> Source:
     if source := sources.get(scheme, sources.get(ANY_SCHEME)):
         return source
     raise UserError(
-        f"no source for '{scheme}://' (in '{shown(uri)}')",
+        f"no source for '{scheme}://' (in '{without_secrets(uri)}')",
         code="scheme-unknown",
         hint=f"schemes: {', '.join(sorted(sources))}",
     )

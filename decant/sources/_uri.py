@@ -1,14 +1,12 @@
-"""Parts of a source URI, and how to show one without its secrets."""
+"""Parts of a source URI."""
 
 import re
 from urllib.parse import unquote
 
 from decant.runtime.errors import UserError
+from decant.runtime.secrets import holds_password, without_secrets
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_PASSWORD = re.compile(r"//[^/@\s]*:[^/@\s]+@")
-_USER_INFO = re.compile(r"//[^/@\s]+@")
-_QUERY = re.compile(r"\?[^\s'\")\]]+")
 
 
 def scheme_of(uri: str) -> str:
@@ -25,7 +23,7 @@ def split_sha256(uri: str) -> tuple[str, str]:
     name, _, digest = fragment.partition("=")
     if name != "sha256" or not _SHA256.fullmatch(digest.lower()):
         raise UserError(
-            f"'{shown(uri)}' ends in '#{fragment}', which is not a pin",
+            f"'{without_secrets(uri)}' ends in '#{fragment}', which is not a pin",
             code="uri-invalid",
             hint="write #sha256= and 64 hexadecimal digits",
         )
@@ -37,16 +35,12 @@ def path_part(uri: str) -> str:
     return unquote(uri.partition("://")[2])
 
 
-def shown(uri: str) -> str:
-    """The URI, or any text with one in it, without user names, passwords and query strings."""
-    return _QUERY.sub("?...", _USER_INFO.sub("//", uri))
-
-
 def refuse_password(uri: str) -> None:
     """Parameters are written to cards and to MLflow, so no secret may be among them."""
-    if _PASSWORD.search(uri):
+    if holds_password(uri):
         raise UserError(
-            f"the URI of {shown(uri)} has a password, which would be written to every artifact",
+            f"the URI of {without_secrets(uri)} has a password or a token, which would be "
+            "written to every artifact",
             code="secret-exposed",
             hint="keep credentials in the environment or in the client's own settings file",
         )
@@ -56,7 +50,8 @@ def check_sha256(uri: str, expected: str, found: str) -> None:
     """Raises UserError naming both digests when they differ."""
     if expected and expected != found:
         raise UserError(
-            f"wrong sha256 of {shown(uri.partition('#')[0])}: expected {expected}, found {found}",
+            f"wrong sha256 of {without_secrets(uri.partition('#')[0])}: expected {expected}, "
+            f"found {found}",
             code="sha256-mismatch",
             hint="this is not the pinned file: check where it comes from, or correct the pin",
         )

@@ -12,8 +12,8 @@ from urllib.parse import unquote
 
 from decant.runtime.errors import UserError
 from decant.runtime.identity import PROJECT, text_digest
+from decant.runtime.secrets import without_secrets
 from decant.sources._cache import cached, content_of
-from decant.sources._uri import shown
 
 SCHEMES = ("dvc",)
 
@@ -67,7 +67,7 @@ def _parse(uri: str) -> _Address:
     rev, slash, path = rest.partition("/")
     if not (at and rev and slash and path.strip("/")):
         raise UserError(
-            f"'{shown(uri)}' does not name a file of a repository",
+            f"'{without_secrets(uri)}' does not name a file of a repository",
             code="uri-invalid",
             hint="write dvc://REPO@REV/PATH; an empty REPO is this project",
         )
@@ -81,7 +81,7 @@ def _resolve(address: _Address, uri: str) -> str:
         info = filesystem.info(address.path)
     except FileNotFoundError:
         raise UserError(
-            f"no '{address.path}' in {shown(address.repo)} at {address.rev}",
+            f"no '{address.path}' in {without_secrets(address.repo)} at {address.rev}",
             code="source-missing",
             hint="check the path and the revision; PATH is relative to the repository's root",
         ) from None
@@ -104,7 +104,8 @@ def _open(address: _Address, rev: str, uri: str) -> Any:
 
 def _failed(uri: str, error: Exception) -> UserError:
     return UserError(
-        f"DVC could not read {shown(uri)}: {shown(str(error)) or type(error).__name__}",
+        f"DVC could not read {without_secrets(uri)}: "
+        f"{without_secrets(str(error)) or type(error).__name__}",
         code="source-unreachable",
         hint="check repository, revision and path, and that the data was pushed (`dvc push`)",
     )

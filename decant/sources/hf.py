@@ -11,9 +11,10 @@ from pathlib import Path
 
 from decant.runtime.errors import UserError
 from decant.runtime.identity import text_digest
+from decant.runtime.secrets import without_secrets
 from decant.sources import remote
 from decant.sources._cache import cached, content_of
-from decant.sources._uri import path_part, shown
+from decant.sources._uri import path_part
 
 SCHEMES = ("hf",)
 
@@ -81,7 +82,7 @@ def _parse(uri: str) -> tuple[str, str]:
     match = _MODEL.fullmatch(path_part(uri).rstrip("/"))
     if not match:
         raise UserError(
-            f"'{shown(uri)}' does not name a model",
+            f"'{without_secrets(uri)}' does not name a model",
             code="uri-invalid",
             hint="write hf://ORG/NAME or hf://ORG/NAME@REVISION; hf://datasets/... for data",
         )
@@ -98,9 +99,9 @@ def _link(source: str, target: str) -> None:
 
 
 def _failed(uri: str, error: Exception) -> UserError:
-    first = shown(str(error)).strip().partition("\n")[0]
+    first = without_secrets(str(error)).strip().partition("\n")[0]
     return UserError(
-        f"{shown(uri)} cannot be fetched: {type(error).__name__}: {first}",
+        f"{without_secrets(uri)} cannot be fetched: {type(error).__name__}: {first}",
         code="source-unreachable",
         hint="check the name, the revision, the network, and HF_TOKEN for a gated model",
     )

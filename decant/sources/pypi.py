@@ -17,8 +17,9 @@ from pathlib import Path, PurePosixPath
 
 from decant.runtime.errors import UserError
 from decant.runtime.identity import file_digest, text_digest
+from decant.runtime.secrets import without_secrets
 from decant.sources._cache import Entry, cached, content_of
-from decant.sources._uri import check_sha256, path_part, shown, split_sha256
+from decant.sources._uri import check_sha256, path_part, split_sha256
 
 SCHEMES = ("pypi",)
 
@@ -79,7 +80,7 @@ def _download(address: _Address, folder: Path) -> Path:
     if done.returncode or len(wheels) != 1:
         lines = [line for line in done.stderr.splitlines() if line.strip()] or ["no wheel came"]
         raise UserError(
-            f"pip could not download {requirement}: {shown(' / '.join(lines[-2:]))}",
+            f"pip could not download {requirement}: {without_secrets(' / '.join(lines[-2:]))}",
             code="source-unreachable",
             hint="check the name, the version, the network and `pip config list`",
         )

@@ -10,8 +10,9 @@ from urllib.parse import urlsplit
 
 from decant.runtime.errors import UserError
 from decant.runtime.identity import content_digest, text_digest
+from decant.runtime.secrets import without_secrets
 from decant.sources._cache import Entry, cached, content_of
-from decant.sources._uri import check_sha256, scheme_of, shown, split_sha256
+from decant.sources._uri import check_sha256, scheme_of, split_sha256
 
 SCHEMES = ("*",)
 
@@ -45,7 +46,7 @@ def _download(address: str, target: Path) -> None:
 
     if (scheme := scheme_of(address)) not in fsspec.available_protocols():
         raise UserError(
-            f"no source for '{scheme}://' (in '{shown(address)}')",
+            f"no source for '{scheme}://' (in '{without_secrets(address)}')",
             code="scheme-unknown",
             hint="use a path, pypi://, hf://, dvc://, or what fsspec supports: s3://, gs://, https://",
         )
@@ -58,13 +59,14 @@ def _download(address: str, target: Path) -> None:
                 shutil.copyfileobj(source, sink, 1 << 20)
     except FileNotFoundError:
         raise UserError(
-            f"nothing found at {shown(address)}",
+            f"nothing found at {without_secrets(address)}",
             code="source-missing",
             hint="check the address and the network",
         ) from None
     except Exception as error:  # each store has its own exceptions
         raise UserError(
-            f"{shown(address)} cannot be read: {type(error).__name__}: {shown(str(error))}",
+            f"{without_secrets(address)} cannot be read: {type(error).__name__}: "
+            f"{without_secrets(str(error))}",
             code="source-unreachable",
             hint="check the address, the network and the credentials in the environment",
         ) from None

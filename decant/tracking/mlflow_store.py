@@ -6,7 +6,6 @@ MLFLOW_EXPERIMENT_NAME. MLflow is imported only when a client is opened (about 1
 
 import logging
 import os
-import re
 import sysconfig
 import urllib.error
 import urllib.request
@@ -16,6 +15,7 @@ from urllib.parse import urlsplit
 
 from decant.runtime import identity
 from decant.runtime.errors import UserError
+from decant.runtime.secrets import shown_uri, without_secrets
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -122,29 +122,6 @@ def store_root() -> Path:
         root = folder.parent.joinpath(*inside)
         return root if root.is_dir() else folder.parent
     return project
-
-
-def shown_uri(uri: str) -> str:
-    """The URI without user name, password and query, as it may be printed."""
-    scheme, separator, rest = uri.partition("://")
-    if not separator:
-        return uri
-    return f"{scheme}://{rest.rpartition('@')[2].partition('?')[0]}"
-
-
-def without_secrets(text: str) -> str:
-    """A message of MLflow or of a database driver as it may be printed."""
-    uri = os.environ.get("MLFLOW_TRACKING_URI", "")
-    if uri:
-        text = text.replace(uri, shown_uri(uri))
-        user_info = uri.partition("://")[2].rpartition("@")[0]
-        for secret in (user_info, user_info.partition(":")[2]):
-            if secret:
-                text = text.replace(secret, "***")
-    for variable in (_TOKEN, _PASSWORD):
-        if secret := os.environ.get(variable, ""):
-            text = text.replace(secret, "***")
-    return re.sub(r"://[^/@\s]+@", "://", text)
 
 
 def _is_local(uri: str) -> bool:

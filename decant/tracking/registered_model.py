@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from decant.runtime.errors import UserError
-from decant.tracking.mlflow_store import open_client, shown_uri, tracking_uri, without_secrets
+from decant.runtime.secrets import shown_uri, without_secrets
+from decant.tracking.mlflow_store import open_client, tracking_uri
 
 MANIFEST = "manifest.json"  # marks the exported folder within MLflow's
 

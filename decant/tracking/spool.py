@@ -20,7 +20,8 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from decant.runtime.errors import UserError
-from decant.tracking.mlflow_store import shown_uri, store_root
+from decant.runtime.secrets import shown_uri
+from decant.tracking.mlflow_store import store_root
 from decant.tracking.record import RunRecord, milliseconds_now, read_record
 
 SPOOL = "DECANT_SPOOL"

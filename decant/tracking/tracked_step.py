@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from decant.runtime import identity
 from decant.runtime.errors import UserError
 from decant.runtime.reporter import Reporter
+from decant.runtime.secrets import shown_uri, without_secrets
 from decant.tracking.delivery import (
     IDENTITY_TAG,
     Place,
@@ -29,13 +30,7 @@ from decant.tracking.delivery import (
     log_start,
     send,
 )
-from decant.tracking.mlflow_store import (
-    open_client,
-    shown_uri,
-    tracking_is_on,
-    tracking_uri,
-    without_secrets,
-)
+from decant.tracking.mlflow_store import open_client, tracking_is_on, tracking_uri
 from decant.tracking.parent_run import STEP_TAG, parent_here, source_tags
 from decant.tracking.record import Origin, RunRecord
 from decant.tracking.spool import Spool, spool_uri

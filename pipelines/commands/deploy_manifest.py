@@ -12,6 +12,7 @@ from ruamel.yaml.comments import CommentedMap
 
 from decant.runner.steps_image import SERVE_IMAGE, is_fixed
 from decant.runtime.errors import UserError
+from decant.runtime.secrets import holds_secret, shown_uri, without_secrets
 from decant.runtime.settings import settings
 from pipelines.serving.manifests import ServedModel, deployment, inference_service, service
 
@@ -120,9 +121,9 @@ def check_tracking_uri(given: str | None) -> str:
             code="tracking-local",
             hint="give --tracking-uri http://HOST:PORT, as the cluster reaches it",
         )
-    if parts.username or parts.password:
+    if holds_secret(uri):
         raise UserError(
-            "the tracking URI has a user or a password, which would be in the manifest",
+            "the tracking URI has a password or a token, which would be in the manifest",
             code="secret-exposed",
             hint="put a token into a secret, and give its name with --token-secret",
         )
@@ -139,7 +140,7 @@ def resolve(uri: ModelUri, pods_uri: str) -> tuple[ModelUri, str]:
     """
     if uri.version:
         return uri, f"the model is {uri}"
-    from decant.tracking.mlflow_store import open_client, shown_uri, without_secrets
+    from decant.tracking.mlflow_store import open_client
 
     shown = shown_uri(os.environ.setdefault("MLFLOW_TRACKING_URI", pods_uri))
     try:

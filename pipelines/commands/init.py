@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from decant.runtime.errors import UserError
+from decant.runtime.secrets import without_secrets
 
 if TYPE_CHECKING:
     from pipelines.onboarding.parameter_changes import Change
@@ -154,10 +155,9 @@ def _require_free(target: Path, replace: bool, questions: "Questions") -> None:
 
 
 def _heading(source: str, rows: int, quick: bool) -> list[str]:
-    from decant.sources import shown
-
+    quickly = " --quick" if quick else ""
     return [
-        f"Made by `decant init{' --quick' if quick else ''}` from {shown(source)}, {rows:,} rows.",
+        f"Made by `decant init{quickly}` from {without_secrets(source)}, {rows:,} rows.",
         "It is merged over params.yaml: only what differs is here.",
     ]
 

@@ -11,8 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from decant.runtime.errors import UserError
+from decant.runtime.secrets import shown_uri, without_secrets
 from decant.tracking.delivery import send
-from decant.tracking.mlflow_store import open_client, shown_uri, tracking_uri, without_secrets
+from decant.tracking.mlflow_store import open_client, tracking_uri
 from decant.tracking.record import RunRecord
 from decant.tracking.spool import Spool, Spooled, spool_uri
 from pipelines.console import open_console

@@ -15,7 +15,6 @@ again.
 import os
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import quote, quote_plus
 
 from decant.runtime.errors import UserError
 from pipelines.kubeflow.dex import DexSession
@@ -163,14 +162,6 @@ def find_credentials(
             return DexSession(host, user, password, ca=ca)
         case _:
             return NoCredentials()
-
-
-def without_secrets(text: str, credentials: Credentials) -> str:
-    """The text with the credentials' secrets replaced, also where they are URL-encoded."""
-    for secret in sorted(credentials.secrets(), key=len, reverse=True):
-        for spelling in (secret, quote(secret), quote_plus(secret)):
-            text = text.replace(spelling, "***")
-    return text
 
 
 def _detect(token_file: Path | None) -> str:

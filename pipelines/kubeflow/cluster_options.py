@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import click
 
 from decant.runtime.errors import UserError
+from decant.runtime.secrets import holds_secret
 
 if TYPE_CHECKING:
     from pipelines.kubeflow.connection import Connection
@@ -128,9 +129,9 @@ def clean_host(host: str | None) -> str:
         _ = parts.port
     except ValueError:
         well_formed = False
-    if "@" in host.partition("://")[2].partition("/")[0]:
+    if holds_secret(host if "://" in host else f"https://{host}"):
         raise UserError(
-            "--host has a user or a password, which others could read",
+            "--host has a password or a token, which others could read",
             code="secret-exposed",
             hint="set DECANT_KFP_USERNAME and DECANT_KFP_PASSWORD instead",
         )

@@ -4,7 +4,6 @@ import re
 import tempfile
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from kfp import compiler
 from ruamel.yaml import YAML
@@ -12,6 +11,7 @@ from ruamel.yaml import YAML
 from decant.runner.steps_image import STEPS_IMAGE, is_fixed
 from decant.runner.train_job.node_plan import VARIABLE as PLAN_VARIABLE
 from decant.runtime.errors import UserError
+from decant.runtime.secrets import holds_secret
 from decant.runtime.steps import STEPS
 from pipelines.distillation import distillation
 from pipelines.profiles.apply_profile import apply_profile, arguments_for
@@ -35,12 +35,12 @@ def compile_pipeline(
     step and overrides the profile's, and `mlflow_uri` overrides its MLFLOW_TRACKING_URI.
 
     Raises UserError for an image that can change under its name (KFP's cache compares names), a
-    user or password in `mlflow_uri`, and where the profile contradicts a step's `device` or
+    secret in `mlflow_uri`, and where the profile contradicts a step's `device` or
     `mlflow_uri`.
     """
-    if "@" in urlsplit(mlflow_uri or "").netloc:
+    if holds_secret(mlflow_uri or ""):
         raise UserError(
-            "--mlflow-uri has a user or a password, which the package would show to others",
+            "--mlflow-uri has a password or a token, which the package would show to others",
             code="secret-exposed",
             hint="set MLFLOW_TRACKING_USERNAME and _PASSWORD with secrets in a profile",
         )

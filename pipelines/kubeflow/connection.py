@@ -30,6 +30,7 @@ from kfp_server_api import (
 from urllib3.exceptions import HTTPError, LocationParseError, MaxRetryError
 
 from decant.runtime.errors import UserError
+from decant.runtime.secrets import without_secrets
 from pipelines.kubeflow.api_errors import (
     AccessDenied,
     AlreadyExists,
@@ -39,7 +40,7 @@ from pipelines.kubeflow.api_errors import (
     message_of,
     one_line,
 )
-from pipelines.kubeflow.authentication import Credentials, without_secrets
+from pipelines.kubeflow.authentication import Credentials
 
 TIMEOUTS_SECONDS = (10, 30)  # to connect, to answer
 PAGE_SIZE = 100
@@ -173,7 +174,7 @@ class Client(ApiClient):
         return urlsplit(self.configuration.host).netloc
 
     def _refusal(self, status: int, body: object, headers: Any) -> ClusterError:
-        message = without_secrets(message_of(body), self.credentials)
+        message = without_secrets(message_of(body), self.credentials.secrets())
         answer = f"{self._shown_host} answered HTTP {status}{f': {message}' if message else ''}"
         if status in (301, 302, 303, 307, 308):
             return self._redirection(str(headers.get("location", "")))
@@ -230,7 +231,7 @@ class Client(ApiClient):
                 code="certificate-untrusted",
                 hint="give the certificate of its authority with --ca FILE",
             )
-        reason = without_secrets(one_line(_reason(cause)), self.credentials)
+        reason = one_line(without_secrets(_reason(cause), self.credentials.secrets()))
         return Unavailable(
             f"no answer from {self._shown_host}: {reason}",
             code="cluster-unavailable",

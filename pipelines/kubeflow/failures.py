@@ -11,8 +11,8 @@ from urllib.parse import quote
 from rich.console import Console
 from rich.markup import escape
 
+from decant.runtime.secrets import without_secrets
 from pipelines.kubeflow.api_errors import ClusterError, printable
-from pipelines.kubeflow.authentication import without_secrets
 from pipelines.kubeflow.connection import Connection
 from pipelines.kubeflow.states import Run, Task
 
@@ -58,7 +58,7 @@ def last_lines(connection: Connection, run_id: str, task: Task) -> Iterator[str]
                 continue
             if not text.strip() or _is_error(text):
                 continue
-            shown = printable(without_secrets(text, connection.credentials))
+            shown = printable(without_secrets(text, connection.credentials.secrets()))
             yield from shown.rstrip().splitlines()[-LOG_LINES:]
             return
 

@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 
 from decant.runtime.errors import UserError
 from decant.runtime.identity import canonical_json, text_digest
-from decant.tracking.mlflow_store import shown_uri
+from decant.runtime.secrets import shown_uri
 
 _COMMIT_CHARACTERS = 12
 _DIGEST_CHARACTERS = 12

@@ -5,23 +5,29 @@ unless it is set up otherwise). Five fields, as crontab has them, it would read 
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from croniter import croniter
+from croniter.croniter import CroniterError
+
 from decant.runtime.errors import UserError
 
-_MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
-_DAYS = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"]
-# name, smallest, largest, names from the smallest on
-_FIELDS: tuple[tuple[str, int, int, list[str]], ...] = (
-    ("seconds", 0, 59, []),
-    ("minutes", 0, 59, []),
-    ("hours", 0, 23, []),
-    ("day of month", 1, 31, []),
-    ("month", 1, 12, _MONTHS),
-    ("day of week", 0, 6, _DAYS),
+# name, what its single values are
+_FIELDS = (
+    ("seconds", "0 to 59"),
+    ("minutes", "0 to 59"),
+    ("hours", "0 to 23"),
+    ("day of month", "1 to 31"),
+    ("month", "1 to 12 or jan to dec"),
+    ("day of week", "0 to 6 or sun to sat"),
 )
-_PART = re.compile(r"(?P<begin>[*?]|\w+)(-(?P<end>\w+))?(/(?P<step>\d+))?", re.ASCII)
+_DAY_OF_WEEK = 5
+# croniter has last days, n-th weekdays and random times; the server has not.
+_UNKNOWN_TO_SERVER = re.compile(r"[#()]|\b[lhr]\b", re.IGNORECASE)
+_SEVEN = re.compile(r"(?<![\d/])7\b")  # Sunday to croniter, an error to the server
+_RANGE = re.compile(r"(\w+)-(\w+)")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 _INTERVAL = re.compile(r"(\d+)([smhdw])", re.ASCII)
 
@@ -51,15 +57,23 @@ def read_cron(text: str) -> str:
             hint="write minutes, hours, day of month, month, day of week, such as '0 3 * * 1-5'; "
             "or six fields, seconds first",
         )
-    for value, (name, smallest, largest, names) in zip(fields, _FIELDS, strict=True):
-        for part in value.split(","):
-            if problem := _problem(part, smallest, largest, names):
-                raise UserError(
-                    f"--cron '{text}': {name} '{value}': {problem}",
-                    code="option-value",
-                    hint=f"{smallest} to {largest}"
-                    f"{f' or {names[0]} to {names[-1]}' if names else ''}, *, a-b, a,b, */step",
-                )
+    for index, (value, (name, values)) in enumerate(zip(fields, _FIELDS, strict=True)):
+        if problem := _problem(index, value):
+            raise UserError(
+                f"--cron '{text}': {name} '{value}': {problem}",
+                code="option-value",
+                hint=f"{values}, *, a-b, a,b, */step",
+            )
+    if fields[_DAY_OF_WEEK] in ("*", "?"):  # else the day of the week alone is enough
+        try:
+            croniter.expand(" ".join(fields), second_at_beginning=True, strict=True)
+        except CroniterError:
+            raise UserError(
+                f"--cron '{text}': no such day comes: day of month '{fields[3]}', "
+                f"month '{fields[4]}'",
+                code="option-value",
+                hint="February has 29 days at the most; April, June, September, November 30",
+            ) from None
     return " ".join(fields)
 
 
@@ -114,20 +128,26 @@ def read_trigger(
     return trigger
 
 
-def _problem(part: str, smallest: int, largest: int, names: list[str]) -> str:
-    """What is wrong with one part of a field, such as 1-5, */15 or mon; empty when nothing is."""
-    found = _PART.fullmatch(part)
-    if not found:
-        return "is not understood"
-    if found["step"] is not None and int(found["step"]) < 1:
-        return "steps by nothing"
-    if found["begin"] in "*?":
-        return "an end without a begin" if found["end"] else ""
-    values = []
-    for text in filter(None, (found["begin"], found["end"])):
-        value = smallest + names.index(text.lower()) if text.lower() in names else -1
-        value = int(text) if text.isdecimal() else value
-        if not smallest <= value <= largest:
-            return f"{text} is out of range"
-        values.append(value)
-    return "ends before it begins" if values[0] > values[-1] else ""
+def _problem(index: int, value: str) -> str:
+    """What is wrong with the field at the index of _FIELDS; empty when nothing is."""
+    if found := _UNKNOWN_TO_SERVER.search(value):
+        return f"the server does not support {found[0]}"
+    try:
+        _expanded(index, value)
+    except CroniterError as error:
+        reason = str(error).rpartition("] ")[2].removeprefix("is not acceptable, ")
+        return re.sub(r" in field \d", "", reason)
+    if index == _DAY_OF_WEEK and _SEVEN.search(value):
+        return "7 is out of range"
+    for begin, end in _RANGE.findall(value):
+        if int(_expanded(index, begin)[0]) > int(_expanded(index, end)[0]):
+            return f"{begin}-{end} ends before it begins"
+    return ""
+
+
+def _expanded(index: int, value: str) -> Sequence[int | str]:
+    """The values of one field, the others being free. Raises CroniterError."""
+    fields = ["*"] * len(_FIELDS)
+    fields[index] = value
+    # The answer has the seconds last.
+    return croniter.expand(" ".join(fields), second_at_beginning=True)[0][index - 1]

@@ -26,6 +26,7 @@ from requests.exceptions import RequestException
 from decant.runtime.cache_folder import cache_folder
 from decant.runtime.errors import UserError
 from decant.runtime.identity import code_digest, lock_digest
+from decant.runtime.secrets import shown_uri, without_secrets
 from decant.runtime.steps import STEPS
 from decant.tracking.mlflow_store import tracking_is_on, tracking_uri
 from decant.tracking.spool import spool_uri
@@ -160,7 +161,7 @@ def _connect() -> tuple[Any, dict[str, Any]]:
         client.api.timeout = PATIENCE_SECONDS
         return client, info
     except (DockerException, RequestException) as error:
-        where = os.environ.get("DOCKER_HOST", "its usual place")
+        where = shown_uri(os.environ.get("DOCKER_HOST", "its usual place"))
         raise UserError(
             f"no Docker daemon answers at {where}: {_explained(error)}",
             code="docker-unreachable",
@@ -286,5 +287,6 @@ def _explained(error: Exception) -> str:
     if isinstance(error, ContainerError):
         stderr = error.stderr or b""
         text = stderr.decode(errors="replace") if isinstance(stderr, bytes) else str(stderr)
-        return (text.strip().splitlines() or [f"it ended with code {error.exit_status}"])[-1]
-    return str(getattr(error, "explanation", None) or error)
+        lines = text.strip().splitlines() or [f"it ended with code {error.exit_status}"]
+        return without_secrets(lines[-1])
+    return without_secrets(str(getattr(error, "explanation", None) or error))

@@ -10,6 +10,7 @@ from urllib.parse import quote
 from decant import sources
 from decant.runtime.errors import UserError
 from decant.runtime.identity import content_digest
+from decant.runtime.secrets import without_secrets
 from decant.tables import formats, known_format
 from pipelines.onboarding.file_content import content_format
 from pipelines.onboarding.questions import Questions
@@ -128,9 +129,9 @@ def inner_uri(uri: str, folder: Path, name: str) -> str:
 
 def shown_name(data: DataFile) -> str:
     """The file's name, or a URI without its pin."""
-    return (
-        Path(data.uri).name if "://" not in data.uri else sources.shown(data.uri).partition("#")[0]
-    )
+    if "://" not in data.uri:
+        return Path(data.uri).name
+    return without_secrets(data.uri).partition("#")[0]
 
 
 def _named(uri: str | None) -> DataFile | None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from decant.runtime.errors import UserError
+from decant.runtime.secrets import without_secrets
 from pipelines.kubeflow.api_errors import one_line
 
 Status = Literal["ok", "warning", "failed", "skipped"]
@@ -27,7 +28,5 @@ def guarded(name: str, check: Callable[[], Result]) -> Result:
     except UserError as error:
         return Result(name=name, status="failed", detail=one_line(error.problem), hint=error.hint)
     except Exception as error:
-        from decant.tracking.mlflow_store import without_secrets
-
         detail = one_line(without_secrets(f"{type(error).__name__}: {error}"))
         return Result(name=name, status="failed", detail=detail)

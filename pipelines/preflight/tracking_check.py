@@ -6,13 +6,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from decant.runtime.errors import UserError
-from decant.tracking.mlflow_store import (
-    experiment_id,
-    open_client,
-    shown_uri,
-    tracking_is_on,
-    tracking_uri,
-)
+from decant.runtime.secrets import shown_uri
+from decant.tracking.mlflow_store import experiment_id, open_client, tracking_is_on, tracking_uri
 from pipelines.kubeflow.package import check_tracking_uri, environment_of, names_tracking
 from pipelines.preflight.check_result import Result
 

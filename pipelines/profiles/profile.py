@@ -15,7 +15,6 @@ How a step's entry goes over `all`:
 """
 
 import dataclasses
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,10 +26,11 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from decant.runtime.errors import UserError
 from decant.runtime.params_file import merged
+from decant.runtime.secrets import holds_secret, looks_secret
 from decant.runtime.settings import settings
 from decant.runtime.steps import STEPS, load_step
 from decant.training.processes import VARIABLE as PROCESSES_VARIABLE
-from pipelines.profiles.profile_problems import Location, keys_at, looks_secret, validate
+from pipelines.profiles.profile_problems import Location, keys_at, validate
 from pipelines.profiles.profile_settings import AccessMode, Bytes, ObjectName, StepSettings, Text
 
 FOLDER = Path(__file__).parent
@@ -40,8 +40,6 @@ SEVERAL_NODES = ("finetune", "distill")
 KEPT_VARIABLES = ("DECANT_CACHE", "DECANT_CHECKPOINTS")
 # Asks the registry, which may have changed.
 NEVER_CACHED = "register"
-
-_URL_WITH_PASSWORD = re.compile(r"://[^/\s@]*:[^/\s@]+@")
 
 
 @settings
@@ -237,7 +235,7 @@ def _check_step(
             hint="leave it out",
         )
     for name, value in parsed.env.items():
-        if looks_secret(name) or _URL_WITH_PASSWORD.search(value):
+        if looks_secret(name) or holds_secret(value):
             raise UserError(
                 f"{file}: {section(('env', name))}.env.{name}: looks like a secret, which everyone "
                 "who sees the package could read",

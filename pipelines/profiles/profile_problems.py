@@ -5,23 +5,17 @@ No line shows a value that may be a secret.
 
 import dataclasses
 import json
-import re
 from collections.abc import Callable, Mapping
 from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import pydantic
 
+from decant.runtime.secrets import looks_secret
+
 T = TypeVar("T")
 # Keys and indices that lead to a value.
 Location = tuple[str | int, ...]
-
-_SECRET = re.compile(r"(TOKEN|PASSWORD|PASSWD|_KEY|APIKEY)$|SECRET", re.IGNORECASE)
-
-
-def looks_secret(name: str) -> bool:
-    """Whether a key or variable of this name holds a secret: HF_TOKEN, DB_PASSWORD, API_KEY."""
-    return _SECRET.search(name) is not None
 
 
 def validate(

@@ -10,12 +10,8 @@ from typing import TYPE_CHECKING, TypeVar
 from requests.exceptions import RequestException
 
 from decant.runtime.errors import UserError
-from decant.tracking.mlflow_store import (
-    open_client,
-    shown_uri,
-    tracking_uri,
-    without_secrets,
-)
+from decant.runtime.secrets import shown_uri, without_secrets
+from decant.tracking.mlflow_store import open_client, tracking_uri
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion

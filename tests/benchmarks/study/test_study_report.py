@@ -13,8 +13,8 @@ import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
 
-from benchmarks.study.accuracy_latency import PICTURE, draw_picture
-from benchmarks.study.labels import Label, draw_labels
+from benchmarks.study.accuracy_latency import PICTURE, draw_labels, draw_picture
+from benchmarks.study.redraw import stored_entries
 from benchmarks.study.results import Result, Timing, write_results
 from benchmarks.study.statistics import MEAN, study_figures
 from benchmarks.study.study_findings import bound_text, findings
@@ -22,6 +22,9 @@ from benchmarks.study.study_plan import DEFAULT, Plan, Study, Variant, parse_stu
 from benchmarks.study.summary import Entry, best_under, entry_of, summarise
 from benchmarks.study.table import study_page
 from decant.inference.latency import Speedup
+from decant.runtime.errors import UserError
+from decant.runtime.identity import PROJECT
+from decant.runtime.params_file import read_params_file
 
 TEACHER_US = 1000.0
 # Per model: accuracy on validation and on test, and microseconds; equal for all seeds.
@@ -296,7 +299,7 @@ def test_the_picture_is_drawn(tmp_path: Path, data: tuple[str, ...]) -> None:
     assert len(np.unique(pixels.reshape(-1, pixels.shape[-1]), axis=0)) > 100
 
 
-def test_labels_do_not_overlap_and_stay_in_the_frame() -> None:
+def test_labels_cover_neither_labels_nor_points_and_stay_in_the_frame() -> None:
     """Thirty points, twenty of them one above the other, as the variants of one architecture."""
     draw = np.random.default_rng(3)
     figure, axes = plt.subplots(figsize=(8.6, 6.2), dpi=130)
@@ -304,17 +307,69 @@ def test_labels_do_not_overlap_and_stay_in_the_frame() -> None:
     axes.set_xlim(2, 20000)
     axes.set_ylim(70, 80)
     xs = [*(65 * (1 + 0.01 * draw.random(20))), *(10 ** (1 + 3 * draw.random(10)))]
-    ys = 72 + 6 * draw.random(30)
-    labels = [
-        Label(x=x, y=y, text=f"variant number {index}", color="black")
-        for index, (x, y) in enumerate(zip(xs, ys, strict=True))
-    ]
-    boxes = draw_labels(axes, labels, lines=np.zeros((0, 2, 2)), font_size=8)
+    points = np.column_stack([xs, 72 + 6 * draw.random(30)])
+    names = [f"variant number {index}" for index in range(30)]
+    texts = draw_labels(
+        axes,
+        points,
+        names,
+        colors=["black"] * 30,
+        bold=[False] * 30,
+        line=np.array([[20.0, 71.0], [20.0, 79.0]]),
+    )
     frame = axes.get_window_extent()
-    texts = {text.get_text(): text.get_window_extent() for text in axes.texts}
+    pixels = axes.transData.transform(points)
+    boxes = [text.get_window_extent() for text in texts]  # as matplotlib itself measures them
     plt.close(figure)
-    assert len(texts) == len(boxes) == 30
-    for name, one in texts.items():  # as matplotlib itself measures them
-        assert frame.x0 <= one.x0
-        assert one.x1 <= frame.x1
-        assert not [other for other, box in texts.items() if other != name and one.overlaps(box)]
+    assert axes.get_xlim() == (2, 20000)
+    assert sorted(text.get_text() for text in texts) == sorted(names)
+    for index, box in enumerate(boxes):
+        assert frame.x0 <= box.x0
+        assert box.x1 <= frame.x1
+        assert not any(box.overlaps(other) for other in boxes[:index])
+        assert not any(box.contains(x, y) for x, y in pixels)
+
+
+def test_the_picture_can_be_drawn_again_from_the_table(tmp_path: Path) -> None:
+    """Of two data sets, with the kinds of change that the table names."""
+    found = results(data=("d", "e"))
+    factors = {"default": "default", "fast": "speed", "slow": "width", "random": "transfer"}
+    write_results(tmp_path, found, factors)
+    study = parse_study(
+        {
+            "seeds": [1, 2],
+            "latency_bounds": [0.05],
+            "model2vec": None,
+            "data": {"d": {}, "e": {}},
+            "variants": [
+                {**variant, "set": {"transfer_weights.width": 64 + index}}
+                for index, variant in enumerate(VARIANTS)
+            ],
+        }
+    )
+    stored = stored_entries(tmp_path, study, read_params_file(PROJECT / "params.yaml"))
+
+    def shown(entries: dict[str, list[Entry]]) -> list[tuple[object, ...]]:
+        return [
+            (
+                data,
+                one.key,
+                one.name,
+                one.control,
+                round(one.figures.validation, 5),
+                one.figures.validation_spread,
+                one.timing and round(one.timing.shown_us, 3),
+                one.timing and one.timing.model_us is None,
+            )
+            for data, own in entries.items()
+            for one in own
+        ]
+
+    assert shown(stored) == shown(entries_of(found))
+    assert {one.factor for one in stored[MEAN]} == {*factors.values(), "control"}
+
+
+def test_without_a_table_there_is_nothing_to_draw_again(tmp_path: Path) -> None:
+    with pytest.raises(UserError) as caught:
+        stored_entries(tmp_path, plan_of().study, {})
+    assert caught.value.code == "study-missing"

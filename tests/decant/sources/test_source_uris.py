@@ -100,10 +100,12 @@ def test_refused_connection_is_one_message() -> None:
     assert "secret" not in str(caught.value)
 
 
-@pytest.mark.parametrize("scheme", ["https", "s3", "dvc"])
-def test_passwords_are_refused_and_not_shown(scheme: str) -> None:
+@pytest.mark.parametrize(
+    "user", ["https://me:secret", "https://secret", "s3://me:secret", "dvc://me:secret"]
+)
+def test_passwords_are_refused_and_not_shown(user: str) -> None:
     with raises("secret-exposed", "host/a.csv") as caught:
-        sources.fetch(f"{scheme}://me:secret@host/a.csv")
+        sources.fetch(f"{user}@host/a.csv")
     assert "secret" not in str(caught.value)
 
 

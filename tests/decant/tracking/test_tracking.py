@@ -20,14 +20,7 @@ from decant.runtime import identity
 from decant.runtime.reporter import Reporter
 from decant.tracking import mlflow_store as tracking_store
 from decant.tracking.execution import execution_identity, git_commit
-from decant.tracking.mlflow_store import (
-    experiment_id,
-    open_client,
-    shown_uri,
-    store_root,
-    tracking_uri,
-    without_secrets,
-)
+from decant.tracking.mlflow_store import experiment_id, open_client, store_root, tracking_uri
 from decant.tracking.tracked_step import Origin, tracked_step
 from tests.errors import raises
 
@@ -348,17 +341,6 @@ def test_a_folder_with_spaces_can_hold_the_store(
     note.write_text("x")
     open_client().log_artifact(run_id, str(note))
     assert list((folder / "mlruns").rglob("note.txt"))
-
-
-def test_secrets_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    uri = "postgresql://me:p@ss@db:5432/mlflow?password=hidden"
-    assert shown_uri(uri) == "postgresql://db:5432/mlflow"
-    assert shown_uri("sqlite:////a/b.db") == "sqlite:////a/b.db"
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-    shown = without_secrets(f"cannot open {uri}; user 'me' with p@ss; http://a:b@c/d failed")
-    assert shown == (
-        "cannot open postgresql://db:5432/mlflow; user 'me' with ***; http://c/d failed"
-    )
 
 
 def test_an_execution_is_reported_apart(environment: pytest.MonkeyPatch) -> None:

@@ -5,9 +5,10 @@ from pathlib import Path
 import kfp.client
 import pytest
 
+from decant.runtime.secrets import without_secrets
 from pipelines.kubeflow import authentication
 from pipelines.kubeflow import cluster_options as options
-from pipelines.kubeflow.authentication import AUTH_MODES, find_credentials, without_secrets
+from pipelines.kubeflow.authentication import AUTH_MODES, find_credentials
 from pipelines.kubeflow.dex import DexSession
 from tests.errors import raises
 from tests.pipelines.conftest import SECRETS, Cli
@@ -102,11 +103,11 @@ def test_secrets_are_cut_out_of_texts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DECANT_KFP_TOKEN", TOKEN)
     found = find_credentials("token", host=HOST)
     found.headers(HOST)
-    assert without_secrets(f"a {TOKEN}, b", found) == "a ***, b"
+    assert without_secrets(f"a {TOKEN}, b", found.secrets()) == "a ***, b"
     assert TOKEN not in repr(found)
     dex = DexSession(HOST, "user", SECRETS[1])
     text = f"{SECRETS[1]} pass%2Bword/with%20%C3%BCmlaut pass%2Bword%2Fwith+%C3%BCmlaut"
-    assert without_secrets(text, dex) == "*** *** ***"
+    assert without_secrets(text, dex.secrets()) == "*** *** ***"
 
 
 def test_the_server_repeats_the_token(

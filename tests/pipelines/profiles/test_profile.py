@@ -268,6 +268,9 @@ def test_a_variable_that_looks_like_a_secret_is_refused_and_not_shown(
     "content",
     [
         "all: {env: {MLFLOW_TRACKING_URI: 'https://me:hunter2@mlflow'}}",
+        "all: {env: {MLFLOW_TRACKING_URI: 'https://hunter2@mlflow'}}",
+        "all: {env: {EXTRA_DATA: 'https://host/a.csv?X-Amz-Signature=hunter2'}}",
+        "all: {env: {OTEL_HEADERS: 'Authorization: Bearer hunter2'}}",
         "all: {env: {DB_PASSWORD: [hunter2]}}",
         "all: {hf_token: hunter2}",
         "all: {env: hunter2}",
