@@ -15,8 +15,8 @@ from components.register.registry import PIN_TAG, RUN_TAG, SOURCE_TAG
 from components.register.run_evidence import FOLDER, METRICS
 from decant.runtime.artifacts import CARD, read_json
 from decant.runtime.steps import STEPS, load_step
+from decant.tracking.delivery import IDENTITY_TAG
 from decant.tracking.parent_run import PARENT_TAG
-from decant.tracking.tracked_step import IDENTITY_TAG
 from pipelines.reproduction.former_ports import names_of, with_present_names
 
 DIGEST_TAG = "decant.digest."
