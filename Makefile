@@ -42,9 +42,10 @@ test: $(READY) ## All tests, the slow ones too
 test-fast: $(READY) ## The fast tests
 	python -m pytest -n auto --maxprocesses 4 --dist loadfile -m "not slow"
 
-lint: $(READY) ## Style and types
+lint: $(READY) ## Style, types, and what may import what
 	ruff check .
 	ruff format --check .
+	lint-imports --no-cache
 	mypy
 
 # The theme prints on every build that it ends in May 2027: pyproject.toml knows.

@@ -47,7 +47,7 @@ class EmbeddingMatching(nn.Module):
         difference = functional.mse_loss(
             self.map(self._embed(found).float()), self.table[found], reduction="none"
         ).mean(dim=1)
-        matching = (difference * counts).sum() / counts.sum()
+        matching: Tensor = (difference * counts).sum() / counts.sum()
         return loss + value_at(self.weight, progress) * matching
 
 

@@ -23,6 +23,7 @@ def load_masked_lm(encoder: Path) -> nn.Module:
     """The pretrained encoder with its masked-LM head. Raises UserError when it has none."""
     from transformers import AutoModelForMaskedLM
 
+    model: nn.Module
     model, missing = load_pretrained(AutoModelForMaskedLM, encoder)
     if missing:
         raise UserError(
@@ -31,7 +32,8 @@ def load_masked_lm(encoder: Path) -> nn.Module:
             hint="set distill.augmentation.replace_with to neighbours, or take an encoder that "
             "was saved with its head",
         )
-    return model.eval()
+    model.eval()
+    return model
 
 
 @torch.inference_mode()

@@ -118,7 +118,7 @@ def token_weights(
     order of the vocabulary).
     """
     if method == "sif":
-        share = counts / max(counts.sum(), 1)
+        share: NDArray[np.float64] = counts / max(counts.sum(), 1)
         return (sif_coefficient / (sif_coefficient + share)).astype(np.float32)
     if method == "zipf":
         rank = np.empty(len(counts))

@@ -40,7 +40,8 @@ from decant.runtime.errors import UserError
 from decant.runtime.reporter import Reporter
 from decant.runtime.settings import parse
 from decant.runtime.steps import Step, load_step
-from decant.tracking.tracked_step import Origin, tracked_step
+from decant.tracking.record import Origin
+from decant.tracking.tracked_step import tracked_step
 from decant.training import processes
 
 # The libraries whose versions decide an artifact's bytes.

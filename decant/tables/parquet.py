@@ -54,4 +54,5 @@ def _strings(column: pa.ChunkedArray) -> "pd.Series[str]":
         whole = pc.and_(pc.is_finite(values), pc.equal(values, pc.trunc(values)))
         if pc.all(whole).as_py():
             column = column.cast(pa.int64())
-    return column.cast(pa.string()).to_pandas().astype("str")
+    strings: pd.Series[str] = column.cast(pa.string()).to_pandas().astype("str")
+    return strings

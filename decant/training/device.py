@@ -31,6 +31,6 @@ def use_bfloat16(wanted: Precision, device: torch.device) -> bool:
     if wanted != "auto":
         return wanted == "bfloat16"
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     capabilities = torch.cpu.get_capabilities()
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))

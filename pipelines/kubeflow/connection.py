@@ -171,7 +171,8 @@ class Client(ApiClient):
 
     @property
     def _shown_host(self) -> str:
-        return urlsplit(self.configuration.host).netloc
+        host: str = self.configuration.host
+        return urlsplit(host).netloc
 
     def _refusal(self, status: int, body: object, headers: Any) -> ClusterError:
         message = without_secrets(message_of(body), self.credentials.secrets())

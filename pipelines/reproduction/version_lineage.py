@@ -17,8 +17,8 @@ from decant.figures.metrics_file import METRICS, read_figures
 from decant.figures.timing_figures import Machine
 from decant.runtime.artifacts import CARD, read_json
 from decant.runtime.steps import STEPS, load_step
+from decant.tracking.delivery import IDENTITY_TAG
 from decant.tracking.parent_run import PARENT_TAG
-from decant.tracking.tracked_step import IDENTITY_TAG
 from pipelines.reproduction.former_ports import names_of, with_present_names
 
 if TYPE_CHECKING:
