@@ -57,7 +57,8 @@ def run_step(name: str, section: Mapping[str, Any], ports: Mapping[str, Path]) -
     Raises UserError for whatever the user can fix; the outputs are then unchanged.
     """
     end_on_termination()
-    step = load_step(name)
+    with _reporter(name).running():  # a cold disk takes its time for torch
+        step = load_step(name)
     params = parse(step.params, section, name)
     input_paths, output_paths = step.bind(ports)
     check_targets(output_paths, input_paths)
@@ -67,7 +68,7 @@ def run_step(name: str, section: Mapping[str, Any], ports: Mapping[str, Path]) -
             processes.start(group, name, section, ports)
             return reporter_of(step, output_paths) if group.node == 0 else Reporter(step=name)
         _refuse_nodes(name, group)
-    with _reporter(step).activity("looking at the inputs"):  # reads them whole, or downloads them
+    with _reporter(name).activity("looking at the inputs"):  # reads them whole, or downloads them
         digests = {
             port: identity.content_digest(path)
             for port, path in input_paths.items()
@@ -92,7 +93,7 @@ def _run(
     inputs: Mapping[str, Path],
     outputs: Mapping[str, Path],
 ) -> Reporter:
-    reporter = _reporter(step, key)
+    reporter = _reporter(step.name, key)
     origins = [_origin(cards[port], path) for port, path in inputs.items()]
     with (
         reporter.running(),
@@ -130,7 +131,7 @@ def _run(
 
 def _assist(step: Step, params: Any, key: str, inputs: Mapping[str, Path]) -> Reporter:
     """The share of a further process. What it writes and logs is thrown away."""
-    reporter = _reporter(step, key)
+    reporter = _reporter(step.name, key)
     with tempfile.TemporaryDirectory(prefix="decant-process-") as scratch:
         folders = {port: Path(scratch) / port for port in step.output_ports}
         for folder in folders.values():
@@ -169,11 +170,11 @@ def end_on_termination() -> None:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
 
-def _reporter(step: Step, key: str = "") -> Reporter:
+def _reporter(step: str, key: str = "") -> Reporter:
     """Of several processes the first alone prints."""
     if processes.index() > 0:
-        return Reporter(step=step.name, identity=key, console=Console(quiet=True))
-    return Reporter(step=step.name, identity=key)
+        return Reporter(step=step, identity=key, console=Console(quiet=True))
+    return Reporter(step=step, identity=key)
 
 
 def _refuse_nodes(name: str, group: processes.Group) -> None:

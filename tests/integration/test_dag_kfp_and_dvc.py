@@ -117,10 +117,12 @@ def test_a_step_that_fails_shows_its_message_and_the_log(
     command = [sys.executable, "-m", "pipelines", "run", "--output", str(output)]
     command += ["--set", "tokenize.max_length_tokens=65"]  # the tiny encoder has 64 positions
     shown = run(command, repository, environment, exit_code=2)
-    assert "the encoder knows only 64 positions" in shown
+    for of_the_step in ("error[parameter-value]", "tokenize.max_length_tokens", "65", "64"):
+        assert of_the_step in shown
     assert "[2/8] tokenize failed after " in shown
     assert "[3/8]" not in shown
-    assert "step tokenize failed; not made: tokenize.tokens, finetune.teacher" in shown
+    assert "error[pipeline-failed]" in shown
+    assert "tokenize.tokens, finetune.teacher" in shown
     assert "Traceback" not in shown
     assert str(output / "kfp.log") in shown
     assert "FAILURE" in (output / "kfp.log").read_text("utf-8")
