@@ -150,4 +150,7 @@ def _expanded(index: int, value: str) -> Sequence[int | str]:
     fields = ["*"] * len(_FIELDS)
     fields[index] = value
     # The answer has the seconds last.
-    return croniter.expand(" ".join(fields), second_at_beginning=True)[0][index - 1]
+    values: Sequence[int | str] = croniter.expand(" ".join(fields), second_at_beginning=True)[0][
+        index - 1
+    ]
+    return values
