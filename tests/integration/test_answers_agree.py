@@ -176,7 +176,7 @@ def test_all_give_the_same_answers_to_the_last_digit(
         (None, "is missing, not text"),
         (["b"], "is ['b'], not text"),
         ({"b": 1}, "is {'b': 1}, not text"),
-        (TOO_LONG, "is too long: 100,001 characters, at most 100,000 are taken"),
+        (TOO_LONG, "is too long: 100,001 characters, at most 100,000 are allowed"),
     ],
 )
 def test_both_servers_name_the_row_that_is_no_text(
@@ -215,8 +215,8 @@ def test_both_servers_name_the_row_that_is_no_text(
         (b"text\na\nNA\n", "text/csv", "row 1 of the input is missing, not text"),
         (b"", "application/json", "the body is empty"),
         (b"  ", "text/csv", "the body is empty"),
-        (b"{", "application/json", "the body is no JSON"),
-        (b"[" * 100_000, "application/json", "the body is no JSON"),
+        (b"{", "application/json", "the body is not JSON"),
+        (b"[" * 100_000, "application/json", "the body is not JSON"),
         (b'["a"]', "application/json", "must be a JSON dictionary"),
         (
             b'{"dataframe_split": {"columns": ["other"], "data": [["a"]]}}',

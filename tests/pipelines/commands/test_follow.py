@@ -202,7 +202,7 @@ def test_no_more_credentials_while_waiting(
 def test_an_unknown_run(server: KfpServer, cli: Cli) -> None:
     ended = cli("follow", "no-such-run")
     assert ended.code == 2
-    assert "there is no run no-such-run (any more)" in ended.message
+    assert "error[run-unknown]: the run no-such-run" in ended.message
 
 
 def test_interrupted(server: KfpServer, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:

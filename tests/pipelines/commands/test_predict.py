@@ -125,7 +125,7 @@ def refusal(folder: Path, *arguments: str, text: str | bytes = "") -> str:
 
 
 LONG = "x" * (MAX_CHARACTERS + 1)
-TOO_LONG = "too long: 100,001 characters, at most 100,000 are taken"
+TOO_LONG = "too long: 100,001 characters, at most 100,000 are allowed"
 
 
 @pytest.mark.parametrize(

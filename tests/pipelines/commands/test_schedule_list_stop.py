@@ -51,7 +51,10 @@ def test_a_schedule_of_that_name_is_there(server: KfpServer, cli: Cli) -> None:
     (old,) = server.api.schedules
     ended = cli(*NIGHTLY, "--every", "3h")
     assert ended.code == 2
-    assert f"there is a schedule 'nightly': {old['recurring_run_id']}" in ended.message
+    assert (
+        f"error[schedule-exists]: a schedule 'nightly' exists: {old['recurring_run_id']}"
+        in ended.message
+    )
     assert "--replace" in ended.message
     assert server.api.schedules == [old]
 

@@ -353,7 +353,7 @@ def test_a_folder_that_cannot_be_written_is_reported(mlflow_store: Store) -> Non
     code, output = sync()
     assert code == 2
     assert "cannot be written" in output
-    assert "copy it, and name the copy" in output
+    assert "copy it, and give the copy" in output
 
 
 def test_another_folder_can_be_named(mlflow_store: Store, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ GOOD = GpuFacts(
         ({"has_driver": False}, "ok", "GPU 1"),  # nvidia-smi is not in every image
         ({"has_driver": False, "torch_device": ""}, "skipped", "no NVIDIA GPU"),
         ({"torch_cuda": "", "torch_device": ""}, "failed", "PyTorch is built without CUDA"),
-        ({"torch_device": "", "onnx_runs": False}, "failed", "PyTorch (CUDA 13.0) sees no GPU"),
+        ({"torch_device": "", "onnx_runs": False}, "failed", "PyTorch (CUDA 13.0) finds no GPU"),
         ({"onnx_cuda": "12.8", "onnx_runs": False}, "failed", "CUDA 13.0, ONNX Runtime for 12.8"),
         ({"onnx_cuda": "", "onnx_runs": False}, "failed", "ONNX Runtime does not"),
     ],

@@ -141,15 +141,15 @@ def _register(
 
 @pytest.fixture
 def cli(tmp_path: Path) -> Cli:
-    """cli("promote", ...) → how it ended, the words of a UserError included."""
+    """cli("promote", ...) → its end and its output, with a UserError as the program shows it."""
     # Times of graphs of microseconds are noise: here they decide nothing.
     quick = ("--set", "promotion.latency_texts=10", "--set", "promotion.max_time_ratio=null")
 
     def run(command: str, *arguments: str) -> Ended:
         more = quick if command == "promote" else ()
         result = CliRunner().invoke(main, [command, *arguments, *more])
-        if isinstance(result.exception, UserError):
-            return Ended(2, f"{result.output}{result.exception}")
+        if isinstance(error := result.exception, UserError):
+            return Ended(2, f"{result.output}error[{error.code}]: {error}")
         if result.exception and not isinstance(result.exception, SystemExit):
             raise result.exception
         return Ended(result.exit_code, result.output)

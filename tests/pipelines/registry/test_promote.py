@@ -169,7 +169,7 @@ def test_a_version_that_is_gone_is_reported(register: Register, cli: Cli) -> Non
     open_client().delete_model_version("tiny", "1")
     gone = cli("rollback", "--model", "tiny", "--reason", "slow")
     assert (gone.exit_code, champion()) == (2, "2")
-    assert "version 1 of tiny does not exist any more" in gone.output
+    assert "error[model-version-unknown]: version 1 of tiny" in gone.output
     assert len(decisions()) == 2  # the history survives the version
 
 
