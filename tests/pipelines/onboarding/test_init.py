@@ -13,6 +13,7 @@ from decant.runner.run_step import run_step
 from decant.runtime.errors import UserError
 from decant.runtime.params_file import read_params_file, section_of
 from decant.runtime.steps import load_step
+from tests.errors import assert_error
 from tests.pipelines.onboarding.conftest import Init, labels, table, texts
 
 Written = Callable[[str], dict[str, Any]]
@@ -202,7 +203,7 @@ def test_questions_on_a_terminal(init: Init, project: Path, written: Written) ->
     assert found["ingest.label_column"] == "topic"
     answered = init("mine.csv", answers=["n"])  # replace mine.yaml?
     assert isinstance(answered.exception, UserError)
-    assert answered.exception.code == "output-taken"
+    assert_error(answered.exception, "output-taken", "mine.yaml")
 
 
 @pytest.mark.parametrize(
@@ -226,8 +227,7 @@ def test_a_group_that_is_not_named_so_is_asked_for(init: Init, project: Path) ->
     table(project / "mine.csv", rows)
     unsure = init("mine.csv")
     assert isinstance(unsure.exception, UserError)
-    assert unsure.exception.code == "group-column-unclear"
-    assert "--no-groups" in unsure.exception.hint
+    assert_error(unsure.exception, "group-column-unclear", "shop", "--no-groups")
     for words, answers, expected in (
         (["--no-groups"], None, None),
         (["--group-column", "shop"], None, "shop"),
@@ -244,7 +244,7 @@ def test_an_existing_file_is_not_replaced_unasked(init: Init, project: Path) -> 
     (project / "mine.yaml").write_text("seed: 1\n")
     refused = init("mine.csv")
     assert isinstance(refused.exception, UserError)
-    assert refused.exception.code == "output-taken"
+    assert_error(refused.exception, "output-taken", "mine.yaml", "--force")
     assert (project / "mine.yaml").read_text() == "seed: 1\n"
     assert init("mine.csv", "--output", "sub/other.yaml").exit_code == 0
     assert YAML(typ="safe").load(project / "sub/other.yaml")["ingest"]["source"] == "mine.csv"
@@ -259,7 +259,7 @@ def test_options_that_contradict_each_other(init: Init, project: Path, words: li
     table(project / "mine.csv", {"text": texts(60), "label": labels(60, "a", "b")})
     result = init("mine.csv", *words)
     assert isinstance(result.exception, UserError)
-    assert result.exception.code == "option-conflict"
+    assert_error(result.exception, "option-conflict", words[0])
 
 
 def test_long_texts_raise_the_limit_as_far_as_the_encoder_goes(
