@@ -1,4 +1,4 @@
-"""Which column is the text, which the label, which the group: proposed, or asked for."""
+"""Which column is the text, which the label, which the group: a proposal or a question."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence

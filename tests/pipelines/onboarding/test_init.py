@@ -183,7 +183,7 @@ def test_quick_writes_the_preset_with_its_reasons(
     assert found["ingest.label_column"] == "label"
     text = (project / "mine.yaml").read_text("utf-8")
     assert "decant init --quick" in text
-    assert "  quick: true # the report says so" in text
+    assert "  quick: true # the report states it" in text
     assert all(" # " in line for line in text.splitlines() if ": " in line and line[0] == " ")
 
 
