@@ -10,11 +10,11 @@ from decant.runtime.errors import UserError
 from pipelines.onboarding.column_kinds import Column, describe, is_text, not_a_label, require_label
 from pipelines.onboarding.questions import Questions
 
-_TEXT_NAMES = (
+TEXT_NAMES = (
     *("text", "texts", "sentence", "review", "comment", "content", "body", "message", "tweet"),
     *("utterance", "question", "query", "document", "description", "post", "abstract", "headline"),
 )
-_LABEL_NAMES = (
+LABEL_NAMES = (
     *("label", "labels", "class", "category", "categories", "sentiment", "target", "y", "intent"),
     *("topic", "polarity", "rating", "stars", "emotion", "judgment", "judgement", "stance", "gold"),
 )
@@ -109,7 +109,7 @@ def _text(
             code="text-column-unclear",
             hint="give --text-column if one of them is",
         )
-    named = _named(candidates, _TEXT_NAMES)
+    named = _named(candidates, TEXT_NAMES)
     if len(candidates) == 1:
         return Choice(name=next(iter(candidates)), reason="the only column of running text")
     if len(named) == 1:
@@ -148,7 +148,7 @@ def _label(
     possible = {name: one for name, one in columns.items() if not not_a_label(one)}
     classes = {name: one for name, one in possible.items() if one.kind == "classes"}
     codes = {name: one for name, one in possible.items() if one.kind == "codes"}
-    named = _named(classes, _LABEL_NAMES) or _named(codes, _LABEL_NAMES)
+    named = _named(classes, LABEL_NAMES) or _named(codes, LABEL_NAMES)
     pool = {name: possible[name] for name in named} or classes
     pool = _without_twins(frame, pool)
     if not pool:
@@ -215,7 +215,7 @@ def _group(
         column = candidates[named[0]]
         return Choice(
             name=named[0],
-            reason=f"{column.rows / column.distinct:.1f} rows each: they stay in one split",
+            reason=f"{column.rows / column.distinct:.1f} rows each, which stay in one split",
         )
     unnamed = {
         name: one for name, one in candidates.items() if one.kind not in ("numbers", "codes")

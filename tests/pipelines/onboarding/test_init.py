@@ -40,7 +40,7 @@ def test_a_csv_to_parameters_to_a_corpus(
         "  source: reviews.csv # the file",
         "  local_corpus: reviews.csv # what DVC watches for changes",
         "  label_column: label # named so; 2 classes: negative 200, positive 200",
-        "  group_by: film # 4.0 rows each: they stay in one split",
+        "  group_by: film # 4.0 rows each, which stay in one split",
         "  labels: null # all that are found",
         "  unlabelled_labels: [] # every label is a class",
         "  label_budget: null # all labels are used",
@@ -286,3 +286,29 @@ def test_what_is_missing_is_used_without_a_label(
         assert written("mine.yaml")["ingest.unlabelled_labels"] == [""]
         corpus = ingested(project / "mine.yaml", tmp_path / name)
         assert len(read_split(corpus, "unlabelled")) == 30
+
+
+def test_a_link_is_named_as_it_is(init: Init, project: Path, tmp_path: Path) -> None:
+    elsewhere = table(
+        tmp_path / "disk/real.csv", {"text": texts(60), "label": labels(60, "a", "b")}
+    )
+    (project / "mine.csv").symlink_to(elsewhere)
+    assert init("mine.csv").exit_code == 0
+    section = read_params_file(project / "mine.yaml")["ingest"]
+    assert (section["source"], section["local_corpus"]) == ("mine.csv", "mine.csv")
+    ingested(project / "mine.yaml", tmp_path / "out")
+
+
+def test_data_outside_of_the_folder_is_named_in_full(
+    init: Init, project: Path, tmp_path: Path
+) -> None:
+    file = table(tmp_path / "disk/mine.csv", {"text": texts(60), "label": labels(60, "a", "b")})
+    assert init("../disk/mine.csv").exit_code == 0
+    section = read_params_file(project / "mine.yaml")["ingest"]
+    assert (section["source"], section["local_corpus"]) == (str(file), str(file))
+
+
+def test_a_known_name_is_a_header_whatever_the_others_are(init: Init, project: Path) -> None:
+    rows = {"text": texts(60), "label": labels(60, "a", "b"), "2024": labels(60, 1, 2, 3)}
+    table(project / "mine.csv", rows)
+    assert init("mine.csv").exit_code == 0
