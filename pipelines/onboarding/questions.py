@@ -13,8 +13,8 @@ from decant.runtime.errors import UserError
 
 
 def can_answer() -> bool:
-    """Whether a person can answer on standard input."""
-    return sys.stdin.isatty()
+    """Whether a person sees the questions and can type."""
+    return sys.stdin.isatty() and sys.stdout.isatty()
 
 
 @dataclass(frozen=True, kw_only=True)
