@@ -144,14 +144,12 @@ def _stem(source: str) -> str:
 def _require_free(target: Path, replace: bool, questions: "Questions") -> None:
     if replace or not target.exists():
         return
-    if not questions.confirm(
+    taken = UserError(
         f"{target} exists already",
-        "Replace it?",
         code="output-taken",
         hint="give --force to replace it, or --output FILE",
-        proposal=False,
-    ):
-        raise UserError(f"{target} exists already", code="output-taken", hint="give --output FILE")
+    )
+    questions.require_yes(taken, "Replace it?", proposal=False)
 
 
 def _heading(source: str, rows: int, quick: bool) -> list[str]:

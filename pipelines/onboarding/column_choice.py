@@ -1,4 +1,4 @@
-"""Which column is the text, which the label, which the group: proposed, or asked for."""
+"""Which column is the text, which the label, which the group: a proposal or a question."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,11 +10,11 @@ from decant.runtime.errors import UserError
 from pipelines.onboarding.column_kinds import Column, describe, is_text, not_a_label, require_label
 from pipelines.onboarding.questions import Questions
 
-_TEXT_NAMES = (
+TEXT_NAMES = (
     *("text", "texts", "sentence", "review", "comment", "content", "body", "message", "tweet"),
     *("utterance", "question", "query", "document", "description", "post", "abstract", "headline"),
 )
-_LABEL_NAMES = (
+LABEL_NAMES = (
     *("label", "labels", "class", "category", "categories", "sentiment", "target", "y", "intent"),
     *("topic", "polarity", "rating", "stars", "emotion", "judgment", "judgement", "stance", "gold"),
 )
@@ -109,19 +109,21 @@ def _text(
             code="text-column-unclear",
             hint="give --text-column if one of them is",
         )
-    named = _named(candidates, _TEXT_NAMES)
+    named = _named(candidates, TEXT_NAMES)
     if len(candidates) == 1:
         return Choice(name=next(iter(candidates)), reason="the only column of running text")
     if len(named) == 1:
         return Choice(name=named[0], reason="named so, and running text")
     longest = max(candidates, key=lambda name: candidates[name].mean_characters)
     name = questions.choose(
-        f"{len(candidates)} columns of {where} have text, and a model reads one: "
-        f"{', '.join(candidates)}",
+        UserError(
+            f"{len(candidates)} columns of {where} have text, and a model reads one: "
+            f"{', '.join(candidates)}",
+            code="text-column-unclear",
+            hint=f"give --text-column, such as --text-column {longest}",
+        ),
         "Which column is to be classified?",
         {name: column.look() for name, column in candidates.items()},
-        code="text-column-unclear",
-        hint=f"give --text-column, such as --text-column {longest}",
     )
     return Choice(name=name, reason="as chosen")
 
@@ -146,7 +148,7 @@ def _label(
     possible = {name: one for name, one in columns.items() if not not_a_label(one)}
     classes = {name: one for name, one in possible.items() if one.kind == "classes"}
     codes = {name: one for name, one in possible.items() if one.kind == "codes"}
-    named = _named(classes, _LABEL_NAMES) or _named(codes, _LABEL_NAMES)
+    named = _named(classes, LABEL_NAMES) or _named(codes, LABEL_NAMES)
     pool = {name: possible[name] for name in named} or classes
     pool = _without_twins(frame, pool)
     if not pool:
@@ -158,11 +160,13 @@ def _label(
         _confirm_codes(pool[name], questions)
         return Choice(name=name, reason="named so" if named else "the only column of classes")
     name = questions.choose(
-        f"{len(pool)} columns of {where} may be the label: {', '.join(pool)}",
+        UserError(
+            f"{len(pool)} columns of {where} may be the label: {', '.join(pool)}",
+            code="label-column-unclear",
+            hint=f"give --label-column, such as --label-column {next(iter(pool))}",
+        ),
         "Which column is the label?",
         {name: column.look() for name, column in pool.items()},
-        code="label-column-unclear",
-        hint=f"give --label-column, such as --label-column {next(iter(pool))}",
     )
     return Choice(name=name, reason="as chosen")
 
@@ -171,19 +175,13 @@ def _confirm_codes(column: Column, questions: Questions) -> None:
     """Many whole numbers may be codes of classes, or ages, scores, years."""
     if column.kind != "codes":
         return
-    problem = (
+    unclear = UserError(
         f"the column '{column.name}' has {column.distinct} different whole numbers, such as "
-        f"{column.example}: codes of classes, or a measure"
+        f"{column.example}: codes of classes, or a measure",
+        code="label-codes-or-measure",
+        hint="give --yes if each number is a class, else --label-column with another column",
     )
-    hint = "give --yes if each number is a class, else --label-column with another column"
-    if not questions.confirm(
-        problem, "Is each number a class?", code="label-codes-or-measure", hint=hint, proposal=True
-    ):
-        raise UserError(
-            problem,
-            code="label-codes-or-measure",
-            hint="give --label-column with a column of classes",
-        )
+    questions.require_yes(unclear, "Is each number a class?", proposal=True)
 
 
 def _no_label(columns: Mapping[str, Column], where: str) -> UserError:
@@ -217,7 +215,7 @@ def _group(
         column = candidates[named[0]]
         return Choice(
             name=named[0],
-            reason=f"{column.rows / column.distinct:.1f} rows each: they stay in one split",
+            reason=f"{column.rows / column.distinct:.1f} rows each, which stay in one split",
         )
     unnamed = {
         name: one for name, one in candidates.items() if one.kind not in ("numbers", "codes")
@@ -227,12 +225,14 @@ def _group(
         return Choice(name=None, reason="no column of groups")
     none = "(none)"
     name = questions.choose(
-        "rows that belong together (a customer, a document) must not be in training and test: "
-        f"{', '.join(unsure)} may show it",
+        UserError(
+            "rows that belong together (a customer, a document) must not be in training and test: "
+            f"{', '.join(unsure)} may show it",
+            code="group-column-unclear",
+            hint="give --group-column NAME or --no-groups",
+        ),
         "Which column groups the rows?",
         {**{name: column.look() for name, column in unsure.items()}, none: "rows are independent"},
-        code="group-column-unclear",
-        hint="give --group-column NAME or --no-groups",
         proposal=next(iter(unsure)),
     )
     if name == none:

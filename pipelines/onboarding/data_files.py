@@ -212,11 +212,13 @@ def _plain_folder(
     else:
         counts = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items(), key=str))
         name = questions.choose(
-            f"the folder '{folder}' has files of different formats ({counts})",
+            UserError(
+                f"the folder '{folder}' has files of different formats ({counts})",
+                code="formats-mixed",
+                hint=f"name one of them: {', '.join(file.name for file in tables[:8])}",
+            ),
             "Which one is the data?",
             {file.name: known_format(file) or "" for file in tables},
-            code="formats-mixed",
-            hint=f"name one of them: {', '.join(file.name for file in tables[:8])}",
         )
         chosen, how = [folder / name], "chosen"
     if len(chosen) > 1:

@@ -172,7 +172,8 @@ def _delimited_format(file: Path, text: str, named: str | None) -> str:
     own = {"csv": ",", "tsv": "\t"}.get(named or "")
     if own and widths[own] > 1:
         return named or ""
-    fitting = [one for one, width in widths.items() if width > 1 and _is_even(text, one)]
+    likely = ("\t",) if named == "txt" else widths  # a line of prose may have commas
+    fitting = [one for one in likely if widths[one] > 1 and _is_even(text, one)]
     if not fitting:
         # One column, or a malformed file: the reader of that name reports which.
         return named or "txt"

@@ -137,10 +137,12 @@ def _placeholders(found: "pd.Series[int]", questions: Questions) -> list[str]:
     listed = _with_rows({value: int(found[value]) for value in marks})
     options = " ".join(f"--unlabelled-label '{value}'" for value in marks)
     agreed = questions.confirm(
-        f"the label {listed} may mark unlabelled texts",
+        UserError(
+            f"the label {listed} may mark unlabelled texts",
+            code="label-mark-unclear",
+            hint=f"give {options}, or --class for every class",
+        ),
         "Use these texts without a label?",
-        code="label-mark-unclear",
-        hint=f"give {options}, or --class for every class",
         proposal=True,
     )
     return marks if agreed else []
@@ -166,12 +168,12 @@ def _refuse_two_spellings(counts: Mapping[str, int], questions: Questions) -> No
     listed = "; ".join(
         _with_rows({value: counts[value] for value in values}) for values in alike[:_SHOWN]
     )
-    problem = f"labels that differ in spelling only would be learned as different classes: {listed}"
-    hint = "write them alike in the data, or name the classes with --class (others are left out)"
-    if not questions.confirm(
-        problem, "Are they different classes?", code="label-spellings", hint=hint, proposal=False
-    ):
-        raise UserError(problem, code="label-spellings", hint=hint)
+    unclear = UserError(
+        f"labels that differ in spelling only would be learned as different classes: {listed}",
+        code="label-spellings",
+        hint="write them alike in the data, or name the classes with --class (others are left out)",
+    )
+    questions.require_yes(unclear, "Are they different classes?", proposal=False)
 
 
 def _key(value: str) -> object:
@@ -190,15 +192,13 @@ def _rare(
     if not rare:
         return {}
     if fewest_rows is None:
-        problem = (
+        unclear = UserError(
             f"{len(rare)} of {len(found)} classes have fewer than {bound} rows with different "
-            f"texts, too few to be split: {_with_rows(rare)}"
+            f"texts, too few to be split: {_with_rows(rare)}",
+            code="classes-rare",
+            hint=f"give --min-class-rows {bound} to leave their rows out, or add rows",
         )
-        hint = f"give --min-class-rows {bound} to leave their rows out, or add rows"
-        if not questions.confirm(
-            problem, "Leave their rows out?", code="classes-rare", hint=hint, proposal=True
-        ):
-            raise UserError(problem, code="classes-rare", hint=hint)
+        questions.require_yes(unclear, "Leave their rows out?", proposal=True)
     return {value: f"{_rows(count)}, fewer than {bound}" for value, count in rare.items()}
 
 
@@ -216,12 +216,12 @@ def _unseen(
                 unseen[str(value)] = unseen.get(str(value), 0) + int(count)
     if unseen:
         splits = " and ".join(given_splits)
-        problem = f"labels of {splits} that no training row has: {_with_rows(unseen)}"
-        hint = "add training rows of them, or give --class for every class (others are left out)"
-        if not questions.confirm(
-            problem, "Leave these rows out?", code="classes-unseen", hint=hint, proposal=True
-        ):
-            raise UserError(problem, code="classes-unseen", hint=hint)
+        unclear = UserError(
+            f"labels of {splits} that no training row has: {_with_rows(unseen)}",
+            code="classes-unseen",
+            hint="add training rows of them, or give --class for every class (others are left out)",
+        )
+        questions.require_yes(unclear, "Leave these rows out?", proposal=True)
     return dict.fromkeys(unseen, "in a given split only")
 
 

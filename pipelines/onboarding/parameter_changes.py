@@ -1,5 +1,6 @@
 """The parameters that follow from what was found, each with its reason."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,7 +87,7 @@ def _watched(data: DataFiles, present: str, root: Path) -> tuple[str, str]:
     """What DVC watches: the present folder where it has all local files, else the data's own."""
     local = [_absolute(one.uri) for one in data.all() if sources.is_local(one.uri)]
     folder = (root / present).resolve()
-    if all(path.is_relative_to(folder) for path in local):
+    if all(path.resolve().is_relative_to(folder) for path in local):
         return present, "holds the data"
     if len(local) == 1:
         return _relative(local[0], root), "what DVC watches for changes"
@@ -112,12 +113,15 @@ def _placed(uri: str, root: Path) -> str:
 
 
 def _absolute(uri: str) -> Path:
-    return sources.fetch(uri).resolve()
+    """As it is named: a link is not followed, since what it points to is another place."""
+    return Path(os.path.abspath(sources.fetch(uri)))  # noqa: PTH100  resolve() follows links
 
 
 def _relative(path: Path, root: Path) -> str:
-    root = root.resolve()
-    return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
+    for folder in (Path(os.path.abspath(root)), root.resolve()):  # noqa: PTH100
+        if path.is_relative_to(folder):
+            return str(path.relative_to(folder))
+    return str(path)
 
 
 def _given_reason(data: DataFile | None) -> str:

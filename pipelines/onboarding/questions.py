@@ -13,8 +13,8 @@ from decant.runtime.errors import UserError
 
 
 def can_answer() -> bool:
-    """Whether a person can answer on standard input."""
-    return sys.stdin.isatty()
+    """Whether a person sees the questions and can type."""
+    return sys.stdin.isatty() and sys.stdout.isatty()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,27 +30,25 @@ class Questions:
 
     def choose(
         self,
-        problem: str,
+        unclear: UserError,
         question: str,
         options: Mapping[str, str],
         *,
-        code: str,
-        hint: str,
         proposal: str | None = None,
     ) -> str:
         """One of the options (name → what it looks like), by its name or its number from 1.
 
-        Raises UserError of `problem` and `hint` where nobody can answer and there is no proposal.
+        Raises `unclear` where nobody can answer, or `accept` finds no proposal.
         """
         if self.accept and proposal is not None:
             return proposal
         if self.accept or not can_answer():
-            raise UserError(problem, code=code, hint=hint)
+            raise unclear
         names = list(options)
         table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
         for number, (name, look) in enumerate(options.items(), start=1):
             table.add_row(str(number), Text(name, style="bold"), Text(look, style="dim"))
-        self.console.print(f"[bold yellow]?[/] {_sentence(problem)}", soft_wrap=True)
+        self.console.print(f"[bold yellow]?[/] {_sentence(unclear.problem)}", soft_wrap=True)
         self.console.print(table)
 
         def parse(answer: str) -> str:
@@ -63,13 +61,18 @@ class Questions:
         chosen: str = click.prompt(question, default=proposal, value_proc=parse)
         return chosen
 
-    def confirm(self, problem: str, question: str, *, code: str, hint: str, proposal: bool) -> bool:
-        """Raises UserError of `problem` and `hint` where nobody can answer."""
+    def require_yes(self, unclear: UserError, question: str, *, proposal: bool) -> None:
+        """Raises `unclear` where nobody can answer, and where the answer is no."""
+        if not self.confirm(unclear, question, proposal=proposal):
+            raise unclear
+
+    def confirm(self, unclear: UserError, question: str, *, proposal: bool) -> bool:
+        """Raises `unclear` where nobody can answer."""
         if self.accept:
             return proposal
         if not can_answer():
-            raise UserError(problem, code=code, hint=hint)
-        self.console.print(f"[bold yellow]?[/] {_sentence(problem)}", soft_wrap=True)
+            raise unclear
+        self.console.print(f"[bold yellow]?[/] {_sentence(unclear.problem)}", soft_wrap=True)
         return click.confirm(question, default=proposal)
 
 

@@ -7,6 +7,7 @@ import pandas as pd
 
 from decant.runtime.errors import UserError
 from decant.tables import read_table
+from pipelines.onboarding.column_choice import LABEL_NAMES, TEXT_NAMES
 from pipelines.onboarding.data_files import DataFile
 from pipelines.onboarding.file_content import check_quotes, header_of
 
@@ -22,7 +23,8 @@ def read_rows(data: DataFile) -> pd.DataFrame:
         if data.format_name == "csv":
             check_quotes(file)
         frame = read_table(file, data.format_name)
-        _refuse_headerless(frame, file)
+        if data.format_name in ("csv", "tsv"):
+            _refuse_headerless(frame, file)
         frames.append(frame)
     return pd.concat(frames, ignore_index=True, join="inner")
 
@@ -68,8 +70,11 @@ def _refuse_headerless(frame: pd.DataFrame, file: Path) -> None:
     """A first line that is data would become the names, and its row would be lost."""
     names = [str(name) for name in frame.columns]
     numbered = [str(number) for number in range(len(names))]
+    known = {*TEXT_NAMES, *LABEL_NAMES}
+    if names == numbered or any(name.strip().lower() in known for name in names):
+        return
     suspicious = next((name for name in names if _is_no_name(name, frame)), None)
-    if suspicious is None or names == numbered:
+    if suspicious is None:
         return
     shown = suspicious if len(suspicious) <= 40 else f"{suspicious[:39]}…"
     raise UserError(

@@ -11,9 +11,6 @@ from decant.runtime.error_codes import ERROR_CODES
 from decant.runtime.errors import UserError
 from decant.runtime.identity import PROJECT
 
-# Methods that raise a UserError with the code that they are given.
-RAISING = {"choose", "confirm"}
-
 FOLDERS = ("decant", "components", "pipelines", "benchmarks", "docker")
 
 
@@ -70,9 +67,7 @@ def _constructions(
 ) -> Iterator[tuple[Path, ast.Call]]:
     for file, tree in sources.items():
         for node in ast.walk(tree):
-            if isinstance(node, ast.Call) and _name(node.func) in kinds | RAISING:
-                if _name(node.func) in RAISING and not any(k.arg == "code" for k in node.keywords):
-                    continue  # click's own
+            if isinstance(node, ast.Call) and _name(node.func) in kinds:
                 yield file, node
 
 
@@ -86,7 +81,7 @@ def _codes(call: ast.Call) -> list[str] | None:
             choices += [choice.body, choice.orelse]
         elif isinstance(choice, ast.Constant) and isinstance(choice.value, str):
             codes.append(choice.value)
-        elif not (isinstance(choice, ast.Attribute | ast.Name) and _name(choice) == "code"):
+        elif not (isinstance(choice, ast.Attribute) and choice.attr == "code"):
             return None
     return codes
 

@@ -106,3 +106,11 @@ def test_uris_of_files_in_a_folder(tmp_path: Path) -> None:
     assert inner_uri("s3://bucket/data#sha256=" + "0" * 64, tmp_path, "a b.csv") == (
         f"s3://bucket/data/a%20b.csv#sha256={file_digest(file)}"
     )
+
+
+def test_prose_with_commas_is_text_and_a_table_with_tabs_is_not(tmp_path: Path) -> None:
+    file = tmp_path / "texts.txt"
+    file.write_text("well, yes\nno, never\noh, dear\n")
+    assert content_format(file) == "txt"
+    file.write_text("text\tlabel\ngood, really\ta\nbad\tb\n")
+    assert content_format(file) == "tsv"

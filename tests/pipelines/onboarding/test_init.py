@@ -13,6 +13,7 @@ from decant.runner.run_step import run_step
 from decant.runtime.errors import UserError
 from decant.runtime.params_file import read_params_file, section_of
 from decant.runtime.steps import load_step
+from tests.errors import assert_error
 from tests.pipelines.onboarding.conftest import Init, labels, table, texts
 
 Written = Callable[[str], dict[str, Any]]
@@ -39,7 +40,7 @@ def test_a_csv_to_parameters_to_a_corpus(
         "  source: reviews.csv # the file",
         "  local_corpus: reviews.csv # what DVC watches for changes",
         "  label_column: label # named so; 2 classes: negative 200, positive 200",
-        "  group_by: film # 4.0 rows each: they stay in one split",
+        "  group_by: film # 4.0 rows each, which stay in one split",
         "  labels: null # all that are found",
         "  unlabelled_labels: [] # every label is a class",
         "  label_budget: null # all labels are used",
@@ -182,7 +183,7 @@ def test_quick_writes_the_preset_with_its_reasons(
     assert found["ingest.label_column"] == "label"
     text = (project / "mine.yaml").read_text("utf-8")
     assert "decant init --quick" in text
-    assert "  quick: true # the report says so" in text
+    assert "  quick: true # the report states it" in text
     assert all(" # " in line for line in text.splitlines() if ": " in line and line[0] == " ")
 
 
@@ -202,7 +203,7 @@ def test_questions_on_a_terminal(init: Init, project: Path, written: Written) ->
     assert found["ingest.label_column"] == "topic"
     answered = init("mine.csv", answers=["n"])  # replace mine.yaml?
     assert isinstance(answered.exception, UserError)
-    assert answered.exception.code == "output-taken"
+    assert_error(answered.exception, "output-taken", "mine.yaml")
 
 
 @pytest.mark.parametrize(
@@ -226,8 +227,7 @@ def test_a_group_that_is_not_named_so_is_asked_for(init: Init, project: Path) ->
     table(project / "mine.csv", rows)
     unsure = init("mine.csv")
     assert isinstance(unsure.exception, UserError)
-    assert unsure.exception.code == "group-column-unclear"
-    assert "--no-groups" in unsure.exception.hint
+    assert_error(unsure.exception, "group-column-unclear", "shop", "--no-groups")
     for words, answers, expected in (
         (["--no-groups"], None, None),
         (["--group-column", "shop"], None, "shop"),
@@ -244,7 +244,7 @@ def test_an_existing_file_is_not_replaced_unasked(init: Init, project: Path) -> 
     (project / "mine.yaml").write_text("seed: 1\n")
     refused = init("mine.csv")
     assert isinstance(refused.exception, UserError)
-    assert refused.exception.code == "output-taken"
+    assert_error(refused.exception, "output-taken", "mine.yaml", "--force")
     assert (project / "mine.yaml").read_text() == "seed: 1\n"
     assert init("mine.csv", "--output", "sub/other.yaml").exit_code == 0
     assert YAML(typ="safe").load(project / "sub/other.yaml")["ingest"]["source"] == "mine.csv"
@@ -259,7 +259,7 @@ def test_options_that_contradict_each_other(init: Init, project: Path, words: li
     table(project / "mine.csv", {"text": texts(60), "label": labels(60, "a", "b")})
     result = init("mine.csv", *words)
     assert isinstance(result.exception, UserError)
-    assert result.exception.code == "option-conflict"
+    assert_error(result.exception, "option-conflict", words[0])
 
 
 def test_long_texts_raise_the_limit_as_far_as_the_encoder_goes(
@@ -286,3 +286,29 @@ def test_what_is_missing_is_used_without_a_label(
         assert written("mine.yaml")["ingest.unlabelled_labels"] == [""]
         corpus = ingested(project / "mine.yaml", tmp_path / name)
         assert len(read_split(corpus, "unlabelled")) == 30
+
+
+def test_a_link_is_named_as_it_is(init: Init, project: Path, tmp_path: Path) -> None:
+    elsewhere = table(
+        tmp_path / "disk/real.csv", {"text": texts(60), "label": labels(60, "a", "b")}
+    )
+    (project / "mine.csv").symlink_to(elsewhere)
+    assert init("mine.csv").exit_code == 0
+    section = read_params_file(project / "mine.yaml")["ingest"]
+    assert (section["source"], section["local_corpus"]) == ("mine.csv", "mine.csv")
+    ingested(project / "mine.yaml", tmp_path / "out")
+
+
+def test_data_outside_of_the_folder_is_named_in_full(
+    init: Init, project: Path, tmp_path: Path
+) -> None:
+    file = table(tmp_path / "disk/mine.csv", {"text": texts(60), "label": labels(60, "a", "b")})
+    assert init("../disk/mine.csv").exit_code == 0
+    section = read_params_file(project / "mine.yaml")["ingest"]
+    assert (section["source"], section["local_corpus"]) == (str(file), str(file))
+
+
+def test_a_known_name_is_a_header_whatever_the_others_are(init: Init, project: Path) -> None:
+    rows = {"text": texts(60), "label": labels(60, "a", "b"), "2024": labels(60, 1, 2, 3)}
+    table(project / "mine.csv", rows)
+    assert init("mine.csv").exit_code == 0
