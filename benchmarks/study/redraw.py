@@ -44,7 +44,7 @@ def stored_entries(folder: Path, study: Study, params: Mapping[str, Any]) -> dic
     Raises UserError without the table, and for a variant that the study lacks.
     """
     if not (folder / TABLE).is_file():
-        raise UserError(f"no {TABLE} in {folder}", code="study-missing", hint="name its folder")
+        raise UserError(f"no {TABLE} in {folder}", code="file-missing", hint="name its folder")
     rows = pd.read_csv(folder / TABLE).fillna({"variant": ""})
     names = list(dict.fromkeys(rows["data"]))
     factors = dict(zip(rows["variant"], rows["factor"], strict=True))

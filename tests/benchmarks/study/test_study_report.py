@@ -22,9 +22,9 @@ from benchmarks.study.study_plan import DEFAULT, Plan, Study, Variant, parse_stu
 from benchmarks.study.summary import Entry, best_under, entry_of, summarise
 from benchmarks.study.table import study_page
 from decant.inference.latency import Speedup
-from decant.runtime.errors import UserError
 from decant.runtime.identity import PROJECT
 from decant.runtime.params_file import read_params_file
+from tests.errors import raises
 
 TEACHER_US = 1000.0
 # Per model: accuracy on validation and on test, and microseconds; equal for all seeds.
@@ -370,6 +370,5 @@ def test_the_picture_can_be_drawn_again_from_the_table(tmp_path: Path) -> None:
 
 
 def test_without_a_table_there_is_nothing_to_draw_again(tmp_path: Path) -> None:
-    with pytest.raises(UserError) as caught:
+    with raises("file-missing", "study.csv", str(tmp_path)):
         stored_entries(tmp_path, plan_of().study, {})
-    assert caught.value.code == "study-missing"

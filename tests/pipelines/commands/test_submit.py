@@ -339,7 +339,7 @@ def test_a_page_instead_of_the_api(server: KfpServer, cli: Cli) -> None:
     assert "answers with a web page, such as a login" in ended.message
     server.faults.clear()
     server.fail("GET", as_json(["something", "else"]), times=9)
-    assert "is no server of Kubeflow Pipelines 2" in cli("submit", *MLFLOW).message
+    assert "is not a server of Kubeflow Pipelines 2" in cli("submit", *MLFLOW).message
 
 
 def test_waiting_for_the_end(server: KfpServer, cli: Cli) -> None:
