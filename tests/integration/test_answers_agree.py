@@ -6,6 +6,7 @@ batch's padding, so that whoever asks it in batches is found out.
 
 import json
 import os
+import runpy
 import shutil
 import subprocess
 import sys
@@ -164,6 +165,16 @@ def test_all_give_the_same_answers_to_the_last_digit(
     )
     shown = [line.split("\t")[:2] for line in plain.stdout.decode().splitlines()]
     assert shown == [[expected[row][0], f"{float(expected[row][1]):.6f}"] for row in (0, 1, 3)]
+
+
+@pytest.mark.parametrize("server", ["mlflow", "image"])
+def test_both_servers_answer_the_requests_of_the_load_test(
+    server: str, servers: dict[str, str]
+) -> None:
+    load = runpy.run_path(str(PROJECT / "examples" / "load_requests.py"))
+    status, answer = post(servers[server], next(load["bodies"](load["SAMPLES"], 5)))
+    assert load["problem"](status, answer.encode(), 5) == ""
+    assert load["problem"](status, answer.encode(), 4) == "5 answers to 4 texts"
 
 
 @pytest.mark.parametrize("form", ["dataframe_split", "dataframe_records"])
