@@ -160,26 +160,16 @@ def test_a_changed_students_file_reruns_only_what_builds_students(
     assert changed == {"transfer_weights", "distill", "export_onnx"}
 
 
-def test_a_changed_csv_reruns_everything_that_reads_it(
+def test_an_experiment_varies_one_value_on_changed_data_and_registers_nothing(
     repository: Path, environment: dict[str, str]
 ) -> None:
-    file = repository / "data" / "corpus" / "reviews.csv"
-    before = file.read_text()
-    file.write_text(before + "a superb and lovely film,positive,film 9999\n")
-    try:
-        log = run(["dvc", "repro"], repository, environment)
-    finally:
-        file.write_text(before)
-    assert {"ingest", "tokenize", "finetune", "distill", "evaluate"} <= executed(log)
-
-
-def test_an_experiment_varies_one_value_and_registers_nothing(
-    repository: Path, environment: dict[str, str]
-) -> None:
-    run(["dvc", "repro"], repository, environment)
+    """A changed CSV reruns everything that reads it, in an experiment as in `dvc repro`."""
     run(["git", "add", "--all"], repository, environment)
     run(["git", "commit", "--quiet", "--message", "reproduced"], repository, environment)
-    run(["dvc", "exp", "run", "-S", "distill.temperature=4"], repository, environment)
+    file = repository / "data" / "corpus" / "reviews.csv"
+    file.write_text(file.read_text() + "a superb and lovely film,positive,film 9999\n")
+    log = run(["dvc", "exp", "run", "-S", "distill.temperature=4"], repository, environment)
+    assert {"ingest", "tokenize", "finetune", "distill", "evaluate"} <= executed(log)
     params = YAML(typ="safe").load((repository / "params.yaml").read_text())
     assert params["distill"]["temperature"] == 4
     receipt = json.loads((repository / "artifacts" / "receipt" / "receipt.json").read_text())

@@ -23,6 +23,7 @@ from decant.runtime.params_file import section_of
 from decant.runtime.steps import load_step
 from decant.students import Student, load_student
 from tests.errors import raises
+from tests.exported_graphs import ExportedGraphs
 
 # Parts of params.yaml that a variant gives whole.
 BFLOAT16 = {
@@ -76,12 +77,27 @@ def own_cache(monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
 
 
 @pytest.fixture(scope="module")
+def graphs() -> ExportedGraphs:
+    return ExportedGraphs()
+
+
+@pytest.fixture
+def known_graphs(monkeypatch: pytest.MonkeyPatch, graphs: ExportedGraphs) -> None:
+    """A variant exports the models that it changes; the others' graphs are there."""
+    monkeypatch.setattr("components.export_onnx.step.export_graph", graphs.export_graph)
+
+
+@pytest.fixture(scope="module")
 def artifacts(
-    tmp_path_factory: pytest.TempPathFactory, tiny_params: dict[str, Any], cache: Path
+    tmp_path_factory: pytest.TempPathFactory,
+    tiny_params: dict[str, Any],
+    cache: Path,
+    graphs: ExportedGraphs,
 ) -> Path:
     root = tmp_path_factory.mktemp("artifacts")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DECANT_CACHE", str(cache))
+        patch.setattr("components.export_onnx.step.export_graph", graphs.export_graph)
         run_chain(root, tiny_params)
     return root
 
@@ -151,6 +167,7 @@ def names(variant: dict[str, dict[str, Any]]) -> str:
     ids=names,
 )
 @pytest.mark.slow
+@pytest.mark.usefixtures("known_graphs")
 def test_a_choice_that_changes_a_graph_goes_through_all_steps(
     variant: dict[str, dict[str, Any]],
     artifacts: Path,
@@ -241,6 +258,7 @@ def test_a_teacher_keeps_the_frozen_part_of_its_encoder_and_nothing_else(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("known_graphs")
 def test_a_student_keeps_its_frozen_embeddings_and_layers_and_nothing_else(
     artifacts: Path, tmp_path: Path, tiny_params: dict[str, Any]
 ) -> None:
@@ -295,6 +313,7 @@ ARCHITECTURES: dict[str, tuple[dict[str, Any], Callable[..., tuple[Tensor, Tenso
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.usefixtures("known_graphs")
 def test_an_architecture_starts_from_its_teacher_and_goes_through_all_steps(
     name: str, artifacts: Path, tmp_path: Path, tiny_params: dict[str, Any]
 ) -> None:
@@ -330,6 +349,7 @@ def test_an_architecture_starts_from_its_teacher_and_goes_through_all_steps(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("known_graphs")
 def test_a_second_member_leaves_the_main_teacher_as_it_is(
     artifacts: Path, tmp_path: Path, tiny_params: dict[str, Any]
 ) -> None:
@@ -367,6 +387,7 @@ def test_a_masked_lm_head_replaces_words(
     OnnxClassifier(tmp_path / "root" / "onnx" / "student").predict(["a lovely film"])
 
 
+@pytest.mark.usefixtures("known_graphs")
 def test_a_failed_step_leaves_no_output(
     artifacts: Path, tmp_path: Path, tiny_params: dict[str, Any]
 ) -> None:

@@ -20,6 +20,7 @@ from decant.runner.run_step import run_step
 from decant.runtime.artifacts import Card, read_card, read_json, write_json
 from decant.runtime.identity import content_digest
 from decant.students import Student, StudentConfig, load_student, save_student
+from tests.exported_graphs import ExportedGraphs
 
 LENGTH = 12
 LABELS = ("negative", "positive")
@@ -139,9 +140,22 @@ def export(inputs: Path, tiny_params: dict[str, Any]) -> Export:
 
 
 @pytest.fixture(scope="module")
-def small(export: Export, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def graphs() -> ExportedGraphs:
+    return ExportedGraphs()
+
+
+@pytest.fixture
+def known_graphs(monkeypatch: pytest.MonkeyPatch, graphs: ExportedGraphs) -> None:
+    """The float32 graphs are there already: they do not depend on the forms."""
+    monkeypatch.setattr("components.export_onnx.step.export_graph", graphs.export_graph)
+
+
+@pytest.fixture(scope="module")
+def small(export: Export, tmp_path_factory: pytest.TempPathFactory, graphs: ExportedGraphs) -> Path:
     """The onnx artifact where every form that can be made is accepted."""
-    return export(tmp_path_factory.mktemp("small") / "onnx", ALL, TEACHER)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("components.export_onnx.step.export_graph", graphs.export_graph)
+        return export(tmp_path_factory.mktemp("small") / "onnx", ALL, TEACHER)
 
 
 def manifest(folder: Path) -> dict[str, Any]:
@@ -195,6 +209,7 @@ def test_every_model_has_its_own_ids(small: Path, inputs: Path) -> None:
     np.testing.assert_allclose(classifier.run(ids), expected, atol=1e-5)
 
 
+@pytest.mark.usefixtures("known_graphs")
 def test_nothing_tried_leaves_the_three_models_in_float32(export: Export, tmp_path: Path) -> None:
     onnx = export(tmp_path / "onnx", {"forms": []}, {"forms": []})
     assert roles_of(onnx) == {"teacher", "student", "undistilled"}
@@ -203,6 +218,7 @@ def test_nothing_tried_leaves_the_three_models_in_float32(export: Export, tmp_pa
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("known_graphs")
 def test_nothing_accepted_says_why(export: Export, tmp_path: Path) -> None:
     impossible = {"forms": ["dynamic_int8"], **ANY}
     onnx = export(tmp_path / "onnx", impossible, {"forms": []})
