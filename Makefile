@@ -11,7 +11,7 @@ VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 COMMIT = $(shell git describe --always --dirty --abbrev=40 --match=)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro run test test-fast lint lock docs compile image ui clean
+.PHONY: help setup repro run test test-fast lint lock docs step compile image ui clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ lint: $(READY) ## Style, types, and what may import what
 # The theme prints on every build that it ends in May 2027: pyproject.toml knows.
 docs: $(READY) ## Build the documentation site strictly, into build/site
 	NO_MKDOCS_2_WARNING=1 mkdocs build --strict
+
+step: $(READY) ## Begin a new step: make step NAME=my_step INPUTS=corpus,tokens OUTPUTS=my_port
+	python -m scaffold.new_step $(NAME) $(if $(INPUTS),--inputs=$(INPUTS)) $(if $(OUTPUTS),--outputs=$(OUTPUTS))
 
 compile: $(READY) ## Write the package for a Kubeflow cluster: build/decant.yaml
 	decant compile

@@ -24,10 +24,10 @@ from decant.runtime.errors import UserError
 from decant.runtime.identity import canonical_json
 from decant.runtime.params_file import laid_over, read_sections, section_of
 from decant.runtime.settings import Seed, parse, settings
-from decant.runtime.steps import STEPS, load_step
+from decant.runtime.steps import load_step, steps_behind
 
 # What runs per variant. What comes after is measured for all variants together.
-CHAIN = STEPS[: STEPS.index("evaluate")]
+CHAIN = steps_behind("evaluate")
 DEFAULT = "default"
 STUDY_FILE = Path(__file__).with_name("default.yaml")
 

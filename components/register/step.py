@@ -36,7 +36,7 @@ from decant.runtime.errors import UserError
 from decant.runtime.reporter import Reporter
 from decant.runtime.secrets import shown_uri, without_secrets
 from decant.runtime.settings import settings
-from decant.runtime.steps import STEPS
+from decant.runtime.steps import steps_behind
 from decant.tracking.mlflow_store import open_client, tracking_is_on, tracking_uri
 
 if TYPE_CHECKING:
@@ -182,7 +182,8 @@ def _tags(
     tags = lineage_tags(identity, evidence, params, run_tags, reporter.run_id)
     tags |= source_tags(client, tags.get(f"{RUN_TAG}ingest", ""))
     tags |= identity_tags(client, tags)
-    if unknown := [step for step in STEPS if f"{RUN_TAG}{step}" not in tags]:
+    lineage = (*steps_behind("register"), "register")
+    if unknown := [step for step in lineage if f"{RUN_TAG}{step}" not in tags]:
         reporter.warning(
             f"the lineage lacks the runs of {', '.join(unknown)}, which MLflow does not know; "
             "if they are spooled: `decant sync`, then register again adds them"

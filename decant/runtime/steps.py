@@ -1,5 +1,6 @@
 """The contract of every step's `step.py`, and how the runner finds it."""
 
+import ast
 import dataclasses
 import importlib
 from collections.abc import Callable, Mapping
@@ -78,6 +79,29 @@ class Step:
             {port: Path(ports[port]) for port in self.input_ports},
             {port: Path(ports[port]) for port in self.output_ports},
         )
+
+
+def declared_ports(name: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The input and the output ports of a step, read from its source: an import loads torch."""
+    tree = ast.parse((PROJECT / "components" / name / "step.py").read_text("utf-8"))
+    fields = {
+        node.name: tuple(ast.unparse(one.target) for one in node.body if type(one) is ast.AnnAssign)
+        for node in tree.body
+        if isinstance(node, ast.ClassDef)
+    }
+    return fields["Inputs"], fields["Outputs"]
+
+
+def steps_behind(name: str) -> tuple[str, ...]:
+    """The steps whose outputs a step reads, directly or not, in the order of the flow."""
+    makers = {port: step for step in STEPS for port in declared_ports(step)[1]}
+    found: set[str] = set()
+    pending = [name]
+    while pending:
+        makes = {makers[port] for port in declared_ports(pending.pop())[0]}
+        pending += makes - found
+        found |= makes
+    return tuple(step for step in STEPS if step in found)
 
 
 def load_step(name: str) -> Step:

@@ -7,7 +7,7 @@ from ruamel.yaml import YAML
 
 from decant.runtime.errors import UserError
 from decant.runtime.identity import PROJECT
-from decant.runtime.steps import STEPS
+from decant.runtime.steps import steps_behind
 from pipelines.reproduction.version_lineage import Lineage
 
 PARAMS = "params.yaml"
@@ -44,7 +44,7 @@ def changed_params(lineage: Lineage) -> dict[str, object] | None:
 def unknown_params(lineage: Lineage) -> list[str]:
     """The steps before register whose parameters are not recorded any more."""
     known = {run.step for run in lineage.steps if run.params}
-    return [step for step in STEPS[:-1] if step not in known]
+    return [step for step in steps_behind("register") if step not in known]
 
 
 def same(one: object, other: object) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from decant.runtime.steps import STEPS
+from decant.runtime.steps import steps_behind
 from pipelines.reproduction.checkout import PARAMS, committed, git, same
 
 LOCK = "dvc.lock"
@@ -42,5 +42,5 @@ def _ran_with(lock: bytes, params: Mapping[str, Any]) -> bool:
             key in params and same(params[key], value)
             for key, value in stages[step].get("params", {}).get(PARAMS, {}).items()
         )
-        for step in STEPS[:-1]
+        for step in steps_behind("register")
     )

@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 
 from decant.runtime.errors import UserError
 from decant.runtime.identity import PROJECT
-from decant.runtime.steps import STEPS
+from decant.runtime.steps import steps_behind
 from pipelines.reproduction.checkout import PARAMS, changed_params, committed, git
 from pipelines.reproduction.dvc_config import write_dvc_config
 from pipelines.reproduction.lock_file import LOCK, lock_of
@@ -121,7 +121,7 @@ def _add_worktree(lineage: Lineage, folder: Path) -> Path:
 def _require_vouched_code(lineage: Lineage) -> None:
     """For a dirty checkout only the runs show whether the code was the commit's."""
     vouched = {run.step for run in lineage.steps if run.code}
-    unknown = [step for step in STEPS[:-1] if step not in vouched]
+    unknown = [step for step in steps_behind("register") if step not in vouched]
     if lineage.dirty and unknown:
         raise UserError(
             f"{lineage.name}/{lineage.version} was made with files that differed from commit "
