@@ -38,8 +38,8 @@ def redraw_command(folder: Path, file: Path, params: Path) -> None:
 def stored_entries(folder: Path, study: Study, params: Mapping[str, Any]) -> dict[str, list[Entry]]:
     """What the picture shows of the models in study.csv, per data set and for the mean.
 
-    The study says what stands for a variant and which are controls. There are no intervals: these
-    need the answers row by row.
+    The study defines which model represents a variant and which are controls. There are no
+    intervals: these need the answers row by row.
 
     Raises UserError without the table, and for a variant that the study lacks.
     """

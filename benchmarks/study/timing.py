@@ -48,7 +48,7 @@ class _Median(FigureSet):
 
 
 class _Measured(FigureSet):
-    """The content of the file; `key` says what was measured."""
+    """The content of the file; `key` identifies the measurement."""
 
     key: str
     machine: Machine

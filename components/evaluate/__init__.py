@@ -1,1 +1,1 @@
-"""Measures the exported models against each other and against controls."""
+"""Compare the exported models with each other and with controls."""

@@ -1,4 +1,4 @@
-"""A graph of BERT-base with random weights: what the usual encoder costs in time, nothing else."""
+"""A graph of BERT-base with random weights, to show the time of the usual encoder."""
 
 import logging
 import warnings
@@ -20,7 +20,7 @@ _VOCABULARY, _LONGEST, _SEED = 30_522, 512, 0  # of transformers' BertConfig()
 
 
 class BertBase:
-    """BERT-base behind the teacher's tokenizer. Its answers mean nothing."""
+    """BERT-base behind the teacher's tokenizer. Its answers have no meaning."""
 
     def __init__(self, tokenizing: OnnxClassifier, *, threads: int) -> None:
         self._tokenizing = tokenizing
@@ -37,7 +37,7 @@ class BertBase:
         return logits
 
     def predict(self, texts: list[str]) -> list[int]:
-        """Text in, class out: the work that a real model would do."""
+        """Text in, class out: the work of a real model."""
         return [int(best) for best in self.run(self.encode(texts)).argmax(axis=1)]
 
 
@@ -54,7 +54,7 @@ def cached_graph() -> Path:
 
 
 def _export(file: Path) -> None:
-    # Imported here: seconds that only the first run on a machine has to pay.
+    # Imported here: it takes seconds, and only the first run on a machine needs it.
     import torch
     from transformers import BertConfig, BertForSequenceClassification
 

@@ -1,4 +1,4 @@
-"""Paired bootstrap: how far a figure could be off with other test rows of the same kind."""
+"""Paired bootstrap: how far other test rows of the same kind could move a figure."""
 
 from collections.abc import Mapping
 
@@ -16,7 +16,7 @@ def resampled_accuracies(
     """Accuracies (samples,) of every model over the same resamples of the test rows.
 
     Args:
-        correct: per model which rows (rows,) it gets right.
+        correct: per model the rows (rows,) that it gets right.
 
     Drawing n of n rows with replacement and counting how many were right for which models is one
     draw from a multinomial over the patterns of right and wrong that occur. That is the same

@@ -1,4 +1,4 @@
-"""What evaluate reads of an exported model's manifest.json."""
+"""The parts of an exported model's manifest.json that evaluate reads."""
 
 from decant.figures.figure_set import FigureSet
 from decant.figures.quality_figures import ExportFacts
@@ -40,7 +40,7 @@ class Manifest(ExportFacts):
     """An exported model."""
 
     encoder: str
-    """That it descends from, such as `bert, 6 layers, 384 wide`."""
+    """The encoder that it descends from, such as `bert, 6 layers, 384 wide`."""
 
     quantisation: Quantisation | None = None
-    """None for a model that stands beside the one that was tried."""
+    """None for a model beside the one that was tried."""

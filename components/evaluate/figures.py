@@ -1,4 +1,4 @@
-"""The figures of the evaluation: first what the same models always give, then what was timed."""
+"""The figures of the evaluation: first the deterministic ones, then the timed ones."""
 
 from collections.abc import Mapping, Sequence
 
@@ -121,7 +121,7 @@ def timing_figures(
     manifests: Mapping[str, Manifest],
     machine: Machine,
 ) -> TimingFigures:
-    """Percentiles, throughput and ratios; null where a model is not there."""
+    """Percentiles, throughput and ratios; null where a model is missing."""
     names = tuple(dict.fromkeys([*timings, BERT_BASE]))
     ratios, spreads = _speedups(timings)
     low, middle, high = np.percentile(token_counts, (5, 50, 95))

@@ -1,4 +1,4 @@
-"""What the figures say, in sentences; findings.txt.j2 has the words."""
+"""The findings in sentences; findings.txt.j2 has the words."""
 
 from pathlib import Path
 

@@ -14,7 +14,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 @settings
 class Gate:
-    """What a student must reach to be registered; None (null) switches a threshold off."""
+    """The thresholds for registering a student; None (null) switches one off."""
 
     min_student_accuracy: Share | None
     min_retention: Annotated[float, Field(ge=0)] | None

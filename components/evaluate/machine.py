@@ -1,4 +1,4 @@
-"""What the times were measured on."""
+"""The machine of the measured times."""
 
 import os
 import platform
@@ -11,7 +11,7 @@ from decant.figures.timing_figures import Machine
 
 
 def machine_facts(threads: int) -> Machine:
-    """This machine, with so many threads per call."""
+    """This machine, with `threads` per call."""
     return Machine(
         cpu=_cpu_model(),
         cores=os.cpu_count() or 1,

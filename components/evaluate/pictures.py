@@ -47,7 +47,7 @@ _MARKERS = {
     "undistilled": "D",
     "tfidf": "^",
 }
-# Another form of a model answers almost as it does: one curve of each is enough to read.
+# Another form of a model gives almost the same answers: one curve of each is enough.
 _DRAWN = ("teacher", "student", "undistilled", "tfidf")
 _ANNOTATED_CLASSES = 12
 _LONGEST_LABEL = 24

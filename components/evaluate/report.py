@@ -49,8 +49,8 @@ def write_report(
     """Write report.md and report.html. Texts of the data are shortened and escaped.
 
     Args:
-        quick: the training was cut short, which both say.
-        quantisation: by role, what the manifest says of the forms that were tried.
+        quick: the training was cut short, which both state.
+        quantisation: by role, the tried forms as in the manifest.
     """
     environment = template_environment(Path(__file__).parent)
     environment.filters["md"] = _escape_markdown
@@ -83,6 +83,6 @@ def write_report(
 
 
 def _escape_markdown(text: str) -> str:
-    """Text that Markdown shows as it is: no cell, link, picture, formula or tag of its own."""
+    """Text that Markdown shows unchanged: without cells, links, pictures, formulas or tags."""
     tagless = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return re.sub(r"([\\`*_\[\]|~$]|^#)", r"\\\1", tagless)

@@ -37,7 +37,7 @@ _SLOWER = {  # what the student is timed against
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """Cells ready to print; the first column is text, the others are figures unless said so."""
+    """Cells ready to print; the first column is text, the others are figures by default."""
 
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
@@ -141,10 +141,10 @@ def speedup_table(figures: Figures) -> Table:
         ("end to end", ratios.end_to_end, spreads.end_to_end),
         ("model alone", ratios.model, spreads.model),
     ):
-        for other, who in _SLOWER.items():
+        for other, name in _SLOWER.items():
             median, spread = medians.over(other), ranges.over(other)
             if median is not None and spread is not None:
-                against = f"{who}{figures.compared_with.over(other)}"
+                against = f"{name}{figures.compared_with.over(other)}"
                 rows.append([f"{title}, against {against}", times(median), times_range(spread)])
     return Table(columns=["student", "times less time", "5 to 95 % of the blocks"], rows=rows)
 
@@ -205,7 +205,7 @@ def error_table(labels: Sequence[str], test: pd.DataFrame, student: NDArray[np.f
 def disagreement_table(
     labels: Sequence[str], test: pd.DataFrame, probabilities: Mapping[str, NDArray[np.float32]]
 ) -> Table:
-    """Rows on which student and teacher differ, those first where both are surest."""
+    """Rows on which student and teacher differ, the most certain first."""
     answer = {name: probabilities[name].argmax(axis=1) for name in ("teacher", "student")}
     sure = np.minimum(probabilities["teacher"].max(axis=1), probabilities["student"].max(axis=1))
     differ = np.flatnonzero(answer["teacher"] != answer["student"])

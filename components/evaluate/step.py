@@ -1,7 +1,6 @@
-"""Measures teacher, student and controls on the test split and gives the verdict of the gate.
+"""Measure teacher, student and controls on the test split and give the verdict of the gate.
 
-`evaluation` holds what the same models always give. `report` holds the times too, so no digest
-covers it.
+`evaluation` has the deterministic figures. `report` has the times too, so no digest covers it.
 """
 
 import hashlib
@@ -79,7 +78,7 @@ class Outputs:
 
 
 def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) -> None:
-    """Raises UserError when models and corpus do not fit together, or there is no test row."""
+    """Raises UserError when models and corpus do not match, or there is no test row."""
     models = open_models(inputs.onnx, threads=_ALL_CORES)
     labels = models["teacher"].labels
     test = read_test_split(inputs.corpus, labels)
@@ -253,7 +252,7 @@ def _accuracy_latency_table(figures: Figures) -> pd.DataFrame:
 
 
 def _majority(corpus: Path, labels: tuple[str, ...]) -> tuple[int, str]:
-    """The most frequent class of the training split; of equals, the first."""
+    """The most frequent class of the training split; of equally frequent ones, the first."""
     counts = np.bincount(class_indices(read_split(corpus, "train")["label"], labels))
     index = int(counts.argmax())
     return index, labels[index]

@@ -12,7 +12,7 @@ from decant.inference.classifier import OnnxClassifier
 from decant.runtime.errors import UserError
 
 TEACHER_INT8, STUDENT_FLOAT32, TFIDF = "teacher_int8", "student_float32", "tfidf"
-# In the order of the tables. The optional ones are there where export_onnx made them.
+# In the order of the tables. The optional ones exist where export_onnx made them.
 ROLES = ("teacher", TEACHER_INT8, "student", STUDENT_FLOAT32, "undistilled")
 OPTIONAL = (TEACHER_INT8, STUDENT_FLOAT32)
 # A smaller form beside the float32 graph that it was made of.
@@ -37,13 +37,13 @@ def open_models(folder: Path, *, threads: int) -> dict[str, OnnxClassifier]:
                 f"{folder / role} has the labels {_listed(model.labels)}, "
                 f"its teacher has {_listed(models['teacher'].labels)}",
                 code="labels-mismatch",
-                hint="run the steps from finetune on again: the models are of different data",
+                hint="run the steps from finetune on again: the models come from different data",
             )
     return models
 
 
 def read_test_split(corpus: Path, labels: tuple[str, ...]) -> pd.DataFrame:
-    """The test split; raises UserError when it is empty or has a label that no model knows."""
+    """The test split; raises UserError when it is empty or has a label of no model."""
     test = read_split(corpus, "test")
     if test.empty:
         raise UserError(
@@ -56,9 +56,9 @@ def read_test_split(corpus: Path, labels: tuple[str, ...]) -> pd.DataFrame:
         row = int(np.argmin(known))
         raise UserError(
             f"{corpus / 'test.parquet'}, row {row} ({test['row_id'].iloc[row]}): label "
-            f"'{test['label'].iloc[row]}' is none of the models' labels: {_listed(labels)}",
+            f"'{test['label'].iloc[row]}' is not one of the models' labels: {_listed(labels)}",
             code="labels-mismatch",
-            hint="run the steps from finetune on again: models and corpus are of different data",
+            hint="run the steps from finetune on again: models and corpus come from different data",
         )
     return test
 

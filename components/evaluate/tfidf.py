@@ -15,7 +15,7 @@ from components.evaluate.tested_models import class_indices
 from decant.data.corpus import read_split
 from decant.runtime.errors import UserError
 
-# Words, and signs on their own, so that no text is without a feature.
+# Words, and single signs, so that every text has a feature.
 _TOKEN = r"(?u)\w+|[^\w\s]"
 
 
@@ -25,7 +25,7 @@ class TfidfControl:
 
     Attributes:
         c: inverse regularisation strength, the best of the grid on the validation split.
-        validation_accuracy: what it reached there.
+        validation_accuracy: its accuracy there.
         features: n-grams of the training texts.
     """
 
@@ -56,7 +56,7 @@ def fit_tfidf(
             f"{corpus / 'train.parquet'} has rows of {train['label'].nunique()} label(s); "
             "a classifier needs at least 2",
             code="class-single",
-            hint="raise the label budget or take it per class",
+            hint="raise the label budget, or set it per class",
         )
     vectorizer = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=_TOKEN)
     features = vectorizer.fit_transform(train["text"])
@@ -91,8 +91,8 @@ def _checked(corpus: Path, split: str, labels: tuple[str, ...]) -> pd.DataFrame:
         )
     if unknown := sorted(set(rows["label"]) - set(labels)):
         raise UserError(
-            f"{file} has the label '{unknown[0]}', which no model knows",
+            f"{file} has the label '{unknown[0]}', which no model has",
             code="labels-mismatch",
-            hint="run the steps from finetune on again: models and corpus are of different data",
+            hint="run the steps from finetune on again: models and corpus come from different data",
         )
     return rows

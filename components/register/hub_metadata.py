@@ -1,7 +1,7 @@
-"""What the Hugging Face Hub reads of a model card: the metadata above its text.
+"""The metadata above a model card's text, which the Hugging Face Hub reads.
 
-Only what is known stands there: no language or licence is guessed, and a base model or a data set
-is named when it came from the Hub.
+Only known facts: no language or licence is guessed, and a base model or a data set is named when
+it came from the Hub.
 """
 
 import re
@@ -20,10 +20,10 @@ _DATASET = re.compile(r"hf://datasets/(?P<repo>[^/@]+/[^/@]+)(@[^/]+)?(/.*)?")
 
 
 def front_matter(name: str, evidence: Evidence, tags: Mapping[str, str]) -> str:
-    """The metadata as YAML between its two marks, with a line's end.
+    """The metadata as YAML between its two marks, with a final newline.
 
     Args:
-        tags: of the model version; `decant.source.encoder` and `.source` say what it was made from.
+        tags: of the model version; `decant.source.encoder` and `.source` are its origin.
     """
     from huggingface_hub import ModelCardData
 

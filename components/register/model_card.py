@@ -1,4 +1,4 @@
-"""The model card: what the model is for, how good it is, where it fails, where it comes from.
+"""The model card: purpose, quality, limits and origin of the model.
 
 Its sections follow Mitchell et al. 2019, Model Cards for Model Reporting.
 """

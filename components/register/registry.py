@@ -43,7 +43,7 @@ _MAX_DATASET_DIGEST_CHARACTERS = 36  # of MLflow's column
 
 @dataclass(frozen=True, kw_only=True)
 class Registered:
-    """A version in the registry; `created` is false when it was there already."""
+    """A version in the registry; `created` is false when it existed already."""
 
     name: str
     version: str
@@ -56,7 +56,7 @@ class Registered:
 
 
 def requirements() -> list[str]:
-    """What a host needs to serve the model. The GPU build of ONNX Runtime is not among it."""
+    """What a host needs to serve the model. Not the GPU build of ONNX Runtime."""
     import onnxruntime
 
     pinned = [f"{package}=={version(package)}" for package in ("tokenizers", "numpy", "pandas")]
@@ -96,9 +96,9 @@ def find_version(client: "MlflowClient", name: str, identity: str) -> Registered
 def complete_tags(
     client: "MlflowClient", registered: Registered, tags: Mapping[str, str]
 ) -> list[str]:
-    """Give a version the runs behind it that were not known when it was made, such as spooled ones.
+    """Add the runs behind a version that were unknown when it was made, such as spooled ones.
 
-    Returns the tags that it got; no tag is changed.
+    Returns the new tags; no tag is changed.
     """
     had = client.get_model_version(registered.name, registered.version).tags
     late = (RUN_TAG, PIN_TAG, SOURCE_TAG, f"{IDENTITY_TAG}.", "decant.teacher_run")
@@ -109,12 +109,12 @@ def complete_tags(
 
 
 def source_tags(client: "MlflowClient", ingest_run: str) -> dict[str, str]:
-    """What the run of ingest read, from the card that it logged.
+    """The sources that the run of ingest read, from the card that it logged.
 
     decant.pin.SOURCE: digest or revision of each source
     decant.source.source, decant.source.encoder: the URIs of the data and of the encoder
 
-    Empty when that run is unknown or its files are gone.
+    Empty when that run is unknown or its files were deleted.
     """
     from mlflow.exceptions import MlflowException
 
@@ -181,7 +181,7 @@ def log_model(exported: Path, code: Path, run_id: str, tags: Mapping[str, str]) 
 
 
 def save_model(exported: Path, folder: Path) -> None:
-    """Write the served model to a new folder, as a registry would keep it."""
+    """Write the served model to a new folder, as a registry stores it."""
     import mlflow
 
     with tempfile.TemporaryDirectory() as name:
@@ -190,7 +190,7 @@ def save_model(exported: Path, folder: Path) -> None:
 
 
 def _served(exported: Path, code: Path) -> dict[str, Any]:
-    """What MLflow is told of the model, logged or saved."""
+    """Arguments for MLflow's log_model and save_model."""
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema
 
@@ -221,10 +221,10 @@ def register_version(
 
     Args:
         exported: the student's folder, with its card.
-        description: of the version, as Markdown; cut to what MLflow stores.
+        description: of the version, as Markdown; cut to MLflow's limit.
 
-    Two hosts may do this at the same time, and MLflow's client asks again when an answer is lost:
-    the oldest version stays, the others go.
+    Two hosts may do this at the same time, and MLflow's client retries when an answer is lost: the
+    oldest version is kept, the others are deleted.
     """
     from mlflow.exceptions import MlflowException
 

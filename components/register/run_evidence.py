@@ -1,4 +1,4 @@
-"""What a version is judged by later on: kept with its run, texts of the test split included.
+"""Evidence for later comparisons of a version, kept with its run; it has texts of the test split.
 
 evidence/predictions.parquet   of the evaluation: a row per test row
 evidence/metrics.json          of the report

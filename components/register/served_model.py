@@ -15,7 +15,7 @@ from mlflow.pyfunc.model import PythonModel, PythonModelContext
 from decant.inference.classifier import OnnxClassifier, problem_of
 
 TEXT, LABEL, SCORE = "text", "label", "score"
-EXPORTED = "exported"  # the model's artifact that holds the exported folder
+EXPORTED = "exported"  # the model's artifact with the exported folder
 
 
 class ServedModel(PythonModel):
@@ -38,8 +38,8 @@ class ServedModel(PythonModel):
             model_input: a frame with the column `text`; without MLflow's signature in front also a
                 series, a list of strings, or one string.
 
-        Raises MlflowException for what is no text or too long, naming the first such row; a server
-        answers 400.
+        Raises MlflowException for a row that is not text or too long, naming the first one; a
+        server answers 400.
         """
         texts, index = _texts(model_input)
         predictions = self.classifier.predict(texts)

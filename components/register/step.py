@@ -42,7 +42,7 @@ from decant.tracking.mlflow_store import open_client, tracking_is_on, tracking_u
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
-VARYING = frozenset({"receipt"})  # holds a run id and a version number
+VARYING = frozenset({"receipt"})  # has a run id and a version number
 _AGAIN = "then run register again: the same model is never registered twice"
 
 
@@ -123,7 +123,7 @@ def _register(
     code: Path,
     reporter: Reporter,
 ) -> Registered:
-    """Raises UserError when MLflow is switched off, out of reach, or refuses."""
+    """Raises UserError when MLflow is switched off, cannot be reached, or refuses."""
     if not tracking_is_on():
         raise UserError(
             "register needs MLflow, and DECANT_TRACKING is off",
@@ -170,14 +170,14 @@ def _register(
         raise UserError(
             f"MLflow at {where} did not register the model: {without_secrets(str(error))}",
             code="tracking-failed",
-            hint=f"mend that, {_AGAIN}",
+            hint=f"fix that, {_AGAIN}",
         ) from None
 
 
 def _tags(
     client: "MlflowClient", params: Params, evidence: Evidence, identity: str, reporter: Reporter
 ) -> dict[str, str]:
-    """Of a version; those that rest on runs that MLflow does not know (yet) are missing."""
+    """Tags of a version; those of runs that MLflow does not have (yet) are missing."""
     run_tags = client.get_run(reporter.run_id).data.tags
     tags = lineage_tags(identity, evidence, params, run_tags, reporter.run_id)
     tags |= source_tags(client, tags.get(f"{RUN_TAG}ingest", ""))

@@ -1,4 +1,4 @@
-"""Where a model version comes from: the tags it carries, and what makes two versions the same."""
+"""The origin of a model version: its tags, and the identity by which versions are the same."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ DVC_LOCK = PROJECT / "dvc.lock"
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """What was measured, and on which artifacts.
+    """The measured figures and their artifacts.
 
     Attributes:
         figures: of the report.
@@ -44,7 +44,7 @@ def read_evidence(student: Path, report: Path, ports: Mapping[str, Path]) -> Evi
     manifest = student / MANIFEST
     if not manifest.is_file():
         raise UserError(
-            f"{student} is no exported model: {MANIFEST} is missing", code="artifact-missing"
+            f"{student} is not an exported model: {MANIFEST} is missing", code="artifact-missing"
         )
     return Evidence(
         figures=read_figures(report / METRICS),
@@ -55,10 +55,10 @@ def read_evidence(student: Path, report: Path, ports: Mapping[str, Path]) -> Evi
 
 
 def registration_identity(name: str, evidence: Evidence, served: str) -> str:
-    """What two versions of a model share when they are the same: content, no times, no run ids.
+    """A digest that two versions share when they are the same: of content, not of times or run ids.
 
     Args:
-        served: digest of the code and the requirements that go with the model.
+        served: digest of the code and the requirements shipped with the model.
     """
     digests = {port: evidence.digests[port] for port in ("onnx", "evaluation")}
     return digest_of(canonical_json({"name": name, "digests": digests, "served": served}))
@@ -73,7 +73,7 @@ def lineage_tags(
 ) -> dict[str, str]:
     """Tags of a model version.
 
-    decant.identity, .commit, .dvc_lock, .params: what it was made from
+    decant.identity, .commit, .dvc_lock, .params: its origin
     decant.digest.PORT: of every artifact that register, evaluate and export_onnx read
     decant.run.STEP, decant.teacher_run: the runs that made them
     decant.identity.STEP: of the steps that wrote what register read

@@ -1,1 +1,1 @@
-"""What an evaluation found: the types of metrics.json, a gate's checks, and figures as text."""
+"""Figures of an evaluation: the types of metrics.json, a gate's checks, and figures as text."""

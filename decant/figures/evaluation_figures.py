@@ -1,10 +1,10 @@
-"""The figures of an evaluation, as `reports/metrics.json` holds them.
+"""The figures of an evaluation, as in `reports/metrics.json`.
 
 An attribute's path here is the key's path in the file: `figures.student.accuracy` is
 `student.accuracy`. The text below an attribute is its documentation in the reference.
 
-Files of earlier versions of Decant can be read: an attribute that came later has a default. Keys
-that this version does not know are ignored.
+Files of earlier versions of Decant can be read: an attribute that came later has a default. Unknown
+keys are ignored.
 """
 
 from decant.figures.figure_set import FigureSet
@@ -13,13 +13,13 @@ from decant.figures.timing_figures import TimingFigures
 
 
 class Verdict(FigureSet):
-    """What the gate says of the student."""
+    """The verdict of the gate on the student."""
 
     passed: bool
-    """Whether every demand is met; register registers nothing otherwise."""
+    """Whether every threshold is met; register registers nothing otherwise."""
 
     reasons: tuple[str, ...]
-    """A sentence per demand that is not met."""
+    """A sentence per threshold that is not met."""
 
 
 class Figures(TimingFigures, QualityFigures):

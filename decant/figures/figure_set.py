@@ -11,7 +11,7 @@ Interval = tuple[float, float]
 
 
 def _without_null(schema: JsonDict) -> None:
-    """None is never written, so the documentation does not name null."""
+    """None is never written, so the documentation does not list null."""
     choices = schema.pop("anyOf")
     assert isinstance(choices, list)
     (choice,) = (one for one in choices if one != {"type": "null"})
@@ -19,7 +19,7 @@ def _without_null(schema: JsonDict) -> None:
     schema.update(choice)
 
 
-# A key that is not in the file where there is no such figure; other keys are null then.
+# A key that is missing in the file without such a figure; other keys are null then.
 LeftOut = Annotated[
     T | None, Field(exclude_if=lambda value: value is None, json_schema_extra=_without_null)
 ]

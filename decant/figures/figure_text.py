@@ -1,4 +1,4 @@
-"""Figures as people read them: 98.1 %, +2.5 points, 4.1 MB."""
+"""Figures as text: 98.1 %, +2.5 points, 4.1 MB."""
 
 from decant.figures.figure_set import Interval
 
@@ -46,5 +46,5 @@ def times_range(spread: Interval) -> str:
 
 
 def plain(value: float) -> str:
-    """A threshold or what is held against it: whole numbers in full, others to six digits."""
+    """A threshold or a compared value: whole numbers in full, others to six digits."""
     return f"{value:,}" if isinstance(value, int) else f"{value:,.6g}"

@@ -1,4 +1,4 @@
-"""One demand of a gate and whether it is met: before registering, and before an alias moves."""
+"""One check of a gate: before registering, and before an alias moves."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -14,10 +14,10 @@ Show = Callable[[float], str]
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """What was measured, what was demanded, and whether that holds.
+    """The measured value, the threshold, and whether it is met.
 
     Attributes:
-        name: of what was measured.
+        name: of the figure.
         measured, demanded: as they are shown, such as `93.1 %` and `at least 95.0 %`.
         shortfall: what is wrong where the check did not pass, such as `below the minimum 95.0 %`.
     """

@@ -18,7 +18,7 @@ _SHOWN_PATHS = 5
 def read_figures(file: Path, *, hint: str = "run evaluate again") -> Figures:
     """The figures of a metrics.json, also of one that an earlier version of Decant wrote.
 
-    Raises UserError when there is no such file, or it does not hold the figures.
+    Raises UserError when there is no such file, or it does not have the figures.
     """
     try:
         text = file.read_bytes()
@@ -35,7 +35,7 @@ def read_figures(file: Path, *, hint: str = "run evaluate again") -> Figures:
 
 
 def as_json(figures: FigureSet) -> dict[str, JsonValue]:
-    """The figures, or a part of them, as their JSON file has them."""
+    """The figures, or a part of them, as in their JSON file."""
     return figures.model_dump(mode="json")
 
 
@@ -66,7 +66,7 @@ def _leaves(value: Mapping[str, JsonValue], prefix: str) -> Iterator[tuple[str, 
 
 
 def _explained(error: pydantic.ValidationError) -> str:
-    """What a file lacks, else its first value that is not what it should be."""
+    """What a file lacks, else its first invalid value."""
     problems = error.errors(include_url=False)
     if missing := [_path(one["loc"]) for one in problems if one["type"] == "missing"]:
         shown = ", ".join(missing[:_SHOWN_PATHS])
@@ -74,7 +74,7 @@ def _explained(error: pydantic.ValidationError) -> str:
         return f"lacks {shown} and {more} more" if more > 0 else f"lacks {shown}"
     first = problems[0]
     if not first["loc"]:
-        return f"does not hold figures: {first['msg']}"
+        return f"does not have figures: {first['msg']}"
     return f"has {first['input']!r} at {_path(first['loc'])}: {first['msg']}"
 
 

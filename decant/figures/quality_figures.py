@@ -51,7 +51,7 @@ class ModelFigures(FigureSet):
 
 
 class ExportFacts(FigureSet):
-    """What export_onnx says of a model in its manifest."""
+    """Facts of a model from export_onnx's manifest."""
 
     architecture: str
     """Such as `cnn, 256 wide`."""
@@ -63,7 +63,7 @@ class ExportFacts(FigureSet):
     """Of graph and tokenizer on disk."""
 
     max_length_tokens: int
-    """Texts are cut after so many tokens."""
+    """Texts are cut after this number of tokens."""
 
     vocabulary_size: LeftOut[int] = None
     """Rows of the embedding table."""
@@ -79,7 +79,7 @@ class ExportFacts(FigureSet):
 
 
 class ExportedFigures(ExportFacts, ModelFigures):
-    """A model that export_onnx wrote: its quality, and what its manifest says."""
+    """A model that export_onnx wrote: its quality, and its manifest."""
 
     label_agreement_with_float32: LeftOut[float] = None
     """Share of the test rows with the float32 graph's label, 0 to 1; only of a smaller form that
@@ -110,7 +110,7 @@ class TfidfFigures(ModelFigures):
     """Inverse strength of the regularisation, chosen on the validation split."""
 
     features: int
-    """Words and pairs of words that it knows."""
+    """Words and pairs of words in its vocabulary."""
 
     validation_accuracy: float
     """Share of the validation rows that it gets right with that `c`, 0 to 1."""
@@ -127,7 +127,7 @@ class MajorityFigures(FigureSet):
 
 
 class Controls(FigureSet):
-    """What a student has to be better than."""
+    """What a student shall be better than."""
 
     undistilled: ExportedFigures
     """The student's architecture and start, trained on the labels alone."""
@@ -159,7 +159,7 @@ class Method(FigureSet):
     """Resamples of the test rows."""
 
     interval_level: float
-    """Share of the resamples that an interval holds."""
+    """Share of the resamples within an interval."""
 
     ece_bins: int
     """Bins of equal width over the confidence."""
@@ -191,10 +191,10 @@ class DataFigures(FigureSet):
     """The kind of label, such as `single_label`."""
 
     text_column: str
-    """As the source names it."""
+    """Its name in the source."""
 
     label_column: str
-    """As the source names it."""
+    """Its name in the source."""
 
     labels: tuple[str, ...]
     """The classes, in the order of the models' outputs."""
@@ -207,16 +207,16 @@ class DataFigures(FigureSet):
 
 
 class QualityFigures(FigureSet):
-    """What the same models and rows always give: the content of quality.json."""
+    """Figures that depend on models and rows only: the content of quality.json."""
 
     teacher: TeacherFigures
     """The fine-tuned encoder that the student learned from."""
 
     student: StudentFigures
-    """The model that all this is about."""
+    """The model under test."""
 
     controls: Controls
-    """Models that a student has to be better than."""
+    """Models that a student shall be better than."""
 
     differences: Mapping[str, Difference]
     """`student_minus_MODEL`: per other model."""
@@ -225,7 +225,7 @@ class QualityFigures(FigureSet):
     """How the figures were computed."""
 
     data: DataFigures
-    """What they were measured on."""
+    """The data that they were measured on."""
 
     student_float32: LeftOut[ExportedFigures] = None
     """The student before it was made smaller; left out where it was not."""

@@ -17,7 +17,7 @@ class Latency(FigureSet):
 
 
 class Ratios(FigureSet):
-    """How many times less time the student needs for a text than another model.
+    """Ratios of times: how many times less time the student needs for a text than another model.
 
     Each is the median over blocks of texts; null where the other was not measured.
     """
@@ -109,10 +109,10 @@ class ComparedWith(FigureSet):
 
 
 class Machine(FigureSet):
-    """What the times were measured on."""
+    """The machine of the measured times."""
 
     cpu: str
-    """The processor, as it names itself."""
+    """The processor's own name."""
 
     cores: int
     """Of the machine."""
@@ -137,10 +137,10 @@ class TimingFigures(FigureSet):
     """Per model: the median over the texts."""
 
     latency_p95_us: Mapping[str, Latency]
-    """Per model: what 95 % of the texts stay below."""
+    """Per model: 95 % of the texts take less."""
 
     latency_p99_us: Mapping[str, Latency]
-    """Per model: what 99 % of the texts stay below."""
+    """Per model: 99 % of the texts take less."""
 
     throughput_rows_per_second: Mapping[str, float | None]
     """Per model: in batches, tokenization included; the median over the batches."""
@@ -152,10 +152,10 @@ class TimingFigures(FigureSet):
     """How many times less time the student needs than others."""
 
     speedup_interval: SpeedupSpreads
-    """How far these ratios spread."""
+    """The spread of these ratios."""
 
     compared_with: ComparedWith
     """What is compared, and on which texts."""
 
     machine: Machine
-    """What they were measured on."""
+    """The machine that they were measured on."""

@@ -1,12 +1,12 @@
-"""What is secret, and how a text is shown without it. Showing and refusing ask the same rules.
+"""Find secrets in texts, and mask them. Masking and refusing use the same rules.
 
 Secret are:
 
 - the password of an address, with its user name (`https://me:hunter2@host`); over HTTP also a user
   name alone, which may be a token (`https://TOKEN@host`);
-- what has the name of a secret: `?X-Amz-Signature=...`, `DB_PASSWORD=...`, `{"token": "..."}`;
-- what a header of HTTP carries for a login: `Authorization`, `Cookie`;
-- values that are known: those of such variables of the environment, and those that a caller names.
+- values with the name of a secret: `?X-Amz-Signature=...`, `DB_PASSWORD=...`, `{"token": "..."}`;
+- HTTP headers of a login: `Authorization`, `Cookie`;
+- known values: those of such environment variables, and those given by a caller.
 
 Shown are neither these nor the rest of an address's query.
 """
@@ -25,7 +25,7 @@ _NAME = re.compile(
     re.IGNORECASE,
 )
 _SCHEME = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?=(?P<rest>[^\s'\"]*))")
-# What stands before `@` there is a repository or a model, unless it has a password.
+# Before `@` these have a repository or a model, unless there is a password.
 _NAMES_BEFORE_AT = frozenset({"dvc", "hf"})
 _QUERY_OF_ADDRESS = re.compile(r"(?<=://)(?P<path>[^\s'\"?]*)\?[^\s'\")\]]*[^\s'\")\].,:;]")
 _QUERY = re.compile(r"(?<=[^\s?])\?(?=[^\s'\")\]?]*=)[^\s'\")\]]*[^\s'\")\].,:;]")
@@ -39,13 +39,13 @@ _LOGIN = re.compile(
     r"|(?P<other>\bX-(?:[A-Za-z]+-)*(?:Key|Token):\s*)(?P<others>[^\s'\"]+)",
     re.IGNORECASE,
 )
-# Shorter values would be found in words that have nothing to do with them.
+# Shorter values would be found in unrelated words.
 _SHORTEST = 4
 _SWITCHES = frozenset({"true", "false", "none", "null"})  # HF_HUB_DISABLE_IMPLICIT_TOKEN=true
 
 
 def looks_secret(name: str) -> bool:
-    """Whether a key, variable or parameter of this name holds a secret: HF_TOKEN, API_KEY, sig."""
+    """Whether a key, variable or parameter of this name has a secret: HF_TOKEN, API_KEY, sig."""
     return _NAME.search(name) is not None
 
 
@@ -55,7 +55,7 @@ def holds_password(address: str) -> bool:
 
 
 def holds_secret(text: str) -> bool:
-    """Whether an address, or any other text, shows a secret to whoever reads it."""
+    """Whether an address, or any other text, shows a secret to a reader."""
     return (
         holds_password(text)
         or any(looks_secret(found["name"]) for found in _ASSIGNED.finditer(text))
@@ -65,7 +65,7 @@ def holds_secret(text: str) -> bool:
 
 
 def shown_uri(uri: str) -> str:
-    """The address without user name, password and query: to be shown, and to tell stores apart."""
+    """The address without user name, password and query: for messages and comparisons."""
     return _without_users(uri).partition("?")[0] if "://" in uri else uri
 
 
@@ -73,7 +73,7 @@ def without_secrets(text: str, known: Iterable[str] = ()) -> str:
     """A message as it may be shown: addresses without users, `?...` for queries, else `***`.
 
     Args:
-        known: secrets that are cut out wherever they stand, also where they are URL-encoded.
+        known: secrets that are removed everywhere, also URL-encoded ones.
     """
     for secret in sorted({*known}, key=len, reverse=True):
         for spelling in _spellings(secret):
@@ -107,7 +107,7 @@ def _user_infos(text: str) -> Iterator[tuple[str, str, int]]:
 
 
 def _user_info(scheme: str, rest: str) -> str:
-    """What stands before the last `@` of the authority; passwords with `@` in them are common."""
+    """The part before the last `@` of the authority; passwords with `@` in them are common."""
     authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
     info, at, _ = authority.rpartition("@")
     if at:

@@ -38,18 +38,18 @@ def compare_command(
     with registry() as client:
         versions = [find_version(client, parse_reference(text)) for text in (new, old)]
         with (
-            downloaded(client, *versions) as judged,
+            downloaded(client, *versions) as evaluated,
             Progress(console=Console(stderr=True), transient=True) as progress,
         ):
             task = progress.add_task("timing both", total=gate.latency_texts)
             found = compare(
-                *judged,
+                *evaluated,
                 samples=gate.bootstrap_samples,
                 latency_texts=gate.latency_texts,
                 seed=seed,
                 advance=lambda done: progress.advance(task, done),
             )
-            names = [str(one) for one in judged]
+            names = [str(one) for one in evaluated]
     differing = surest_first(found.differing)
     if csv:
         _write_csv(differing, csv)

@@ -90,9 +90,9 @@ def promote_command(
             console.print(f"version {before} of {name} is {alias} already")
             return
         versions = {str(one.version): one for one in versions_of(client, name)}
-        judgement = _judge(client, candidate, versions.get(before or ""), gate, seed)
-        _show(judgement, name, str(candidate.version), before, alias, console)
-        failed = verdict_on(judgement.checks).reasons
+        outcome = _evaluate(client, candidate, versions.get(before or ""), gate, seed)
+        _show(outcome, name, str(candidate.version), before, alias, console)
+        failed = verdict_on(outcome.checks).reasons
         if failed and not force:
             console.print(f"[bold red]not promoted[/]: {'; '.join(failed)}")
             click.get_current_context().exit(GATE_FAILED)
@@ -112,7 +112,7 @@ def promote_command(
             forced=bool(failed),
             commit=commit_here(),
             model_commit=candidate.tags.get("decant.commit", ""),
-            figures=judgement.figures,
+            figures=outcome.figures,
             failed=failed,
         )
         decide(client, name, decision)
@@ -120,36 +120,34 @@ def promote_command(
 
 
 @dataclass(frozen=True)
-class _Judgement:
+class _Outcome:
     checks: Sequence[Check]
     comparison: Comparison | None
     figures: Mapping[str, JsonValue]
 
 
-def _judge(
+def _evaluate(
     client: "MlflowClient",
     candidate: "ModelVersion",
     champion: "ModelVersion | None",
     gate: PromotionGate,
     seed: int,
-) -> _Judgement:
+) -> _Outcome:
     both = [candidate] if champion is None else [candidate, champion]
-    with downloaded(client, *both) as judged:
-        alone, teacher = figures_alone(judged[0])
+    with downloaded(client, *both) as evaluated:
+        alone, teacher = figures_alone(evaluated[0])
         if champion is None:
-            return _Judgement(
-                check_alone(gate, alone, teacher), None, summary(None, alone, teacher)
-            )
+            return _Outcome(check_alone(gate, alone, teacher), None, summary(None, alone, teacher))
         with Progress(console=Console(stderr=True), transient=True) as progress:
             task = progress.add_task("timing both", total=gate.latency_texts)
             found = compare(
-                *judged,
+                *evaluated,
                 samples=gate.bootstrap_samples,
                 latency_texts=gate.latency_texts,
                 seed=seed,
                 advance=lambda texts: progress.advance(task, texts),
             )
-    return _Judgement(check_against(gate, found), found, summary(found, alone, teacher))
+    return _Outcome(check_against(gate, found), found, summary(found, alone, teacher))
 
 
 def _candidate(client: "MlflowClient", name: str, version: str | None) -> "ModelVersion":
@@ -195,8 +193,8 @@ def _settle(client: "MlflowClient", name: str, alias: str, console: Console, dry
             console.print(f"[yellow]{words}; {done}[/]")
     if hand := moved_by_hand(client, name, alias):
         console.print(
-            f"[yellow]the history says that {alias} is version {hand[0]}, but someone made it "
-            f"{hand[1] or 'no version'}; judging against that[/]"
+            f"[yellow]by the history {alias} is version {hand[0]}, but it was moved by hand to "
+            f"{hand[1] or 'no version'}; comparing with that[/]"
         )
     return finished
 
@@ -212,14 +210,14 @@ def _unchanged(client: "MlflowClient", name: str, alias: str, before: str | None
 
 
 def _show(
-    judgement: _Judgement,
+    outcome: _Outcome,
     name: str,
     version: str,
     champion: str | None,
     alias: str,
     console: Console,
 ) -> None:
-    found = judgement.comparison
+    found = outcome.comparison
     if found is None:
         title = f"version {version} of {name}; there is no {alias} yet to compare it with"
     else:
@@ -234,7 +232,7 @@ def _show(
     table = Table(box=None, padding=(0, 2, 0, 0))
     for column in ("", "measured", "demanded", ""):
         table.add_column(column)
-    for check in judgement.checks:
+    for check in outcome.checks:
         style = "green" if check.passed else "bold red"
         table.add_row(
             check.name,

@@ -13,9 +13,9 @@ from pipelines.registry.promotion_history import (
     decide,
     in_words,
     last_that_counts,
+    promotions_in_effect,
     read_history,
     settle,
-    standing,
 )
 from pipelines.registry.versions import check_alias, registry, version_with_alias, versions_of
 
@@ -95,10 +95,10 @@ def rollback_command(
 
 def _previous(entries: Sequence[Entry], name: str, alias: str, present: str | None) -> str:
     """The version before, by the history; its present one where the alias was moved by hand."""
-    held = [entry.decision for entry in standing(entries)]
+    held = [entry.decision for entry in promotions_in_effect(entries)]
     if held and held[-1].version != present:
         return held[-1].version
-    # a promotion knows from which version it took the alias, be it one that got it by hand
+    # a promotion records the version before, also one that was set by hand
     if held and held[-1].action == "promote" and held[-1].before:
         return held[-1].before
     if len(held) > 1:

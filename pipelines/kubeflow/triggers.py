@@ -83,14 +83,14 @@ def read_interval(text: str) -> int:
     parts = _INTERVAL.findall(compact)
     if not parts or "".join(f"{number}{unit}" for number, unit in parts) != compact:
         raise UserError(
-            f"--every '{text}' is no interval",
+            f"--every '{text}' is not a valid interval",
             code="option-value",
             hint="write 30m, 6h, 1d, 1w or 1h30m",
         )
     seconds = sum(int(number) * _UNITS[unit] for number, unit in parts)
     if seconds < 1:
         raise UserError(
-            f"--every '{text}' is no time at all", code="option-value", hint="at least 1s"
+            f"--every '{text}' is not longer than 0", code="option-value", hint="at least 1s"
         )
     return seconds
 
@@ -101,7 +101,7 @@ def read_time(option: str, text: str) -> datetime:
         return datetime.fromisoformat(text).astimezone(UTC)
     except (ValueError, OverflowError):
         raise UserError(
-            f"{option} '{text}' is no time",
+            f"{option} '{text}' is not a valid time",
             code="option-value",
             hint="write 2027-01-31, 2027-01-31T03:00 or 2027-01-31T03:00+01:00",
         ) from None

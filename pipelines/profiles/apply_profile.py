@@ -1,6 +1,6 @@
 """A profile applied to the pipeline: its settings on the tasks, its GPUs in the arguments.
 
-Those of a step with several nodes are of its TrainJob (see train_job); its task only starts that.
+For a step with several nodes they apply to its TrainJob (see train_job); its task only starts that.
 """
 
 import functools
@@ -27,9 +27,9 @@ from pipelines.profiles.train_job_task import launcher_settings
 
 
 def apply_profile(pipeline: GraphComponent, profile: Profile) -> GraphComponent:
-    """The same pipeline, compiled anew with the profile's settings on every task.
+    """The same pipeline, compiled again with the profile's settings on every task.
 
-    The images are not set here: the command line may name another one.
+    The images are not set here: the command line may set another one.
     """
 
     @functools.wraps(pipeline.pipeline_func)
@@ -51,7 +51,7 @@ def apply_profile(pipeline: GraphComponent, profile: Profile) -> GraphComponent:
 def arguments_for(profile: Profile, arguments: Mapping[str, str]) -> dict[str, str]:
     """The pipeline's arguments, where a step that gets GPUs and has `device: auto` gets `cuda`.
 
-    So it fails at once when torch sees no GPU, instead of holding one while it computes on the
+    So it fails at once when torch finds no GPU, instead of occupying one while it computes on the
     processor. Raises UserError where the profile and a step's `device` contradict each other.
     """
     adjusted = dict(arguments)
@@ -128,7 +128,7 @@ def _set_placement(task: dsl.PipelineTask, settings: StepSettings) -> None:
             toleration_seconds=toleration.seconds,
         )
     affinity = settings.node_affinity
-    if affinity.required:  # one term: Kubernetes is content when any one of several holds
+    if affinity.required:  # one term: Kubernetes requires only one of several terms
         kubernetes.add_node_affinity(task, _expressions(affinity.required))
     for preference in affinity.preferred:
         kubernetes.add_node_affinity(task, _expressions(preference.match), weight=preference.weight)

@@ -1,17 +1,17 @@
-"""Cluster profiles: how, where and on what the compiled steps run.
+"""Cluster profiles: how, where and on which hardware the compiled steps run.
 
     development: false        # true: an image needs a fixed tag only, not a digest
-    service_account: decant   # of the run; a compiled package cannot hold it, the submitter sets it
+    service_account: decant   # of the run; a package cannot have it, so `submit` sets it
     workspace: {size: 10Gi}   # KFP's volume of the run; see Workspace
     all: {cpu: {limit: 4}}    # for every step; the keys of profile_settings.StepSettings
     steps:                    # per step, over `all`
       finetune: {gpu: {count: 1}}
 
-How a step's entry goes over `all`:
+How a step's entry overrides `all`:
 
 - mappings are merged key by key, at every depth;
-- anything else (number, text, list) replaces what `all` says; lists are never joined;
-- `null` removes what `all` says, so that the setting stays as KFP and the cluster have it.
+- anything else (number, text, list) replaces the value of `all`; lists are never joined;
+- `null` removes the value of `all`, so that the default of KFP and the cluster applies.
 """
 
 import dataclasses
@@ -36,9 +36,9 @@ from pipelines.profiles.profile_settings import AccessMode, Bytes, ObjectName, S
 FOLDER = Path(__file__).parent
 # The steps whose training can be spread over nodes.
 SEVERAL_NODES = ("finetune", "distill")
-# Where processes leave what others of them, or a later attempt, take up.
+# Folders in which processes leave results for other processes or a later attempt.
 KEPT_VARIABLES = ("DECANT_CACHE", "DECANT_CHECKPOINTS")
-# Asks the registry, which may have changed.
+# It reads the registry, which may have changed.
 NEVER_CACHED = "register"
 
 
@@ -57,7 +57,7 @@ class Workspace:
 
 @dataclass(frozen=True, kw_only=True)
 class Profile:
-    """A profile as read.
+    """The content of a profile.
 
     Attributes:
         steps: the settings of every step, `all` and its own already merged.
@@ -104,12 +104,12 @@ def load_profile(name_or_path: str) -> Profile:
         )
     steps: dict[str, StepSettings] = {}
     for step in STEPS:
-        said = own.get(step, {})
-        both = _without_nulls(merged(general, said))
+        own_settings = own.get(step, {})
+        both = _without_nulls(merged(general, own_settings))
         if step == NEVER_CACHED:
-            _refuse_caching(file, said)
+            _refuse_caching(file, own_settings)
             both["caching"] = False
-        parsed, found = validate(StepSettings, both, _section(step, said))
+        parsed, found = validate(StepSettings, both, _section(step, own_settings))
         problems += found
         if parsed is not None:
             steps[step] = parsed
@@ -143,17 +143,17 @@ def _find(name_or_path: str) -> Path:
 def _read(file: Path) -> dict[str, Any]:
     try:
         content = YAML(typ="safe").load(file.read_text("utf-8"))
-    except MarkedYAMLError as error:  # its text would quote the line, which may hold a secret
+    except MarkedYAMLError as error:  # its text would quote the line, which may have a secret
         place = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
         problem = str(error.problem).partition(" with value")[0]
-        raise UserError(f"{file}{place}: no valid YAML: {problem}", code="file-invalid") from None
+        raise UserError(f"{file}{place}: not valid YAML: {problem}", code="file-invalid") from None
     except (YAMLError, UnicodeDecodeError):
-        raise UserError(f"{file} is no valid YAML", code="file-invalid") from None
+        raise UserError(f"{file} is not valid YAML", code="file-invalid") from None
     except OSError as error:
         raise UserError(f"cannot read {file}: {error.strerror}", code="file-unreadable") from None
     if not isinstance(content, dict):
         raise UserError(
-            f"{file} holds {type(content).__name__}, not a mapping",
+            f"{file} is a {type(content).__name__}, not a mapping",
             code="file-invalid",
             hint=f"keys: {', '.join(keys_at(_File, ()))}",
         )
@@ -169,7 +169,7 @@ def _without_nulls(content: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _section(step: str, own: Mapping[str, Any]) -> Callable[[Location], str]:
-    """Which part of the file says what is at a path of the merged settings."""
+    """The part of the file that sets a path of the merged settings."""
 
     def section(path: Location) -> str:
         at: Any = own
@@ -195,14 +195,14 @@ def _refuse_caching(file: Path, own: Mapping[str, Any]) -> None:
             f"{file}: steps.{NEVER_CACHED}.caching: {NEVER_CACHED} is never answered from the "
             "cache (value True), since the registry may have changed",
             code="profile-value",
-            hint="leave the key out",
+            hint="remove the key",
         )
 
 
 def _check_step(
     file: Path, step: str, parsed: StepSettings, section: Callable[[Location], str]
 ) -> None:
-    """What depends on which step it is, and what must not be read aloud."""
+    """Checks that depend on the step, and on values that must not be shown."""
     if parsed.nodes > 1 and step not in SEVERAL_NODES:
         raise UserError(
             f"{file}: {section(('nodes',))}.nodes: {step} runs on one node (value {parsed.nodes})",
@@ -238,7 +238,7 @@ def _check_step(
         if looks_secret(name) or holds_secret(value):
             raise UserError(
                 f"{file}: {section(('env', name))}.env.{name}: looks like a secret, which everyone "
-                "who sees the package could read",
+                "with access to the package could read",
                 code="secret-exposed",
                 hint="put it into a Kubernetes secret and write "
                 f"`env_from_secrets: {{NAME-OF-SECRET: {{KEY-IN-SECRET: {name}}}}}`",
@@ -248,15 +248,15 @@ def _check_step(
 def _check_nodes(
     file: Path, step: str, parsed: StepSettings, section: Callable[[Location], str]
 ) -> None:
-    """What several nodes of a step need, and what a TrainJob cannot say."""
+    """What several nodes of a step need, and settings that a TrainJob lacks."""
     shared = parsed.shared_volumes()
     if not shared:
         raise UserError(
             f"{file}: {section(('nodes',))}.nodes: the nodes of {step} exchange what they read and "
             "write over a volume, and none of its `volumes` has `access_mode: ReadWriteMany` "
-            f"(KFP's own workspace is not known to them) (value {parsed.nodes})",
+            f"(they cannot use KFP's own workspace) (value {parsed.nodes})",
             code="profile-conflict",
-            hint="make such a claim once and write "
+            hint="create such a claim once and write "
             "`volumes: {CLAIM: {path: /shared, access_mode: ReadWriteMany}}`",
         )
     if parsed.image_pull_policy not in (None, "IfNotPresent"):
@@ -271,20 +271,20 @@ def _check_nodes(
         if not any(Path(value).is_relative_to(volume.path) for volume in shared):
             raise UserError(
                 f"{file}: {section(('env', name))}.env.{name}: all nodes of {step} must see it, so "
-                f"it lies on a volume with the access mode ReadWriteMany (value {value!r})",
+                f"it must be on a volume with the access mode ReadWriteMany (value {value!r})",
                 code="profile-value",
-                hint=f"name a folder below {shared[0].path}",
+                hint=f"set a folder below {shared[0].path}",
             )
     number = parsed.env.get(PROCESSES_VARIABLE, "1")
     if not number.isdecimal() or int(number) < 1:
         where = section(("env", PROCESSES_VARIABLE))
         raise UserError(
-            f"{file}: {where}.env.{PROCESSES_VARIABLE}: no number of processes (value {number!r})",
+            f"{file}: {where}.env.{PROCESSES_VARIABLE}: not a valid number (value {number!r})",
             code="profile-value",
             hint="give 1 or more",
         )
 
 
 def has_device(step: str) -> bool:
-    """Whether the step computes on a GPU when its `device` says so."""
+    """Whether the step computes on a GPU with a `device` parameter."""
     return "device" in {field.name for field in dataclasses.fields(load_step(step).params)}

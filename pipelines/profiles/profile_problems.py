@@ -1,4 +1,4 @@
-"""The typed content of a profile, or one line per bad key in the words of its file.
+"""The typed content of a profile, or one line per bad key with its path in the file.
 
 No line shows a value that may be a secret.
 """

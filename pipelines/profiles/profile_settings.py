@@ -1,7 +1,7 @@
-"""What a cluster profile may say of one step: the typed settings, their units and bounds.
+"""The settings of one step in a cluster profile: their types, units and bounds.
 
-Names follow Kubernetes. Settings that a profile leaves out stay as KFP and the cluster have them.
-There is no pod affinity: kfp.kubernetes has no setter for it.
+Names follow Kubernetes. Settings that a profile leaves out have the defaults of KFP and the
+cluster. There is no pod affinity: kfp.kubernetes has no setter for it.
 """
 
 import re
@@ -17,7 +17,7 @@ from decant.training.processes import TORCHRUN_VARIABLES
 SHARED_MEMORY_PATH = "/dev/shm"
 SHARED_MEMORY_VOLUME = "shm"
 
-# Set by the pipeline itself and, of several nodes, by Kubeflow Trainer.
+# Set by the pipeline itself and, with several nodes, by Kubeflow Trainer.
 RESERVED_VARIABLES = ("KFP_RUN_ID", PLAN_VARIABLE, *TORCHRUN_VARIABLES)
 
 AccessMode = Literal["ReadWriteOnce", "ReadOnlyMany", "ReadWriteMany", "ReadWriteOncePod"]
@@ -39,7 +39,7 @@ def _cores(value: str) -> str:
 
 
 def _bytes(value: str) -> str:
-    # Kubernetes' own lower-case `k` is unknown to kfp, and kfp's `K` to Kubernetes: neither.
+    # kfp does not support Kubernetes' lower-case `k`, nor Kubernetes kfp's `K`: neither is allowed.
     if not re.fullmatch(r"[1-9]\d*(Ki|Mi|Gi|Ti|M|G|T)", value):
         raise ValueError("allowed is a whole number with a unit, such as 512Mi, 4Gi or 1Ti")
     return value
@@ -112,9 +112,9 @@ class Gpu:
     """GPUs, or slices of one, of each of the step's nodes.
 
     Attributes:
-        resource: as the cluster's device plugin calls it: nvidia.com/gpu, nvidia.com/mig-1g.5gb,
+        resource: name in the cluster's device plugin: nvidia.com/gpu, nvidia.com/mig-1g.5gb,
             amd.com/gpu.
-        count: 0 asks for none.
+        count: 0 requests none.
     """
 
     resource: Annotated[str, Field(pattern=r"^[a-z0-9.-]+/[A-Za-z0-9._-]+$")] = "nvidia.com/gpu"
@@ -126,7 +126,7 @@ class Toleration:
     """Of a taint. Without `effect` it tolerates all effects.
 
     Attributes:
-        seconds: how long a pod stays on a node that gets a NoExecute taint; for ever without it.
+        seconds: how long a pod stays on a node that gets a NoExecute taint; no limit without it.
     """
 
     key: Text | None = None
@@ -187,7 +187,7 @@ class Volume:
     """Where an existing claim is mounted, and which folder of it (all of it without `sub_path`).
 
     Attributes:
-        access_mode: that of the claim. Only several nodes must know: they need ReadWriteMany.
+        access_mode: that of the claim. Only several nodes need it: ReadWriteMany.
     """
 
     path: MountPath
@@ -201,7 +201,7 @@ class Retries:
 
     Attributes:
         count: attempts after the first.
-        backoff_seconds: before the first retry; each later one waits `factor` times as long.
+        backoff_seconds: before the first retry; multiplied by `factor` from retry to retry.
         max_seconds: from the start of the first attempt, over all attempts.
     """
 
@@ -216,7 +216,7 @@ class StepSettings:
     """How and where one step runs.
 
     Attributes:
-        image: that of the command line wins; decant-steps of this version without either.
+        image: the command line overrides it; decant-steps of this version by default.
         image_pull_secrets: names of Kubernetes secrets.
         shared_memory: size of /dev/shm, a part of the memory limit; 64 MiB without it.
         volumes: existing claim → where it is mounted.

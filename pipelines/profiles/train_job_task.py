@@ -1,8 +1,8 @@
 """A step on several nodes, compiled: the TrainJob of its nodes, and the small task that starts it.
 
-The manifest is written here in whole, so that the package shows it; the task adds the job's name,
-its command and the run. kubeflow's TrainerClient.train() is not enough for that: it takes no
-variables from secrets, no processes per node and no request below its limit. Its typed models are.
+The whole manifest is written here, so that the package shows it; the task adds the job's name, its
+command and the run. kubeflow's TrainerClient.train() does not suffice: it supports no variables
+from secrets, no processes per node and no request below its limit. Its typed models are used.
 """
 
 import dataclasses
@@ -25,14 +25,14 @@ RUNTIME = "torch-distributed"  # comes with Kubeflow Trainer
 MANAGER = "decant/pipeline"
 # The runtime's names of its job and of the container in it.
 NODE = "node"
-# After the nodes' own time: to tell how it ended, and to tidy up.
+# After the nodes' own time: to report the end, and to clean up.
 LAUNCHER_SECONDS = 600
 
 
 def launcher_settings(settings: StepSettings) -> StepSettings:
-    """How the task runs that starts the TrainJob, follows it, and copies inputs and outputs.
+    """Settings of the task that starts the TrainJob, watches it, and copies inputs and outputs.
 
-    It is placed as its nodes are, but takes no GPU, hardly any CPU, and no secrets.
+    It is placed like its nodes, but has no GPU, hardly any CPU, and no secrets.
     """
     shared = settings.shared_volumes()[0]
     timeout = settings.timeout_seconds
@@ -65,7 +65,7 @@ def train_job_plan(
     Args:
         image: of the nodes.
         service_account: of the nodes; the namespace's default one without it.
-        env: variables over those of the settings.
+        env: variables that override those of the settings.
     """
     from kubeflow_trainer_api.models import TrainerV1alpha1TrainJob
 
@@ -85,7 +85,7 @@ def train_job_plan(
             "runtimePatches": [_patch(settings, service_account)],
         },
     }
-    if settings.timeout_seconds:  # what ends the job where nobody follows it any more
+    if settings.timeout_seconds:  # ends the job when no task watches it any more
         manifest["spec"]["activeDeadlineSeconds"] = settings.timeout_seconds
     typed = TrainerV1alpha1TrainJob.from_dict(manifest)
     assert typed is not None
@@ -97,13 +97,13 @@ def train_job_plan(
 
 
 def _resources(settings: StepSettings) -> dict[str, Any]:
-    asked = {"cpu": settings.cpu.request, "memory": settings.memory.request}
+    requests = {"cpu": settings.cpu.request, "memory": settings.memory.request}
     most = {"cpu": settings.cpu.limit, "memory": settings.memory.limit}
     if settings.gpu.count:
         most[settings.gpu.resource] = str(settings.gpu.count)
     return {
         name: {key: value for key, value in amounts.items() if value}
-        for name, amounts in (("requests", asked), ("limits", most))
+        for name, amounts in (("requests", requests), ("limits", most))
         if any(amounts.values())
     }
 
@@ -126,7 +126,7 @@ def _environment(settings: StepSettings, env: dict[str, str]) -> list[dict[str, 
 
 
 def _patch(settings: StepSettings, service_account: str | None) -> dict[str, Any]:
-    """What the runtime's pods have besides: volumes and placement."""
+    """Overrides of the runtime's pods: volumes and placement."""
     volumes, mounts = _volumes(settings)
     spec: dict[str, Any] = {
         "serviceAccountName": service_account,
@@ -147,7 +147,7 @@ def _patch(settings: StepSettings, service_account: str | None) -> dict[str, Any
         "containers": [{"name": NODE, "volumeMounts": mounts}],
     }
     pod = {
-        # A mesh's proxy would stand between the nodes, and would not end with the training.
+        # A mesh's proxy would be between the nodes, and would not end with the training.
         "metadata": {"labels": {"sidecar.istio.io/inject": "false"}},
         "spec": {key: value for key, value in spec.items() if value},
     }

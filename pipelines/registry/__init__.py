@@ -1,1 +1,1 @@
-"""The registry as people use it: versions, what they were judged on, and the history of aliases."""
+"""The model registry: versions, their evidence, and the history of aliases."""

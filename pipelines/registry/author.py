@@ -1,4 +1,4 @@
-"""Who decides, when, and from which checkout."""
+"""The author of a decision, its time, and its checkout."""
 
 import getpass
 import os

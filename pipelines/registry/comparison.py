@@ -1,8 +1,8 @@
-"""Two versions on the same test rows: who is right where, how fast, how large.
+"""Two versions on the same test rows: which is right where, how fast, how large.
 
-The rows are the candidate's. Where both were judged on the same test split, their recorded answers
-count; where not, both models are asked again. Times are always taken now, side by side: those of
-two machines, or of two days, cannot be compared.
+The rows are the candidate's. Where both were evaluated on the same test split, their recorded
+answers are used; otherwise both models run again. Times are always measured now, side by side:
+those of two machines, or of two days, cannot be compared.
 """
 
 from collections.abc import Callable, Sequence
@@ -27,7 +27,7 @@ from decant.inference.latency import (
     tokenizer_threads,
 )
 from decant.runtime.errors import UserError
-from pipelines.registry.version_evidence import Judged, answers
+from pipelines.registry.version_evidence import EvaluatedVersion, answers
 
 _WARMUP_CALLS = 20
 
@@ -38,7 +38,7 @@ class VersionFigures:
 
     Attributes:
         ece: expected calibration error, 0 to 1.
-        size_bytes: of graph and tokenizer, None where the manifest does not say.
+        size_bytes: of graph and tokenizer, None where the manifest lacks it.
     """
 
     accuracy: float
@@ -52,7 +52,7 @@ class Comparison:
     """The first version (new) against the second (old).
 
     Attributes:
-        asked_again: the test splits differ, so both models answered again.
+        asked_again: the test splits differ, so both models ran again.
         teacher_accuracy: of the new version's teacher.
         difference: new accuracy minus old, with its paired 95 % interval.
         only_new, only_old: rows that only one of them has right.
@@ -82,15 +82,15 @@ class Comparison:
 
 
 def compare(
-    new: Judged,
-    old: Judged,
+    new: EvaluatedVersion,
+    old: EvaluatedVersion,
     *,
     samples: int,
     latency_texts: int,
     seed: int,
     advance: Callable[[int], None] = lambda texts: None,
 ) -> Comparison:
-    """Raises UserError when the two do not answer the same classes."""
+    """Raises UserError when the two do not have the same classes."""
     if set(new.labels) != set(old.labels):
         raise UserError(
             f"{new} and {old} cannot be compared: their classes are {', '.join(new.labels)} "
@@ -100,8 +100,8 @@ def compare(
     test = new.predictions
     texts = test["text"].tolist()
     same_rows = bool(new.test_digest) and new.test_digest == old.test_digest
-    ask = Judged.recorded if same_rows else partial(answers, texts=texts)
-    of_new, of_old = ask(new), _in_order(ask(old), old.labels, new.labels)
+    read = EvaluatedVersion.recorded if same_rows else partial(answers, texts=texts)
+    of_new, of_old = read(new), _in_order(read(old), old.labels, new.labels)
     actual = class_indices(test["label"], new.labels)
     correct = {"new": of_new.argmax(1) == actual, "old": of_old.argmax(1) == actual}
     drawn = resampled_accuracies(correct, samples=samples, seed=seed)
@@ -125,12 +125,12 @@ def compare(
     )
 
 
-def figures_alone(judged: Judged) -> tuple[VersionFigures, float]:
+def figures_alone(evaluated: EvaluatedVersion) -> tuple[VersionFigures, float]:
     """A version on its own test rows, and its teacher's accuracy there."""
-    test = judged.predictions
-    actual = class_indices(test["label"], judged.labels)
+    test = evaluated.predictions
+    actual = class_indices(test["label"], evaluated.labels)
     teacher = float((test["teacher_label"] == test["label"]).mean())
-    return _figures(judged, actual, judged.recorded()), teacher
+    return _figures(evaluated, actual, evaluated.recorded()), teacher
 
 
 def mcnemar(only_one: int, only_other: int) -> float:
@@ -143,18 +143,18 @@ def mcnemar(only_one: int, only_other: int) -> float:
 
 
 def _figures(
-    judged: Judged, actual: NDArray[np.int64], probabilities: NDArray[np.float32]
+    evaluated: EvaluatedVersion, actual: NDArray[np.int64], probabilities: NDArray[np.float32]
 ) -> VersionFigures:
     quality = measure_quality(actual, probabilities)
-    size = OnnxClassifier(judged.model).manifest.get("size_bytes")
+    size = OnnxClassifier(evaluated.model).manifest.get("size_bytes")
     return VersionFigures(
         accuracy=quality.accuracy, macro_f1=quality.macro_f1, ece=quality.ece, size_bytes=size
     )
 
 
 def _side_by_side(
-    new: Judged,
-    old: Judged,
+    new: EvaluatedVersion,
+    old: EvaluatedVersion,
     texts: Sequence[str],
     count: int,
     seed: int,
@@ -164,8 +164,8 @@ def _side_by_side(
     chosen = np.random.default_rng(seed).permutation(len(texts))[:count]
     sample = [texts[index] for index in np.sort(chosen)]
     candidates = {}
-    for name, judged in (("new", new), ("old", old)):
-        model = OnnxClassifier(judged.model, threads=1)
+    for name, evaluated in (("new", new), ("old", old)):
+        model = OnnxClassifier(evaluated.model, threads=1)
         candidates[name] = Candidate(
             predict=model.predict, encode=model.encode, run=model.run, texts=len(sample)
         )

@@ -1,4 +1,4 @@
-"""The gate between a candidate and an alias: thresholds, and what they say of a comparison."""
+"""The gate between a candidate and an alias: thresholds, and their checks on a comparison."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -48,7 +48,7 @@ def read_gate(file: Path, overrides: Iterable[str] = ()) -> tuple[PromotionGate,
 def check_alone(
     gate: PromotionGate, figures: VersionFigures, teacher_accuracy: float
 ) -> list[Check]:
-    """What can be asked of a candidate without a champion."""
+    """The checks of a candidate without a champion."""
     retention = figures.accuracy / teacher_accuracy if teacher_accuracy else 0.0
     checks = []
     if gate.min_retention is not None:
@@ -63,7 +63,7 @@ def check_alone(
 
 
 def check_against(gate: PromotionGate, found: Comparison) -> list[Check]:
-    """What is asked of a candidate beside a champion, what is asked of it alone included."""
+    """The checks of a candidate beside a champion, those of it alone included."""
     checks = _accuracy(gate, found)
     checks += check_alone(gate, found.new, found.teacher_accuracy)
     if gate.max_time_ratio is not None and found.faster is not None:
@@ -87,7 +87,7 @@ def check_against(gate: PromotionGate, found: Comparison) -> list[Check]:
 def summary(
     found: Comparison | None, alone: VersionFigures, teacher_accuracy: float
 ) -> dict[str, JsonValue]:
-    """The figures that a decision keeps, rounded."""
+    """The figures in a decision, rounded."""
     figures: dict[str, JsonValue] = {
         "accuracy": round(alone.accuracy, 4),
         "teacher_accuracy": round(teacher_accuracy, 4),
@@ -110,11 +110,11 @@ def summary(
 
 
 def _accuracy(gate: PromotionGate, found: Comparison) -> list[Check]:
-    """The tolerance on what was measured, the paired test on what that may mean.
+    """The measured loss against the tolerance, and a paired test for significance.
 
-    A loss that chance explains is no loss, as long as it is within the tolerance; a smaller one
-    that chance does not explain is. `must_be_proven` turns the burden round: the interval must not
-    reach below the tolerance (non-inferiority), which takes many test rows.
+    A loss within the tolerance passes when chance explains it, and fails when it is significant.
+    With `must_be_proven` the interval must not reach below the tolerance (non-inferiority), which
+    needs many test rows.
     """
     if gate.max_accuracy_loss is None:
         return []

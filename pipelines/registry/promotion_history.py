@@ -1,13 +1,13 @@
-"""Who was champion when, and why: an append-only history that also decides who wins a race.
+"""The append-only history of an alias: which version had it when, and why. It also decides races.
 
-The history of a model is a registered model of its own, NAME.promotions, each of whose versions is
-one decision: its number is given by the store, one after the other, whoever asks at the same time;
-its tags never change but for `done`. A decision names the one it was made after. If another one
-came in between, it does not count: so of two promotions at once the first one wins, and the
-second one is told. The alias follows from the decisions that count; what it should be after a crash
-between the decision and the alias can be read here.
+The history of a model is another registered model, NAME.promotions. Each of its versions is one
+decision. The store numbers them one after the other, also for simultaneous requests; its tags never
+change except for `done`. A decision has the number of the one before it. If another one came in
+between, it does not count: so of two simultaneous promotions the first one wins, and the second one
+gets an error. The alias follows from the decisions that count; after a crash between decision and
+alias, the history shows what the alias should be.
 
-Decisions survive the versions they speak of. The versions of NAME.promotions load as models too:
+Decisions survive their versions. The versions of NAME.promotions load as models too:
 they are the models that were promoted, in their order.
 """
 
@@ -40,11 +40,11 @@ class Decision:
     Attributes:
         after: the number of the decision for this alias that was the last one that counted, 0
             without one.
-        before, version: which had the alias before, None without one, and which gets it.
+        before, version: the version that had the alias before, None without one, and the new one.
         when: UTC, ISO 8601.
         commit: of the checkout that decided.
         model_commit: of the checkout that made the version.
-        figures: that decided.
+        figures: of the decision.
         failed: the gate's reasons against it, overruled by force.
     """
 
@@ -69,8 +69,8 @@ class Entry:
 
     Attributes:
         counts: no other decision came in between.
-        done: the alias was moved, or never can be.
-        void: it never can be: the version was deleted before.
+        done: the alias was moved, or cannot be moved.
+        void: it cannot be moved: the version was deleted before.
     """
 
     number: int
@@ -108,8 +108,8 @@ def read_history(client: "MlflowClient", name: str, alias: str) -> list[Entry]:
     return entries
 
 
-def standing(entries: Sequence[Entry]) -> list[Entry]:
-    """The promotions that hold, the present one last: a rollback takes the last one away."""
+def promotions_in_effect(entries: Sequence[Entry]) -> list[Entry]:
+    """The promotions in effect, the present one last; a rollback removes the last one."""
     held: list[Entry] = []
     for entry in entries:
         if not entry.counts or entry.void:
@@ -150,12 +150,12 @@ def decide(client: "MlflowClient", name: str, decision: Decision) -> Entry:
         winner = last_that_counts(entries)
         assert winner is not None
         if _as_tag(winner.decision) == _as_tag(decision):
-            # MLflow's client asked again when an answer was lost: the first time counts.
+            # MLflow's client retried when an answer was lost: the first attempt counts.
             settle(client, name, decision.alias)
             return winner
         raise LostRace(
-            f"nothing was moved: meanwhile {winner.decision.who} decided that "
-            f"{winner.decision.alias} is version {winner.decision.version}",
+            f"nothing was moved: meanwhile {winner.decision.who} moved "
+            f"{winner.decision.alias} to version {winner.decision.version}",
             code="decision-conflict",
             hint="look at it with `decant models`, then decide again",
         )
@@ -164,12 +164,12 @@ def decide(client: "MlflowClient", name: str, decision: Decision) -> Entry:
 
 
 def settle(client: "MlflowClient", name: str, alias: str) -> Entry | None:
-    """Finish a decision whose alias was not moved, by whom ever; returns it, None without one.
+    """Finish a decision whose alias was not moved; returns it, None without one.
 
-    One for a version that was deleted in the meantime is void: the alias stays where it is.
+    A decision for a version that was deleted in the meantime is void: the alias is not moved.
 
-    Whoever moves the alias looks again afterwards, so that of two who do it at the same time the
-    one with the older decision does not have the last word.
+    After moving the alias the history is read again, so that of two processes at the same time the
+    one with the older decision does not win.
     """
     finished: Entry | None = None
     moved = 0
@@ -186,7 +186,7 @@ def settle(client: "MlflowClient", name: str, alias: str) -> Entry | None:
 def moved_by_hand(
     client: "MlflowClient", name: str, alias: str
 ) -> tuple[str | None, str | None] | None:
-    """(what the history says, what is) where someone moved the alias past the history."""
+    """(version by the history, present version) where the alias was moved by hand."""
     entries = read_history(client, name, alias)
     last = last_that_counts([entry for entry in entries if not entry.void])
     if last is None or not last.done:
@@ -208,7 +208,7 @@ def in_words(decision: Decision, name: str) -> str:
 
 
 def _move(client: "MlflowClient", name: str, entry: Entry) -> bool:
-    """Move the alias and note the decision on the version; False when the version is gone."""
+    """Move the alias and note the decision on the version; False when the version was deleted."""
     from mlflow.exceptions import MlflowException
 
     version, tag = entry.decision.version, f"{_ON_VERSION}{entry.number}"

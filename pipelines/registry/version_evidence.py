@@ -1,4 +1,4 @@
-"""What a registered version was judged on: its answers on the test rows, and the model itself."""
+"""The evidence of a registered version: its answers on the test rows, and the model itself."""
 
 import tempfile
 from collections.abc import Iterator
@@ -26,8 +26,8 @@ TEST_DIGEST_TAG = "decant.test_digest"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Judged:
-    """A version and what was measured when it was made.
+class EvaluatedVersion:
+    """A version with the figures of its evaluation.
 
     Attributes:
         name, version: in the registry.
@@ -61,10 +61,12 @@ class Judged:
 
 
 @contextmanager
-def downloaded(client: "MlflowClient", *versions: "ModelVersion") -> Iterator[list[Judged]]:
-    """The versions with their models and evidence, in a folder that is gone afterwards.
+def downloaded(
+    client: "MlflowClient", *versions: "ModelVersion"
+) -> Iterator[list[EvaluatedVersion]]:
+    """The versions with their models and evidence, in a folder that is removed afterwards.
 
-    Raises UserError for a version that was registered without evidence, or that is no student.
+    Raises UserError for a version that was registered without evidence, or that is not a student.
     """
     with tempfile.TemporaryDirectory() as root:
         yield [
@@ -73,13 +75,15 @@ def downloaded(client: "MlflowClient", *versions: "ModelVersion") -> Iterator[li
         ]
 
 
-def answers(judged: Judged, texts: list[str], *, batch_size: int = 32) -> NDArray[np.float32]:
-    """Probabilities (rows, classes) of the model itself, asked now."""
-    logits = OnnxClassifier(judged.model, threads=0).logits(texts, batch_size=batch_size)
+def answers(
+    evaluated: EvaluatedVersion, texts: list[str], *, batch_size: int = 32
+) -> NDArray[np.float32]:
+    """Probabilities (rows, classes) of the model, run now."""
+    logits = OnnxClassifier(evaluated.model, threads=0).logits(texts, batch_size=batch_size)
     return softmax(logits).astype(np.float32)
 
 
-def _download(client: "MlflowClient", version: "ModelVersion", folder: Path) -> Judged:
+def _download(client: "MlflowClient", version: "ModelVersion", folder: Path) -> EvaluatedVersion:
     import mlflow.artifacts
 
     shown = f"{version.name}/{version.version}"
@@ -87,14 +91,14 @@ def _download(client: "MlflowClient", version: "ModelVersion", folder: Path) -> 
     found = logged_evidence(client, str(version.run_id or ""), folder)
     if found is None:
         raise UserError(
-            f"{shown} carries no evidence: its run has no {PREDICTIONS} and {METRICS}",
+            f"{shown} has no evidence: its run lacks {PREDICTIONS} or {METRICS}",
             code="evidence-missing",
             hint="register it again with this version of Decant (`dvc repro -s -f register`)",
         )
     model = mlflow.artifacts.download_artifacts(
         f"models:/{version.name}/{version.version}", dst_path=str(folder)
     )
-    return Judged(
+    return EvaluatedVersion(
         name=str(version.name),
         version=str(version.version),
         tags=dict(version.tags),

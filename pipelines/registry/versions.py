@@ -1,4 +1,4 @@
-"""Versions of registered models in the tracking store, found by what a person writes."""
+"""Versions of registered models in the tracking store, found by the user's references."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -45,7 +45,7 @@ def parse_reference(text: str) -> Reference:
     match = _REFERENCE.fullmatch(text)
     if not match:
         raise UserError(
-            f"'{text}' names no version of a model",
+            f"'{text}' is not a version of a model",
             code="model-reference-invalid",
             hint="write NAME/VERSION or NAME@ALIAS",
         )
@@ -53,10 +53,10 @@ def parse_reference(text: str) -> Reference:
 
 
 def check_alias(alias: str) -> None:
-    """Raises UserError for what MLflow takes for no alias; it would be refused too late."""
+    """Raises UserError for an alias that MLflow would refuse, but only later."""
     if not _ALIAS.fullmatch(alias):
         raise UserError(
-            f"'{alias}' is no alias",
+            f"'{alias}' is not a valid alias",
             code="alias-invalid",
             hint="write letters, digits, _ and -, up to 255 of them",
         )
@@ -64,13 +64,13 @@ def check_alias(alias: str) -> None:
         raise UserError(
             f"the alias '{alias}' is reserved by MLflow",
             code="alias-invalid",
-            hint="name another: `latest` and `v1`, `v2`, ... cannot be moved",
+            hint="give another: `latest` and `v1`, `v2`, ... cannot be moved",
         )
 
 
 @contextmanager
 def registry() -> Iterator["MlflowClient"]:
-    """A client of the tracking store; what goes wrong with the store is told in one line.
+    """A client of the tracking store; errors of the store become one line.
 
     Raises UserError when there is no store yet, it does not answer, or it refuses.
     """
@@ -88,7 +88,7 @@ def registry() -> Iterator["MlflowClient"]:
     except UserError:
         raise
     except Exception as error:  # each kind of store has its own
-        raise _told(shown, error) from None
+        raise _store_error(shown, error) from None
     import mlflow
     from mlflow.exceptions import MlflowException
 
@@ -96,11 +96,11 @@ def registry() -> Iterator["MlflowClient"]:
     try:
         yield client
     except (MlflowException, RequestException) as error:
-        raise _told(shown, error) from None
+        raise _store_error(shown, error) from None
 
 
 def find_version(client: "MlflowClient", reference: Reference) -> "ModelVersion":
-    """MLflow's model version. Raises UserError naming what there is instead."""
+    """MLflow's model version. Raises UserError that lists the existing ones."""
     versions = versions_of(client, reference.name)
     for version in versions:
         by_alias = reference.alias and reference.alias in version.aliases
@@ -145,7 +145,7 @@ def model_names(client: "MlflowClient") -> list[str]:
 
 
 def version_with_alias(client: "MlflowClient", name: str, alias: str) -> str | None:
-    """The number of the version that has the alias now."""
+    """The number of the version that has the alias."""
     version = client.get_registered_model(name).aliases.get(alias)
     return None if version is None else str(version)
 
@@ -160,7 +160,7 @@ def _pages(search: "Callable[..., PagedList[T]]", *arguments: str) -> Iterator[T
             return
 
 
-def _told(shown: str, error: Exception) -> UserError:
+def _store_error(shown: str, error: Exception) -> UserError:
     problem = without_secrets(str(error)).strip().partition("\n")[0]
     return UserError(
         f"MLflow at {shown}: {problem}",

@@ -61,9 +61,9 @@ def damaged(path: str, value: Any) -> str:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "does not hold figures"),
-        ("[1, 2]", "does not hold figures"),
-        (GOLDEN.read_text("utf-8")[:500], "does not hold figures"),
+        ("", "does not have figures"),
+        ("[1, 2]", "does not have figures"),
+        (GOLDEN.read_text("utf-8")[:500], "does not have figures"),
         (damaged("student", {}), "lacks student.accuracy, student.accuracy_interval"),
         (damaged("student.accuracy", "0.8"), "'0.8' at student.accuracy"),
         (damaged("gate.passed", 1), "1 at gate.passed"),

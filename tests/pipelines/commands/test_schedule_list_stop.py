@@ -78,7 +78,7 @@ def test_mistakes_in_a_schedule(server: KfpServer, cli: Cli) -> None:
         (): "a schedule needs either --cron or --every",
         ("--cron", "0 3 * * *", "--every", "6h"): "a schedule needs either",
         ("--cron", "0 3 *"): "--cron '0 3 *' has 3 fields",
-        ("--every", "soon"): "--every 'soon' is no interval",
+        ("--every", "soon"): "error[option-value]: --every 'soon'",
         ("--every", "6h", "--start", "tomorrow"): "--start 'tomorrow' is no time",
         ("--every", "6h", "--start", "2027-02-01", "--end", "2027-01-01"): "is not after --start",
         ("--every", "6h", "--max-concurrency", "11"): "1<=x<=10",

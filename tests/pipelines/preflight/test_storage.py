@@ -31,7 +31,7 @@ def dvc(folder: Path, *words: str) -> None:
 
 @pytest.mark.slow
 def test_a_dvc_remote(project: Path, tmp_path: Path) -> None:
-    assert check_dvc_remote(tmp_path).detail == f"{tmp_path} is no DVC project"
+    assert check_dvc_remote(tmp_path).detail == f"{tmp_path} is not a DVC project"
     assert check_dvc_remote(project).detail == "none is set up"
 
     dvc(project, "remote", "add", "store", str(tmp_path / "store"))

@@ -1,4 +1,4 @@
-"""Profiles as files: what they may say, how `steps` goes over `all`, how mistakes are told."""
+"""Profiles as files: what they may say, how `steps` goes over `all`, how mistakes are problem."""
 
 from pathlib import Path
 from typing import Any
@@ -233,19 +233,19 @@ def test_a_bad_key_is_reported_with_file_key_value_and_what_is_allowed(
 )
 def test_settings_that_contradict_each_other(tmp_path: Path, settings: str, message: str) -> None:
     mapping = settings if settings.startswith("{") else f"{{{settings}}}"
-    told = refusal(tmp_path, f"steps: {{distill: {mapping}}}")
-    assert message in told
-    assert "mine.yaml: steps.distill" in told
+    problem = refusal(tmp_path, f"steps: {{distill: {mapping}}}")
+    assert message in problem
+    assert "mine.yaml: steps.distill" in problem
 
 
 def test_a_contradiction_between_all_and_a_step_names_the_step(tmp_path: Path) -> None:
-    told = refusal(tmp_path, "{all: {cpu: {request: 4}}, steps: {distill: {cpu: {limit: 2}}}}")
-    assert told == "mine.yaml: steps.distill.cpu: the request 4 is above the limit 2"
+    problem = refusal(tmp_path, "{all: {cpu: {request: 4}}, steps: {distill: {cpu: {limit: 2}}}}")
+    assert problem == "mine.yaml: steps.distill.cpu: the request 4 is above the limit 2"
 
 
 def test_every_bad_key_is_reported_at_once_and_each_once(tmp_path: Path) -> None:
-    told = refusal(tmp_path, "{all: {nodes: 0, cpu: {limit: x}}, steps: {distill: {image: 1}}}")
-    assert [line.split(":")[1].strip() for line in told.splitlines()] == [
+    problem = refusal(tmp_path, "{all: {nodes: 0, cpu: {limit: x}}, steps: {distill: {image: 1}}}")
+    assert [line.split(":")[1].strip() for line in problem.splitlines()] == [
         "all.cpu.limit",
         "all.nodes",
         "steps.distill.image",
@@ -258,10 +258,10 @@ def test_every_bad_key_is_reported_at_once_and_each_once(tmp_path: Path) -> None
 def test_a_variable_that_looks_like_a_secret_is_refused_and_not_shown(
     tmp_path: Path, name: str
 ) -> None:
-    told = refusal(tmp_path, {"all": {"env": {name: "hunter2"}}})
-    assert f"all.env.{name}: looks like a secret" in told
-    assert f"env_from_secrets: {{NAME-OF-SECRET: {{KEY-IN-SECRET: {name}}}}}" in told
-    assert "hunter2" not in told
+    problem = refusal(tmp_path, {"all": {"env": {name: "hunter2"}}})
+    assert f"all.env.{name}: looks like a secret" in problem
+    assert f"env_from_secrets: {{NAME-OF-SECRET: {{KEY-IN-SECRET: {name}}}}}" in problem
+    assert "hunter2" not in problem
 
 
 @pytest.mark.parametrize(
@@ -295,8 +295,10 @@ def test_register_is_never_cached_whatever_the_profile_says(tmp_path: Path) -> N
     profile = profile_of(tmp_path, "all: {caching: true}")
     cached = {step: settings.caching for step, settings in profile.steps.items()}
     assert cached == dict.fromkeys(STEPS, True) | {"register": False}
-    told = refusal(tmp_path, "steps: {register: {caching: true}}")
-    assert "steps.register.caching: register is never answered from the cache (value True)" in told
+    problem = refusal(tmp_path, "steps: {register: {caching: true}}")
+    assert (
+        "steps.register.caching: register is never answered from the cache (value True)" in problem
+    )
 
 
 def test_only_steps_that_train_may_have_several_nodes(tmp_path: Path) -> None:
@@ -305,23 +307,23 @@ def test_only_steps_that_train_may_have_several_nodes(tmp_path: Path) -> None:
         tmp_path, f"{shared}\nsteps: {{finetune: {{nodes: 2}}, distill: {{nodes: 4}}}}"
     )
     assert [several.steps[step].nodes for step in ("finetune", "distill", "ingest")] == [2, 4, 1]
-    told = refusal(tmp_path, "steps: {evaluate: {nodes: 2}}")
-    assert "steps.evaluate.nodes: evaluate runs on one node (value 2)" in told
-    assert "steps.finetune or steps.distill" in told
+    problem = refusal(tmp_path, "steps: {evaluate: {nodes: 2}}")
+    assert "steps.evaluate.nodes: evaluate runs on one node (value 2)" in problem
+    assert "steps.finetune or steps.distill" in problem
     assert "all.nodes: ingest runs on one node (value 2)" in refusal(tmp_path, "all: {nodes: 2}")
 
 
 @pytest.mark.parametrize("access", ["", ", access_mode: ReadWriteOnce"])
 def test_several_nodes_need_a_volume_that_all_may_write(access: str, tmp_path: Path) -> None:
     volumes = f"workspace: {{size: 1Gi}}\nall: {{volumes: {{data: {{path: /data{access}}}}}}}"
-    told = refusal(tmp_path, f"{volumes}\nsteps: {{distill: {{nodes: 2}}}}")
-    assert "steps.distill.nodes: the nodes of distill exchange" in told
-    assert "none of its `volumes` has `access_mode: ReadWriteMany`" in told
-    assert "volumes: {CLAIM: {path: /shared, access_mode: ReadWriteMany}}" in told
+    problem = refusal(tmp_path, f"{volumes}\nsteps: {{distill: {{nodes: 2}}}}")
+    assert "steps.distill.nodes: the nodes of distill exchange" in problem
+    assert "none of its `volumes` has `access_mode: ReadWriteMany`" in problem
+    assert "volumes: {CLAIM: {path: /shared, access_mode: ReadWriteMany}}" in problem
 
 
 @pytest.mark.parametrize(
-    ("setting", "told"),
+    ("setting", "problem"),
     [
         (
             "image_pull_policy: Always",
@@ -334,7 +336,7 @@ def test_several_nodes_need_a_volume_that_all_may_write(access: str, tmp_path: P
         ),
         (
             "env: {DECANT_PROCESSES: many}",
-            "env.DECANT_PROCESSES: no number of processes (value 'many')",
+            "env.DECANT_PROCESSES: not a valid number (value 'many')",
         ),
         ("env: {PET_NNODES: '2'}", "PET_NNODES is used twice: by the pipeline and by env"),
         (
@@ -343,10 +345,10 @@ def test_several_nodes_need_a_volume_that_all_may_write(access: str, tmp_path: P
         ),
     ],
 )
-def test_what_several_nodes_cannot_have(setting: str, told: str, tmp_path: Path) -> None:
+def test_what_several_nodes_cannot_have(setting: str, problem: str, tmp_path: Path) -> None:
     volumes = "volumes: {data: {path: /data, access_mode: ReadWriteMany}}"
     text = f"steps: {{finetune: {{nodes: 2, {volumes}, {setting}}}}}"
-    assert told in refusal(tmp_path, text)
+    assert problem in refusal(tmp_path, text)
     good = profile_of(tmp_path, text.replace(setting, "env: {DECANT_CACHE: /data/cache}"))
     assert good.steps["finetune"].shared_volumes() == [
         Volume(path="/data", access_mode="ReadWriteMany")
@@ -354,20 +356,22 @@ def test_what_several_nodes_cannot_have(setting: str, told: str, tmp_path: Path)
 
 
 def test_gpus_are_for_steps_that_have_a_device(tmp_path: Path) -> None:
-    told = refusal(tmp_path, "all: {gpu: {count: 1}}")
-    assert "all.gpu.count: ingest has no parameter `device`" in told
-    assert "to some of: finetune, transfer_weights, distill" in told
-    told = refusal(tmp_path, "steps: {evaluate: {gpu: {count: 2}}}")
-    assert "steps.evaluate.gpu.count: evaluate has no parameter `device`" in told
-    assert "(value 2)" in told
+    problem = refusal(tmp_path, "all: {gpu: {count: 1}}")
+    assert "all.gpu.count: ingest has no parameter `device`" in problem
+    assert "to some of: finetune, transfer_weights, distill" in problem
+    problem = refusal(tmp_path, "steps: {evaluate: {gpu: {count: 2}}}")
+    assert "steps.evaluate.gpu.count: evaluate has no parameter `device`" in problem
+    assert "(value 2)" in problem
 
 
 def test_several_gpus_are_for_steps_that_run_in_several_processes(tmp_path: Path) -> None:
-    told = refusal(tmp_path, "steps: {transfer_weights: {gpu: {count: 2}}}")
-    assert "steps.transfer_weights.gpu.count: transfer_weights runs in one process" in told
-    assert "several can be given to: finetune, distill" in told
-    told = refusal(tmp_path, "steps: {distill: {gpu: {count: 2}, env: {DECANT_PROCESSES: '1'}}}")
-    assert "steps.distill.env.DECANT_PROCESSES: is set to the number of GPUs, 2, by itself" in told
+    problem = refusal(tmp_path, "steps: {transfer_weights: {gpu: {count: 2}}}")
+    assert "steps.transfer_weights.gpu.count: transfer_weights runs in one process" in problem
+    assert "several can be given to: finetune, distill" in problem
+    problem = refusal(tmp_path, "steps: {distill: {gpu: {count: 2}, env: {DECANT_PROCESSES: '1'}}}")
+    assert (
+        "steps.distill.env.DECANT_PROCESSES: is set to the number of GPUs, 2, by itself" in problem
+    )
 
 
 def test_resources_of_other_makers_and_slices(tmp_path: Path) -> None:

@@ -113,7 +113,7 @@ def test_a_version_without_evidence(register: Register, cli: Cli) -> None:
     client.create_model_version("tiny", old.source, run_id=run.info.run_id)
     ended = cli("promote", "--model", "tiny", "--version", "2")
     assert ended.exit_code == 2
-    assert "tiny/2 carries no evidence" in ended.output
+    assert "error[evidence-missing]: tiny/2" in ended.output
 
 
 def test_no_store_and_no_server(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

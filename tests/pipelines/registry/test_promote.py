@@ -18,7 +18,7 @@ from pipelines.commands import rollback
 from pipelines.registry import promotion_history as history
 from pipelines.registry.comparison import mcnemar
 from pipelines.registry.promotion_gate import read_gate
-from pipelines.registry.promotion_history import read_history, standing
+from pipelines.registry.promotion_history import promotions_in_effect, read_history
 from pipelines.registry.versions import version_with_alias
 from tests.errors import raises
 from tests.pipelines.registry.conftest import LABELS, TEXTS, Cli, Register
@@ -158,7 +158,7 @@ def test_rollback_goes_back_step_by_step(register: Register, cli: Cli) -> None:
     cli("promote", "--model", "tiny", "--version", "3")
     cli("rollback", "--model", "tiny", "--reason", "and back")
     assert champion() == "1"
-    held = standing(read_history(open_client(), "tiny", "champion"))
+    held = promotions_in_effect(read_history(open_client(), "tiny", "champion"))
     assert [entry.decision.version for entry in held] == ["1"]
 
 
@@ -179,7 +179,7 @@ def test_an_alias_moved_by_hand_is_reported_and_counts(register: Register, cli: 
     cli("promote", "--model", "tiny", "--version", "1")
     open_client().set_registered_model_alias("tiny", "champion", "2")
     result = cli("promote", "--model", "tiny", "--version", "3")
-    assert "the history says that champion is version 1, but someone made it 2" in result.output
+    assert "by the history champion is version 1, but it was moved by hand to 2" in result.output
     assert "against champion, version 2" in result.output
     assert decisions()[-1] == ("promote", "2", "3", True)
 
@@ -357,7 +357,7 @@ def test_a_decision_that_broke_off_is_given_up_when_its_version_is_gone(
     promoted = cli("promote", "--model", "tiny")
     assert promoted.exit_code == 0, promoted.output
     assert "given up: version 3 is gone" in promoted.output
-    assert "someone made it" not in promoted.output
+    assert "moved by hand" not in promoted.output
     assert champion() == "4"
     assert cli("rollback", "--model", "tiny", "--reason", "slow").exit_code == 0
     assert champion() == "1"
@@ -404,7 +404,7 @@ def test_a_rollback_does_not_undo_a_promotion_that_it_has_not_seen(
         patch.setattr(rollback, "version_with_alias", meanwhile)
         lost = cli("rollback", "--model", "tiny", "--reason", "slow")
     assert lost.exit_code == 2
-    assert "nothing was moved: meanwhile ada decided that champion is version 3" in lost.output
+    assert "nothing was moved: meanwhile ada moved champion to version 3" in lost.output
     assert champion() == "3"
 
 
