@@ -1,4 +1,7 @@
-"""accuracy_latency.png: accuracy against latency, a panel per data set and one for their mean."""
+"""accuracy_latency.png: accuracy against latency, a panel per data set and one for their mean.
+
+accuracy_latency_mean.png has that last panel alone, where there are several data sets.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,6 +29,7 @@ from benchmarks.study.study_plan import DEFAULT
 from benchmarks.study.summary import CONTROL, Entry
 
 PICTURE = "accuracy_latency.png"
+MEAN_PICTURE = "accuracy_latency_mean.png"  # the panel of the mean alone, for a page's width
 _PANEL_INCHES = (8.6, 6.2)
 _LEGEND_INCHES = 0.9
 _FONT_SIZE = 8.0
@@ -60,11 +64,17 @@ class _Place:
 def draw_picture(
     folder: Path, entries: Mapping[str, Sequence[Entry]], *, bounds: Sequence[float]
 ) -> None:
-    """Draw the entries that have a time; the mean, where there is one, comes first.
+    """Draw the entries that have a time; the mean, where there is one, comes first, and alone too.
 
     Args:
         bounds: shares of the teacher's latency, each drawn as a line.
     """
+    _draw(folder / PICTURE, entries, bounds)
+    if MEAN in entries:
+        _draw(folder / MEAN_PICTURE, {MEAN: entries[MEAN]}, bounds)
+
+
+def _draw(file: Path, entries: Mapping[str, Sequence[Entry]], bounds: Sequence[float]) -> None:
     order = sorted(entries, key=lambda data: data != MEAN)
     columns = min(2, len(order))
     rows = -(-len(order) // columns)
@@ -91,7 +101,7 @@ def draw_picture(
         frameon=False,
         fontsize=_FONT_SIZE + 1,
     )
-    figure.savefig(folder / PICTURE, metadata={"Software": None})
+    figure.savefig(file, metadata={"Software": None})
     plt.close(figure)
 
 

@@ -1,4 +1,4 @@
-"""The picture of a finished study, drawn again from its study.csv: no artifact is needed.
+"""The pictures of a finished study, drawn again from its study.csv: no artifact is needed.
 
 python -m benchmarks.study.redraw FOLDER
 """
@@ -29,7 +29,7 @@ _ACCURACIES = ["validation_accuracy", "test_accuracy"]
 @click.option("--study", "file", type=click.Path(path_type=Path), default=STUDY_FILE)
 @click.option("--params", type=click.Path(path_type=Path), default=Path("params.yaml"))
 def redraw_command(folder: Path, file: Path, params: Path) -> None:
-    """Draw the picture of the study.csv in FOLDER into the same folder."""
+    """Draw the pictures of the study.csv in FOLDER into the same folder."""
     study = read_study(file)
     entries = stored_entries(folder, study, read_params_file(params))
     draw_picture(folder, entries, bounds=study.latency_bounds)

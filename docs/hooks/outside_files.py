@@ -16,6 +16,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 # Path in the repository → path on the site.
 SHOWN = {
     "benchmarks/study/measured/accuracy_latency.png": "benchmarks/accuracy_latency.png",
+    "benchmarks/study/measured/accuracy_latency_mean.png": "benchmarks/accuracy_latency_mean.png",
     "benchmarks/study/measured/study.md": "benchmarks/study.md",
 }
 _LINK = re.compile(r"\]\((?P<target>\.\./[^)\s#]+)")

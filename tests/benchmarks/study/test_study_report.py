@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
 
-from benchmarks.study.accuracy_latency import PICTURE, draw_labels, draw_picture
+from benchmarks.study.accuracy_latency import MEAN_PICTURE, PICTURE, draw_labels, draw_picture
 from benchmarks.study.redraw import stored_entries
 from benchmarks.study.results import Result, Timing, write_results
 from benchmarks.study.statistics import MEAN, study_figures
@@ -297,6 +297,7 @@ def test_the_picture_is_drawn(tmp_path: Path, data: tuple[str, ...]) -> None:
     pixels = plt.imread(tmp_path / PICTURE)
     assert pixels.shape[1] > 1000
     assert len(np.unique(pixels.reshape(-1, pixels.shape[-1]), axis=0)) > 100
+    assert (tmp_path / MEAN_PICTURE).is_file() == (len(data) > 1)
 
 
 def test_labels_cover_neither_labels_nor_points_and_stay_in_the_frame() -> None:
