@@ -84,10 +84,11 @@ def test_every_unknown_key_is_named_with_its_value(tmp_path: Path, below: Path) 
     with raises("parameter-unknown") as caught:
         read_params_file(mine, below=below)
     assert caught.value.problem.splitlines() == [
-        f"{mine}: stop: unknown parameter (value {{'x': 1}}); known: seed, step",
-        f"{mine}: step.epoch: unknown parameter (value 3); known: epochs, list, inner, training",
-        f"{mine}: step.rate: unknown parameter (value 0.5); known: epochs, list, inner, training",
-        f"{mine}: step.inner.z: unknown parameter (value [1]); known: x, y",
+        f"{mine}: stop: unknown key; known: seed, step; did you mean step?",
+        f"{mine}: step.epoch: unknown key (value 3); known: epochs, list, inner, training; "
+        "did you mean epochs?",
+        f"{mine}: step.rate: unknown key (value 0.5); known: epochs, list, inner, training",
+        f"{mine}: step.inner.z: unknown key (value [1]); known: x, y",
     ]
     assert caught.value.hint == "did you mean step.training.rate?"
     with raises("parameter-unknown", "epoch", "value 2"):
@@ -123,7 +124,9 @@ def test_overrides_are_yaml_and_must_name_what_exists(below: Path) -> None:
     for bad, code, value in (
         ("step.epoch=1", "parameter-unknown", "'step.epoch'"),
         ("step.rate=1", "parameter-unknown", "step.training.rate"),
+        ("step.epoch=1", "parameter-unknown", "did you mean epochs? allowed here: epochs, list"),
         ("stop.epochs=1", "parameter-unknown", "'stop'"),
+        ("stop.epochs=1", "parameter-unknown", "did you mean step? sections: step"),
         ("step.epochs", "override-invalid", "'step.epochs'"),
         ("=1", "override-invalid", "'=1'"),
         ("step.epochs=[1", "override-invalid", "'[1'"),
