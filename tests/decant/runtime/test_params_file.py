@@ -1,8 +1,14 @@
 """A parameter file may hold only what differs: it is laid over params.yaml."""
 
+import copy
+import json
+import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from decant.runtime import identity
 from decant.runtime.identity import PROJECT
@@ -150,3 +156,35 @@ def test_the_shared_seed_reaches_only_steps_that_draw() -> None:
     assert section_of(content, "inner", Plain) == {"copies": 1}
     with raises("parameter-missing", "'seed'"):
         section_of({"step": {}}, "step", Drawing)
+
+
+# Without control characters, which YAML has only as escapes.
+TEXT = st.text(
+    alphabet=st.characters(codec="utf-8", exclude_categories=["C", "Zl", "Zp"]), max_size=8
+)
+SCALAR = st.none() | st.booleans() | st.integers() | TEXT | st.floats(-1e9, 1e9)
+VALUE = st.recursive(SCALAR, lambda inner: st.lists(inner, max_size=3), max_leaves=4)
+TREE = st.recursive(
+    VALUE, lambda inner: st.dictionaries(st.sampled_from("abc"), inner, max_size=3), max_leaves=8
+)
+SECTIONS = st.dictionaries(st.sampled_from("abc"), TREE, max_size=3)
+
+
+@given(VALUE)
+def test_a_value_comes_through_an_override_as_it_was_written(value: Any) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        file = written(Path(folder), "step: {inner: {x: 1}, y: 2}\n")
+        override = f"step.inner.x={json.dumps(value, ensure_ascii=False)}"
+        content = read_params_file(file, [override], below=Path(folder, "none.yaml"))
+    assert content == {"step": {"inner": {"x": value}, "y": 2}}
+
+
+@given(SECTIONS, SECTIONS)
+def test_merging_again_changes_nothing_and_spares_its_arguments(
+    content: dict[str, Any], over: dict[str, Any]
+) -> None:
+    before = copy.deepcopy((content, over))
+    once = merged(content, over)
+    assert merged(once, over) == once
+    assert merged(content, {}) == content
+    assert (content, over) == before
