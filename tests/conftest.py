@@ -8,6 +8,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import hypothesis
 import pytest
 
 from decant.runtime.identity import PROJECT
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
     from tests.spooling import Store
 
+# Properties are tried with the same few examples everywhere; no time limit, since machines differ.
+hypothesis.settings.register_profile("decant", max_examples=40, deadline=None, derandomize=True)
+hypothesis.settings.load_profile("decant")
 os.environ.setdefault("DECANT_TRACKING", "off")  # tests of the tracking switch it on themselves
 os.environ["TOKENIZERS_PARALLELISM"] = "true"
 # Every core has a pytest process of its own; more threads each would only wait for one another.

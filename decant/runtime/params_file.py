@@ -11,6 +11,7 @@ from ruamel.yaml.error import YAMLError
 
 from decant.runtime import identity
 from decant.runtime.errors import UserError
+from decant.runtime.settings_errors import did_you_mean, unknown_key
 
 NAME = "params.yaml"
 
@@ -94,10 +95,7 @@ def laid_over(
         source: where `over` comes from, for the message.
     """
     if unknown := list(_unknown(content, over, ())):
-        lines = [
-            f"{'.'.join(path)}: unknown parameter (value {value!r}); known: {', '.join(known)}"
-            for path, value, known in unknown
-        ]
+        lines = [unknown_key(".".join(path), path, value, known) for path, value, known in unknown]
         hints = {hint for path, _, _ in unknown if (hint := _nested_hint(content, path))}
         place = f"{source}: " if source else ""
         problem = "\n".join(f"{place}{line}" for line in lines)
@@ -149,11 +147,11 @@ def _apply_override(content: dict[str, Any], override: str) -> None:
     for parent in parents:
         target = target.get(parent) if isinstance(target, dict) else None
         if not isinstance(target, dict):
-            sections = ", ".join(key for key, value in content.items() if isinstance(value, dict))
+            sections = [key for key, value in content.items() if isinstance(value, dict)]
             raise UserError(
                 f"no parameter section '{parent}' (from '{override}')",
                 code="parameter-unknown",
-                hint=f"sections: {sections}",
+                hint=f"{did_you_mean(parent, sections)} sections: {', '.join(sections)}".lstrip(),
             )
     if key not in target:
         raise UserError(
@@ -173,7 +171,11 @@ def _suggestion(
     content: Mapping[str, Any], parents: list[str], key: str, target: Mapping[str, Any]
 ) -> str:
     """Where in the section a key of this name is, else what is allowed here."""
-    return _nested_hint(content, (*parents, key)) or f"allowed here: {', '.join(map(str, target))}"
+    allowed = list(map(str, target))
+    return (
+        _nested_hint(content, (*parents, key))
+        or f"{did_you_mean(key, allowed)} allowed here: {', '.join(allowed)}".lstrip()
+    )
 
 
 def _nested_hint(content: Mapping[str, Any], path: tuple[str, ...]) -> str:

@@ -28,9 +28,9 @@ from decant.runtime.errors import UserError
 from decant.runtime.params_file import merged
 from decant.runtime.secrets import holds_secret, looks_secret
 from decant.runtime.settings import settings
+from decant.runtime.settings_errors import Location, Mistake, did_you_mean, keys_at, validated
 from decant.runtime.steps import STEPS, load_step
 from decant.training.processes import VARIABLE as PROCESSES_VARIABLE
-from pipelines.profiles.profile_problems import Location, keys_at, validate
 from pipelines.profiles.profile_settings import AccessMode, Bytes, ObjectName, StepSettings, Text
 
 FOLDER = Path(__file__).parent
@@ -92,15 +92,15 @@ def load_profile(name_or_path: str) -> Profile:
     """
     file = _find(name_or_path)
     content = _read(file)
-    header, problems = validate(_File, content, lambda _: "")
+    header, mistakes = validated(_File, content, lambda _: "", default=str)
     if header is None:
-        raise UserError(_lines(file, problems), code="profile-value")
+        raise UserError(_lines(file, mistakes), code="profile-value")
     general, own = header.all or {}, {k: v or {} for k, v in (header.steps or {}).items()}
     if unknown := sorted(set(own) - set(STEPS)):
         raise UserError(
             f"{file}: steps.{unknown[0]}: no such step",
             code="step-unknown",
-            hint=f"steps: {', '.join(STEPS)}",
+            hint=f"{did_you_mean(unknown[0], STEPS)} steps: {', '.join(STEPS)}".lstrip(),
         )
     steps: dict[str, StepSettings] = {}
     for step in STEPS:
@@ -109,12 +109,13 @@ def load_profile(name_or_path: str) -> Profile:
         if step == NEVER_CACHED:
             _refuse_caching(file, own_settings)
             both["caching"] = False
-        parsed, found = validate(StepSettings, both, _section(step, own_settings))
-        problems += found
+        # YAML reads 2026-01-02 as a date: text here.
+        parsed, found = validated(StepSettings, both, _section(step, own_settings), default=str)
+        mistakes += found
         if parsed is not None:
             steps[step] = parsed
-    if problems:
-        raise UserError(_lines(file, problems), code="profile-value")
+    if mistakes:
+        raise UserError(_lines(file, mistakes), code="profile-value")
     for step, parsed in steps.items():
         _check_step(file, step, parsed, _section(step, own.get(step, {})))
     return Profile(
@@ -185,8 +186,8 @@ def _section(step: str, own: Mapping[str, Any]) -> Callable[[Location], str]:
     return section
 
 
-def _lines(file: Path, problems: list[str]) -> str:
-    return "\n".join(f"{file}: {problem}" for problem in dict.fromkeys(problems))
+def _lines(file: Path, mistakes: list[Mistake]) -> str:
+    return "\n".join(f"{file}: {one.line}" for one in dict.fromkeys(mistakes))
 
 
 def _refuse_caching(file: Path, own: Mapping[str, Any]) -> None:

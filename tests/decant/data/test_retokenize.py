@@ -1,10 +1,14 @@
 """Rows in another tokenizer's ids say what that tokenizer makes of the text itself."""
 
+import json
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 from components.transfer_weights.student_vocabulary import (
@@ -66,6 +70,28 @@ def test_rows_are_what_the_pruned_tokenizer_makes_of_the_text(
     got = Retokenizer(full, small).rows(rows_of(encoded(full, TEXTS)))
     assert [row.tolist() for row in got] == encoded(small, TEXTS)
     assert got.labels.tolist() == list(range(len(TEXTS)))
+
+
+@given(
+    texts=st.lists(st.text(alphabet="unhapyé ", max_size=24), min_size=1, max_size=4),
+    dropped=st.sets(st.sampled_from(PIECES[4:])),
+)
+def test_whatever_is_pruned_rows_are_what_the_tokenizer_makes_of_the_text(
+    texts: list[str], dropped: set[str]
+) -> None:
+    """Without a limit on the length: a cut source row does not say how its last word went on."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        full = tokenizer_file(folder, PIECES)
+        full.write_text(json.dumps({**json.loads(full.read_text("utf-8")), "truncation": None}))
+        content = pruned_tokenizer(
+            full, np.array([i for i, piece in enumerate(PIECES) if piece not in dropped])
+        )
+        assert content is not None
+        small = folder / "small.json"
+        small.write_text(content, "utf-8")
+        got = Retokenizer(full, small).rows(rows_of(encoded(full, texts)))
+        assert [row.tolist() for row in got] == encoded(small, texts)
 
 
 def test_the_pruned_tokenizer_numbers_its_pieces_from_zero_in_their_old_order(

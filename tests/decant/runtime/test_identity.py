@@ -1,9 +1,14 @@
 """Digests of content and of code: what changes them and what does not."""
 
 import hashlib
+import json
+import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from decant.runtime import identity
 from decant.runtime.steps import STEPS
@@ -77,3 +82,40 @@ def test_steps_that_do_not_build_students_do_not_depend_on_them() -> None:
     for step in ("ingest", "tokenize", "finetune", "evaluate", "register"):
         names = {path.as_posix() for path in identity.code_dependencies(step)}
         assert not any(name.endswith("decant/students") for name in names), step
+
+
+NAMES = st.sampled_from(["a", "b", "a/b.txt", "c/d/e.bin", "c/é", "Z"])
+FILES = st.dictionaries(NAMES, st.binary(max_size=4), max_size=4).filter(
+    lambda files: not {"a", "a/b.txt"} <= files.keys()
+)
+SCALAR = st.none() | st.booleans() | st.integers() | st.text(max_size=5)
+JSON = st.recursive(
+    SCALAR | st.floats(allow_nan=False, allow_infinity=False),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+@given(FILES, FILES)
+def test_two_folders_have_one_digest_when_their_files_are_the_same(
+    one: dict[str, bytes], other: dict[str, bytes]
+) -> None:
+    def digest(files: dict[str, bytes]) -> str:
+        with tempfile.TemporaryDirectory() as folder:
+            for name, content in files.items():
+                file = Path(folder, name)
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_bytes(content)
+            return identity.content_digest(Path(folder))
+
+    assert digest(one) == digest(dict(reversed(one.items())))
+    assert (digest(one) == digest(other)) == (one == other)
+
+
+@given(st.dictionaries(st.text(max_size=4), JSON, max_size=4))
+def test_canonical_json_says_the_same_whatever_the_order(value: dict[str, Any]) -> None:
+    text = identity.canonical_json(value)
+    assert json.loads(text) == value
+    assert identity.canonical_json(dict(reversed(value.items()))) == text

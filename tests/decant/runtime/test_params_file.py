@@ -1,8 +1,14 @@
 """A parameter file may hold only what differs: it is laid over params.yaml."""
 
+import copy
+import json
+import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from decant.runtime import identity
 from decant.runtime.identity import PROJECT
@@ -84,10 +90,11 @@ def test_every_unknown_key_is_named_with_its_value(tmp_path: Path, below: Path) 
     with raises("parameter-unknown") as caught:
         read_params_file(mine, below=below)
     assert caught.value.problem.splitlines() == [
-        f"{mine}: stop: unknown parameter (value {{'x': 1}}); known: seed, step",
-        f"{mine}: step.epoch: unknown parameter (value 3); known: epochs, list, inner, training",
-        f"{mine}: step.rate: unknown parameter (value 0.5); known: epochs, list, inner, training",
-        f"{mine}: step.inner.z: unknown parameter (value [1]); known: x, y",
+        f"{mine}: stop: unknown key; known: seed, step; did you mean step?",
+        f"{mine}: step.epoch: unknown key (value 3); known: epochs, list, inner, training; "
+        "did you mean epochs?",
+        f"{mine}: step.rate: unknown key (value 0.5); known: epochs, list, inner, training",
+        f"{mine}: step.inner.z: unknown key (value [1]); known: x, y",
     ]
     assert caught.value.hint == "did you mean step.training.rate?"
     with raises("parameter-unknown", "epoch", "value 2"):
@@ -123,7 +130,9 @@ def test_overrides_are_yaml_and_must_name_what_exists(below: Path) -> None:
     for bad, code, value in (
         ("step.epoch=1", "parameter-unknown", "'step.epoch'"),
         ("step.rate=1", "parameter-unknown", "step.training.rate"),
+        ("step.epoch=1", "parameter-unknown", "did you mean epochs? allowed here: epochs, list"),
         ("stop.epochs=1", "parameter-unknown", "'stop'"),
+        ("stop.epochs=1", "parameter-unknown", "did you mean step? sections: step"),
         ("step.epochs", "override-invalid", "'step.epochs'"),
         ("=1", "override-invalid", "'=1'"),
         ("step.epochs=[1", "override-invalid", "'[1'"),
@@ -147,3 +156,35 @@ def test_the_shared_seed_reaches_only_steps_that_draw() -> None:
     assert section_of(content, "inner", Plain) == {"copies": 1}
     with raises("parameter-missing", "'seed'"):
         section_of({"step": {}}, "step", Drawing)
+
+
+# Without control characters, which YAML has only as escapes.
+TEXT = st.text(
+    alphabet=st.characters(codec="utf-8", exclude_categories=["C", "Zl", "Zp"]), max_size=8
+)
+SCALAR = st.none() | st.booleans() | st.integers() | TEXT | st.floats(-1e9, 1e9)
+VALUE = st.recursive(SCALAR, lambda inner: st.lists(inner, max_size=3), max_leaves=4)
+TREE = st.recursive(
+    VALUE, lambda inner: st.dictionaries(st.sampled_from("abc"), inner, max_size=3), max_leaves=8
+)
+SECTIONS = st.dictionaries(st.sampled_from("abc"), TREE, max_size=3)
+
+
+@given(VALUE)
+def test_a_value_comes_through_an_override_as_it_was_written(value: Any) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        file = written(Path(folder), "step: {inner: {x: 1}, y: 2}\n")
+        override = f"step.inner.x={json.dumps(value, ensure_ascii=False)}"
+        content = read_params_file(file, [override], below=Path(folder, "none.yaml"))
+    assert content == {"step": {"inner": {"x": value}, "y": 2}}
+
+
+@given(SECTIONS, SECTIONS)
+def test_merging_again_changes_nothing_and_spares_its_arguments(
+    content: dict[str, Any], over: dict[str, Any]
+) -> None:
+    before = copy.deepcopy((content, over))
+    once = merged(content, over)
+    assert merged(once, over) == once
+    assert merged(content, {}) == content
+    assert (content, over) == before

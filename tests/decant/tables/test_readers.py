@@ -1,8 +1,12 @@
 """Every format reads the same rows, and says where a broken one is."""
 
 import bz2
+import csv
 import gzip
+import io
+import json
 import lzma
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +14,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from decant.tables import formats, read_table
 from tests.errors import raises
@@ -178,3 +184,30 @@ def test_format_may_be_given(tmp_path: Path) -> None:
 def test_types_are_strings(tmp_path: Path) -> None:
     frame = read_table(parquet(tmp_path))
     assert all(isinstance(frame[column].dtype, pd.StringDtype) for column in frame.columns)
+
+
+# Delimiters, quotes, marks for a missing value, line ends, and letters of several scripts.
+CELL = st.one_of(
+    st.sampled_from(["", "NA", "null", "None", "nan", "007", "1e5", "True", " x ", "#1", "\ufeff"]),
+    st.text(alphabet=st.characters(codec="utf-8", exclude_categories=["Cc"]), max_size=8),
+    st.text(alphabet=",;\t\"'\n a", max_size=8),
+)
+TABLE = st.lists(st.tuples(CELL, CELL), min_size=1, max_size=5)
+
+
+@given(TABLE)
+def test_what_the_csv_module_writes_is_read_unchanged(rows: list[tuple[str, str]]) -> None:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([("text", "label"), *rows])
+    with tempfile.TemporaryDirectory() as folder:
+        frame = read_table(write(Path(folder), "rows.csv", text.getvalue()))
+    assert list(frame.itertuples(index=False, name=None)) == rows
+    assert list(frame.index) == list(range(1, len(rows) + 1))
+
+
+@given(TABLE)
+def test_json_lines_are_read_unchanged(rows: list[tuple[str, str]]) -> None:
+    lines = [json.dumps({"text": text, "label": label}) for text, label in rows]
+    with tempfile.TemporaryDirectory() as folder:
+        frame = read_table(write(Path(folder), "rows.jsonl", "\n".join(lines)))
+    assert list(frame.itertuples(index=False, name=None)) == rows

@@ -125,10 +125,12 @@ def test_steps_go_over_all_key_by_key(tmp_path: Path) -> None:
     ("content", "message"),
     [
         ("all: {cpus: 2}", "all.cpus: unknown key (value 2); known: image, image_pull_policy"),
+        ("all: {cpus: 2}", "; did you mean cpu?"),
         ("al: {}", "mine.yaml: al: unknown key; known: development, service_account, workspace"),
         (
             "steps: {distill: {cpu: {limits: 2}}}",
-            "steps.distill.cpu.limits: unknown key (value 2); known: request, limit",
+            "steps.distill.cpu.limits: unknown key (value 2); known: request, limit; "
+            "did you mean limit?",
         ),
         (
             "steps: {distill: {tolerations: [{key: a, effects: x}]}}",
@@ -137,9 +139,12 @@ def test_steps_go_over_all_key_by_key(tmp_path: Path) -> None:
         ),
         (
             "all: {volumes: {data: {sub_path: a}}}",
-            "all.volumes.data.path: missing; keys here: path",
+            "all.volumes.data.path: missing; it has no default",
         ),
-        ("steps: {fintune: {}}", "steps.fintune: no such step\n  hint: steps: ingest, tokenize"),
+        (
+            "steps: {fintune: {}}",
+            "steps.fintune: no such step\n  hint: did you mean finetune? steps: ingest, tokenize",
+        ),
         ("steps: {distill: 3}", "steps.distill: Input should be an object (value 3)"),
         ("development: maybe", "development: Input should be a valid boolean (value 'maybe')"),
         ("all: {gpu: {count: -1}}", "all.gpu.count: Input should be greater than or equal to 0"),
@@ -158,12 +163,15 @@ def test_steps_go_over_all_key_by_key(tmp_path: Path) -> None:
         ("all: {volumes: {data: {path: /a, sub_path: ../b}}}", "a relative path within the volume"),
         ("all: {volumes: {my.data: {path: /a}}}", "all.volumes.my.data: String should match"),
         ("workspace: {size: lots}", "workspace.size: allowed is a whole number with a unit"),
-        ("workspace: {}", "workspace.size: missing; keys here: size, storage_class"),
+        ("workspace: {}", "workspace.size: missing; it has no default"),
         ("workspace: {size: 1Gi, access_modes: [RW]}", "workspace.access_modes.0: Input should be"),
         ("- a\n- b", "holds list, not a mapping"),
         ("all: {image: 2020-01-01, a: 2020-01-01}", "all.a: unknown key (value '2020-01-01'); kn"),
-        ("all: {node_selector: {2020-01-01: a}}", "keys must be str"),
-        ("all: {retries: {count: 1}}", "all.retries.backoff_seconds: missing; keys here: count"),
+        (
+            "all: {node_selector: {2020-01-01: a}}",
+            "all.node_selector: the key 2020-01-01 is a date; write it in quotes",
+        ),
+        ("all: {retries: {count: 1}}", "all.retries.backoff_seconds: missing; it has no default"),
     ],
 )
 def test_a_bad_key_is_reported_with_file_key_value_and_what_is_allowed(
