@@ -34,7 +34,11 @@ STUDY = {
 def files(tmp_path_factory: pytest.TempPathFactory, tiny_params: dict[str, Any]) -> Path:
     """A folder with params.yaml and study.yaml (JSON is YAML)."""
     root = tmp_path_factory.mktemp("study")
-    (root / "params.yaml").write_text(canonical_json(tiny_params), "utf-8")
+    params = json.loads(json.dumps(tiny_params))
+    params["finetune"]["training"]["epochs"] = 2
+    for role in ("student", "teacher"):  # smaller forms have tests of their own
+        params["export_onnx"]["quantisation"][role]["forms"] = []
+    (root / "params.yaml").write_text(canonical_json(params), "utf-8")
     (root / "study.yaml").write_text(json.dumps(STUDY), "utf-8")
     return root
 
