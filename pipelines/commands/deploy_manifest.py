@@ -199,7 +199,7 @@ def _check_image(image: str) -> None:
         raise UserError(
             f"the image '{image}' has no fixed tag, so pods could differ from each other",
             code="image-not-fixed",
-            hint="name a version (decant-serve:0.1.0) or, better, a digest (...@sha256:...)",
+            hint="name a version (decant-serve:0.2.0) or, better, a digest (...@sha256:...)",
         )
 
 

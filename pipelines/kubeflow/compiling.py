@@ -113,7 +113,7 @@ def check_image(image: str, profile: Profile | None = None) -> None:
         raise UserError(
             f"the image '{image}' has no fixed tag, so KFP's cache would return stale results",
             code="image-not-fixed",
-            hint="name a version (decant-steps:0.1.0) or, better, a digest (...@sha256:...)",
+            hint="name a version (decant-steps:0.2.0) or, better, a digest (...@sha256:...)",
         )
     if not at and profile and not profile.development:
         raise UserError(

@@ -23,7 +23,7 @@ _CHALLENGE = re.compile(r'(\w+)="([^"]*)"')
 
 @dataclass(frozen=True, kw_only=True)
 class ImageName:
-    """`registry` is empty for a name such as decant-steps:0.1.0; `reference` is tag or digest."""
+    """`registry` is empty for a name such as decant-steps:0.2.0; `reference` is tag or digest."""
 
     registry: str
     repository: str
