@@ -11,7 +11,7 @@ VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 COMMIT = $(shell git describe --always --dirty --abbrev=40 --match=)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro run test test-fast lint lock docs step compile image ui clean
+.PHONY: help setup repro run test test-fast coverage lint lock docs step compile image ui clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,9 +35,17 @@ repro: $(READY) ## Run the whole pipeline on the default data with DVC: text in,
 run: $(READY) ## The same pipeline with Kubeflow's local runner, into runs/
 	decant run
 
+PYTEST = pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+
 test: $(READY) ## All tests, the slow ones too
 	@echo "== pytest"
-	python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+	python -m $(PYTEST)
+
+coverage: $(READY) ## The same tests, and how much of the code they ran
+	@echo "== pytest, with coverage"
+	@mkdir -p build
+	python -m slipcover --json --out build/coverage.json -m $(PYTEST)
+	@python .ci/coverage_table.py build/coverage.json
 
 test-fast: $(READY) ## The fast tests
 	python -m pytest -n auto --maxprocesses 4 --dist loadfile -m "not slow"

@@ -40,6 +40,7 @@ class EmbeddingMatching(nn.Module):
     def forward(
         self, logits: Tensor, features: Tensor, batch: Mapping[str, Tensor], progress: float
     ) -> Tensor:
+        """The loss, plus the weighted squared distance of the batch's embeddings; a scalar."""
         loss = self.loss(logits, features, batch, progress)
         ids = batch["input_ids"]
         # each id once: the same mean, and much less to map

@@ -42,6 +42,8 @@ PARALLEL = True
 
 @settings
 class Params:
+    """What the student learns from, with which loss, and for how long. See params.yaml."""
+
     seed: Seed
     device: Device
     teacher_precision: Precision
@@ -59,6 +61,8 @@ class Params:
 
 @dataclass(frozen=True, kw_only=True)
 class Inputs:
+    """Token ids of all splits, the encoder, the teacher, and the student before training."""
+
     tokens: Path
     encoder: Path
     teacher: Path
@@ -67,11 +71,14 @@ class Inputs:
 
 @dataclass(frozen=True, kw_only=True)
 class Outputs:
+    """The distilled student, and the same one trained on the labels alone."""
+
     student: Path
     undistilled: Path
 
 
 def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) -> None:
+    """Train the student on the teacher's soft targets, and the control on the labels alone."""
     labelled, validation = (
         cut(TokenRows.open(inputs.tokens, split)) for split in ("train", "validation")
     )

@@ -43,5 +43,5 @@ def interval(values: NDArray[np.float64]) -> Interval | None:
 
 
 def ratio(part: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.float64]:
-    """part / whole (samples,), NaN where the whole is 0."""
+    """The ratio part / whole (samples,), NaN where the whole is 0."""
     return np.divide(part, whole, out=np.full_like(part, np.nan), where=whole > 0)

@@ -45,6 +45,7 @@ class Table:
 
 
 def data_rows(figures: Figures, labels: Sequence[str]) -> list[tuple[str, str]]:
+    """What was evaluated and where: pairs of a name and its text."""
     data, machine, rows = figures.data, figures.machine, figures.data.rows
     shown = ", ".join(_cut(label, 40) for label in labels[:30])
     if len(labels) > 30:
@@ -71,6 +72,7 @@ def _described(model: ExportedFigures) -> str:
 
 
 def quality_table(figures: Figures) -> Table:
+    """Accuracy, F1, calibration and size of every model."""
     rows = []
     for name, model in figures.models().items():
         exported = model if isinstance(model, ExportedFigures) else None
@@ -102,6 +104,7 @@ def quality_table(figures: Figures) -> Table:
 
 
 def difference_table(figures: Figures) -> Table:
+    """How far the student is from each other model, with the paired intervals."""
     found = {name: figures.differences.get(f"student_minus_{name}") for name in TITLES}
     rows = [
         [
@@ -116,6 +119,7 @@ def difference_table(figures: Figures) -> Table:
 
 
 def latency_table(figures: Figures) -> Table:
+    """Percentiles of one answer in microseconds, of the model alone and end to end."""
     percentiles = (figures.latency_p50_us, figures.latency_p95_us, figures.latency_p99_us)
     rows = []
     for name, title in TITLES.items():
@@ -135,6 +139,7 @@ def latency_table(figures: Figures) -> Table:
 
 
 def speedup_table(figures: Figures) -> Table:
+    """How many times as fast the student is, with the spread of the ratios."""
     ratios, spreads = figures.speedup, figures.speedup_interval
     rows = []
     for title, medians, ranges in (
@@ -170,6 +175,7 @@ def quantisation_table(records: Mapping[str, Quantisation]) -> Table:
 
 
 def class_table(labels: Sequence[str], quality: Mapping[str, Quality]) -> Table:
+    """Per class: rows, and the student's and the teacher's scores."""
     student, teacher = quality["student"].per_class, quality["teacher"].per_class
     rows = [
         [

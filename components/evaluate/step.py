@@ -51,6 +51,8 @@ _ALL_CORES = 0
 
 @settings
 class Params:
+    """Samples, what is timed and how long, and the bounds of the gate. See params.yaml."""
+
     batch_size: Annotated[int, Field(ge=1, le=4096)]
     bootstrap_samples: Annotated[int, Field(ge=100, le=1_000_000)]
     tfidf_c_grid: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1)]
@@ -67,12 +69,16 @@ class Params:
 
 @dataclass(frozen=True, kw_only=True)
 class Inputs:
+    """The exported models, and the corpus with its test split."""
+
     onnx: Path
     corpus: Path
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outputs:
+    """The figures and tables, and the report for people, which has measured times."""
+
     evaluation: Path
     report: Path
 

@@ -33,8 +33,9 @@ _FOLDED = ("Relu",)  # into the quantised range of the layer before it
 
 
 def dynamic_int8(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Int8 weights; activations get the scale of the call, so a text's logits depend a little on
-    the others in its batch.
+    """Int8 weights, and activations with a scale per call.
+
+    So a text's logits depend a little on the others in its batch.
 
     Raises Refused where there is no such layer or the quantiser fails.
     """

@@ -16,6 +16,8 @@ BATCH = 16
 
 @dataclass(frozen=True, kw_only=True)
 class ParityLimits:
+    """What a graph must reach on so many validation rows to answer as its PyTorch model."""
+
     rows: int
     max_logit_difference: float
     min_label_agreement: float

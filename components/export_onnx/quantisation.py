@@ -28,11 +28,15 @@ from decant.runtime.settings import settings
 
 @settings
 class StudentForms(Limits):
+    """The forms that are tried for the student, in this order, and what each must keep."""
+
     forms: list[SmallForm]
 
 
 @settings
 class TeacherForms(Limits):
+    """The forms that are tried for the teacher, in this order, and what each must keep."""
+
     forms: list[Int8Form]
 
 

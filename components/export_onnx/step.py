@@ -35,6 +35,8 @@ from decant.students import Student, load_student
 
 @settings
 class Params:
+    """ONNX's opset, what parity allows, and which smaller forms are tried. See params.yaml."""
+
     opset: Annotated[int, Field(ge=18, le=24)]
     parity_rows: Annotated[int, Field(ge=1)]
     max_logit_difference: Annotated[float, Field(gt=0)]
@@ -44,6 +46,8 @@ class Params:
 
 @dataclass(frozen=True, kw_only=True)
 class Inputs:
+    """Token ids for the checks, and the three models."""
+
     tokens: Path
     teacher: Path
     student: Path
@@ -52,6 +56,8 @@ class Inputs:
 
 @dataclass(frozen=True, kw_only=True)
 class Outputs:
+    """A folder per model, each complete for serving."""
+
     onnx: Path
 
 

@@ -43,6 +43,8 @@ PARALLEL = True
 
 @settings
 class Params:
+    """The teacher's head, what of it is trained, and how. See params.yaml."""
+
     seed: Seed
     device: Device
     head: str
@@ -63,12 +65,16 @@ class Params:
 
 @dataclass(frozen=True, kw_only=True)
 class Inputs:
+    """Token ids of all splits, and the pretrained encoder."""
+
     tokens: Path
     encoder: Path
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outputs:
+    """The teacher: the main one, and the further members of the ensemble below it."""
+
     teacher: Path
 
 

@@ -59,6 +59,8 @@ class Inputs:
 
 @dataclass(frozen=True, kw_only=True)
 class Outputs:
+    """The checked corpus with its splits, and the encoder as it was fetched."""
+
     corpus: Path
     encoder: Path
 

@@ -52,6 +52,7 @@ class Registered:
 
     @property
     def uri(self) -> str:
+        """As MLflow names the version: models:/NAME/VERSION."""
         return f"models:/{self.name}/{self.version}"
 
 

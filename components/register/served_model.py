@@ -22,6 +22,7 @@ class ServedModel(PythonModel):
     """Loads the exported folder once and classifies batches."""
 
     def load_context(self, context: PythonModelContext) -> None:
+        """Open the exported folder; MLflow calls it once, before the first request."""
         self.classifier = OnnxClassifier(context.artifacts[EXPORTED])
 
     def predict(

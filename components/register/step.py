@@ -54,6 +54,8 @@ def _allowed_alias(alias: str | None) -> str | None:
 
 @settings
 class Params:
+    """Whether, where and under which name a model is registered. See params.yaml."""
+
     enabled: bool
     in_experiments: bool
     strict: bool
@@ -65,6 +67,8 @@ class Params:
 
 @dataclass(frozen=True, kw_only=True)
 class Inputs:
+    """The exported models, and evaluate's figures, verdict and report."""
+
     onnx: Path
     evaluation: Path
     report: Path
@@ -72,10 +76,16 @@ class Inputs:
 
 @dataclass(frozen=True, kw_only=True)
 class Outputs:
+    """The receipt: what was registered, or why nothing was."""
+
     receipt: Path
 
 
 def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) -> None:
+    """Register the student where the gate passed; where it did not, write why.
+
+    Raises UserError when MLflow cannot be reached, or the gate failed and `strict` is set.
+    """
     student = inputs.onnx / "student"
     ports = {"onnx": inputs.onnx, "evaluation": inputs.evaluation, "report": inputs.report}
     evidence = read_evidence(student, inputs.report, ports)

@@ -34,12 +34,16 @@ class Params:
 
 @dataclass(frozen=True, kw_only=True)
 class Inputs:
+    """The corpus with its splits, and the encoder, whose tokenizer is used."""
+
     corpus: Path
     encoder: Path
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outputs:
+    """Token ids per split, the tokenizer, and the vocabulary with its counts."""
+
     tokens: Path
 
 

@@ -29,4 +29,5 @@ def vocabulary_table(
 
 
 def write_vocabulary(folder: Path, table: pa.Table) -> None:
+    """Write the table as vocabulary.parquet."""
     pq.write_table(table, folder / "vocabulary.parquet")

@@ -96,8 +96,10 @@ def no_projection(width: int) -> Projection:
 
 
 def side_by_side(one: Matrix, other: Matrix, counts: NDArray[np.int64]) -> tuple[Matrix, float]:
-    """Both tables (V, H1 + H2), each brought to a total variance of 1, so that neither outweighs
-    the other in what follows. Also the factor of the first. Variances as in `project`.
+    """Both tables side by side (V, H1 + H2), and the factor of the first.
+
+    Each is brought to a total variance of 1, so that neither outweighs the other in what follows.
+    Variances as in `project`.
     """
     factors = [1 / np.sqrt(np.trace(_moments(table, counts)[1])) for table in (one, other)]
     joined = np.concatenate([one * factors[0], other * factors[1]], axis=1)

@@ -51,6 +51,8 @@ RANDOM_STD = 1.0  # of random embeddings where none is given
 
 @settings
 class Params:
+    """The student's form, and what it takes over from BERT. See params.yaml."""
+
     seed: Seed
     device: Device
     precision: Precision
@@ -80,6 +82,8 @@ class Params:
 
 @dataclass(frozen=True, kw_only=True)
 class Inputs:
+    """The vocabulary with its counts, and both encoders: pretrained and fine-tuned."""
+
     tokens: Path
     encoder: Path
     teacher: Path
@@ -87,10 +91,16 @@ class Inputs:
 
 @dataclass(frozen=True, kw_only=True)
 class Outputs:
+    """The student before any training."""
+
     initial_student: Path
 
 
 def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) -> None:
+    """Build the student and fill its embeddings, and of its layers what the architecture can.
+
+    Raises UserError where what should be copied does not fit the student.
+    """
     schema, info = read_schema(inputs.tokens), read_info(inputs.tokens)
     tokenizer = inputs.tokens / "tokenizer.json"
     vocabulary = pd.read_parquet(inputs.tokens / "vocabulary.parquet")
@@ -217,10 +227,10 @@ def _table(
     text_counts: NDArray[np.int64],
     reporter: Reporter,
 ) -> tuple[NDArray[np.float32], int, float]:
-    """The rows to project; how many of their first columns are the space that BERT's layers are
-    taken over from; by how much these columns are multiplied.
+    """The rows to project, and two facts on the space that BERT's layers are taken over from.
 
-    That space is the input table's where both tables are side by side.
+    The facts: how many of the first columns it has, and by how much these are multiplied. It is
+    the input table's where both tables are side by side.
     """
     if params.embeddings == "contextual":
         table = _contextual(params, inputs, encoder, kept, reporter)

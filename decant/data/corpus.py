@@ -47,6 +47,7 @@ def read_schema(folder: Path) -> Schema:
 
 
 def write_schema(folder: Path, schema: Schema) -> None:
+    """Write the corpus's schema.json."""
     write_json(folder / "schema.json", dataclasses.asdict(schema))
 
 
@@ -56,4 +57,5 @@ def read_split(folder: Path, split: str) -> pd.DataFrame:
 
 
 def split_rows(folder: Path, split: str) -> int:
+    """The number of rows of a split, without reading them."""
     return int(pq.ParquetFile(folder / f"{split}.parquet").metadata.num_rows)

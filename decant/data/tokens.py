@@ -41,14 +41,17 @@ class TokensInfo:
 
     @property
     def special_ids(self) -> tuple[int, ...]:
+        """The ids of padding, unknown, beginning, end and mask."""
         return (self.pad_id, self.unk_id, self.cls_id, self.sep_id, self.mask_id)
 
 
 def read_info(folder: Path) -> TokensInfo:
+    """Of the tokens artifact in the folder."""
     return TokensInfo(**read_json(folder / "tokens.json"))
 
 
 def write_info(folder: Path, info: TokensInfo) -> None:
+    """Write tokens.json into the tokens artifact."""
     write_json(folder / "tokens.json", dataclasses.asdict(info))
 
 

@@ -30,4 +30,5 @@ class Figures(TimingFigures, QualityFigures):
 
     @classmethod
     def of(cls, quality: QualityFigures, timing: TimingFigures, gate: Verdict) -> "Figures":
+        """The figures of all three parts in one."""
         return cls(**dict(quality), **dict(timing), gate=gate)

@@ -52,6 +52,7 @@ class Timings:
     end_to_end_us: NDArray[np.float64]
 
     def of(self, measure: str) -> NDArray[np.float64]:
+        """Those of "model", the graph alone, or of "end_to_end", the tokenizer included."""
         return self.model_us if measure == "model" else self.end_to_end_us
 
 

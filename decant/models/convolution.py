@@ -16,6 +16,8 @@ from decant.runtime.settings import settings
 
 @settings
 class ConvolutionConfig:
+    """Convolutions of several kernel widths, with as many filters each."""
+
     filters: Annotated[int, Field(ge=1, le=4096)]
     kernel_widths: Annotated[
         tuple[Annotated[int, Field(ge=1, le=31)], ...], Field(min_length=1, max_length=8)
@@ -35,6 +37,7 @@ class PooledConvolutions(nn.Module):
         self.output_size = self.convolutions.output_size
 
     def forward(self, states: Tensor, mask: Tensor) -> Tensor:
+        """Features (B, F) of states (B, L, D) and mask (B, L)."""
         features: Tensor = self.dropout(self.convolutions(states, mask))
         return features
 
@@ -68,6 +71,7 @@ class MaskedConvolutions(nn.Module):
         self.output_size = filters * len(self.widths) * (2 if mean else 1)
 
     def forward(self, states: Tensor, mask: Tensor) -> Tensor:
+        """The maxima, then the means if any, (B, output_size) of states (B, L, D), mask (B, L)."""
         keep = mask.unsqueeze(1).to(states.dtype)  # (B, 1, L)
         tokens = states.transpose(1, 2) * keep  # (B, D, L)
         maps = []
@@ -83,7 +87,8 @@ class MaskedConvolutions(nn.Module):
 
 
 def middle_tap(width: int) -> int:
-    """Which tap of a kernel meets the token whose value it computes; the taps before it meet the
-    tokens before. An even width has one more behind.
+    """Which tap of a kernel meets the token whose value it computes.
+
+    The taps before it meet the tokens before. An even width has one more behind.
     """
     return (width - 1) // 2

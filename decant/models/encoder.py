@@ -214,8 +214,10 @@ def load_tokenizer(folder: Path) -> Tokenizer:
 
 
 def special_ids(folder: Path) -> SpecialIds:
-    """Raises UserError when the tokenizer lacks one of the five, or does not put text between
-    cls_id and sep_id as distillation expects.
+    """The ids of the five special tokens.
+
+    Raises UserError when the tokenizer lacks one of them, or does not put text between cls_id and
+    sep_id as distillation expects.
     """
     tokens = _special_tokens(folder) or _default_special_tokens(folder)
     tokenizer = load_tokenizer(folder)

@@ -65,6 +65,7 @@ class Teacher(nn.Module):
         return features
 
     def forward(self, input_ids: Tensor) -> Tensor:
+        """Logits (B, classes) of token ids (B, L)."""
         logits: Tensor = self.output(self.features(input_ids))
         return logits
 
@@ -99,4 +100,5 @@ def describe_encoder(encoder: nn.Module) -> str:
 
 
 def parameter_count(module: nn.Module) -> int:
+    """The number of all parameters, frozen ones too."""
     return sum(parameter.numel() for parameter in module.parameters())

@@ -25,6 +25,7 @@ WIDTH = "DECANT_OUTPUT_WIDTH"  # in characters, of the terminal that shows it; u
 
 
 def is_relayed() -> bool:
+    """Whether this process's output is relayed by the one that started it."""
     return FILE in os.environ
 
 

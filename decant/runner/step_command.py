@@ -13,9 +13,11 @@ class StepGroup(click.Group):
     """One command per step, made from its ports; only the named step is imported."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
+        """The steps in the order of the flow."""
         return list(STEPS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of a step, None for an unknown name."""
         if cmd_name not in STEPS:
             return None
         step = load_step(cmd_name)

@@ -96,6 +96,7 @@ def check_targets(targets: Mapping[str, Path], sources: Mapping[str, Path]) -> N
 
 
 def read_json(file: Path) -> Any:
+    """The content of a JSON file in UTF-8."""
     return json.loads(file.read_text("utf-8"))
 
 

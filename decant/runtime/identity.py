@@ -44,6 +44,7 @@ def file_digest(file: Path) -> str:
 
 
 def text_digest(text: str) -> str:
+    """sha256 of a text in UTF-8, in hexadecimal."""
     return hashlib.sha256(text.encode()).hexdigest()
 
 

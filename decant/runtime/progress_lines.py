@@ -51,6 +51,7 @@ class Work:
         self._samples = deque([(started, done)], maxlen=3)
 
     def advance(self, amount: int) -> None:
+        """So many units more are done."""
         self.done += amount
 
     def line(self, now: float) -> str:

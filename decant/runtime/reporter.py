@@ -51,15 +51,19 @@ class Reporter:
         self._lines = ProgressLines(self.message, self.pace)
 
     def message(self, text: str) -> None:
+        """Log a line."""
         self.console.print(f"[bold cyan]{self.step}[/] {escape(text)}")
 
     def warning(self, text: str) -> None:
+        """Log a line that a person should see, though the step goes on."""
         self.console.print(f"[bold cyan]{self.step}[/] [bold yellow]warning:[/] {escape(text)}")
 
     def metric(self, name: str, value: float) -> None:
+        """A figure that the same inputs always give. See `metrics`."""
         self.metrics[name] = float(value)
 
     def measure(self, name: str, value: float) -> None:
+        """A figure of this run alone, with its unit in the name. See `measures`."""
         self.measures[name] = float(value)
 
     def point(self, curve: str, step: int, value: float) -> None:
@@ -128,6 +132,7 @@ class Reporter:
         return Progress(what, *columns, console=self.console, transient=True)
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+        """Print rows under their columns; all but the first are aligned to the right."""
         table = Table(title=title, title_justify="left")
         for index, column in enumerate(columns):
             table.add_column(escape(column), justify="left" if index == 0 else "right")

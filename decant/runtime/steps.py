@@ -60,10 +60,12 @@ class Step:
 
     @property
     def input_ports(self) -> tuple[str, ...]:
+        """The names of what it reads."""
         return tuple(field.name for field in dataclasses.fields(self.inputs))
 
     @property
     def output_ports(self) -> tuple[str, ...]:
+        """The names of what it writes."""
         return tuple(field.name for field in dataclasses.fields(self.outputs))
 
     def bind(self, ports: Mapping[str, Path]) -> tuple[dict[str, Path], dict[str, Path]]:

@@ -80,6 +80,7 @@ class Student(nn.Module):
 
     @property
     def is_pruned(self) -> bool:
+        """Whether pieces of the teacher's vocabulary have no embedding here."""
         return self.config.kept_ids < self.config.vocabulary_size
 
     @property
@@ -106,6 +107,7 @@ class Student(nn.Module):
         return embedded
 
     def forward(self, input_ids: Tensor) -> Tensor:
+        """Logits (B, classes) of token ids (B, L)."""
         logits: Tensor = self.output(self.features(input_ids))
         return logits
 

@@ -70,8 +70,9 @@ def copy_embeddings(encoder: Encoder, bert: ProjectedBert) -> dict[str, bool]:
 
 
 def copy_layer(target: Layer, source: EncoderLayer, bert: ProjectedBert) -> dict[str, bool]:
-    """Returns the parameters' names and whether all of each was copied: what reads for more heads
-    or units than BERT has was not.
+    """Returns the parameters' names, each with whether all of it was copied.
+
+    What is read for more heads or units than BERT has was not.
 
     Raises UserError where the size of heads or the activation is not BERT's.
     """

@@ -1,5 +1,6 @@
-"""BiLSTM over token embeddings, its states pooled over the text (after Tang et al. 2019,
-arXiv:1903.12136, where the last states are taken instead).
+"""BiLSTM over token embeddings, its states pooled over the text.
+
+After Tang et al. 2019, arXiv:1903.12136, where the last states are taken instead.
 """
 
 from typing import Annotated

@@ -38,7 +38,9 @@ class Reader(Protocol):
 
     SUFFIXES: tuple[str, ...]
 
-    def read(self, file: Path) -> pd.DataFrame: ...
+    def read(self, file: Path) -> pd.DataFrame:
+        """See `read_table`."""
+        ...
 
 
 def formats() -> tuple[str, ...]:

@@ -115,6 +115,7 @@ def log_start(client: "MlflowClient", place: Place, record: RunRecord) -> dict[s
 
 
 def log_points(client: "MlflowClient", run_id: str, points: Sequence[Point]) -> None:
+    """Log points of curves, in requests of the size that MLflow takes."""
     from mlflow.entities import Metric
 
     metrics = [Metric(point.name, point.value, point.milliseconds, point.at) for point in points]
@@ -131,6 +132,7 @@ def log_figures(client: "MlflowClient", place: Place, record: RunRecord) -> None
 
 
 def log_file(client: "MlflowClient", place: Place, file: Path, folder: str) -> None:
+    """Log a file into a folder of the run's artifacts."""
     client.log_artifact(place.run_id, str(file), folder)
 
 

@@ -38,6 +38,7 @@ _TOKEN, _USER, _PASSWORD = (f"MLFLOW_TRACKING_{name}" for name in ("TOKEN", "USE
 
 
 def tracking_is_on() -> bool:
+    """Unless DECANT_TRACKING is off."""
     return os.environ.get("DECANT_TRACKING", "on").lower() != "off"
 
 
@@ -79,6 +80,7 @@ def open_client() -> "MlflowClient":
 
 
 def experiment_name() -> str:
+    """MLFLOW_EXPERIMENT_NAME, or decant."""
     return os.environ.get("MLFLOW_EXPERIMENT_NAME") or "decant"
 
 

@@ -89,6 +89,7 @@ def close_parent(client: "MlflowClient", experiment: str, parent_id: str, is_our
 
 
 def source_tags(name: str) -> dict[str, str]:
+    """Who started a run, and of what, as MLflow's page shows it."""
     try:
         user = getpass.getuser()
     except (KeyError, OSError):  # a container's user without a name

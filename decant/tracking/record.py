@@ -75,14 +75,17 @@ class RunRecord:
     error: str = ""
 
     def add_point(self, curve: str, at: int, value: float) -> Point:
+        """Add a point of a curve, of now, and return it."""
         point = Point(_metric_name(curve), value, at, milliseconds_now())
         self.points.append(point)
         return point
 
     def set_figures(self, figures: Mapping[str, float]) -> None:
+        """Replace the figures."""
         self.figures = points_of(figures)
 
     def end(self, status: str, error: str = "") -> None:
+        """Close the record with MLflow's status and, where it failed, why."""
         self.status, self.error, self.ended_ms = status, error, milliseconds_now()
 
     @property
@@ -99,6 +102,7 @@ class RunRecord:
         return abs(started - self.process.started) < 1
 
     def as_json(self) -> bytes:
+        """What `read_record` reads."""
         return _JSON.dump_json(self, indent=1)
 
 
@@ -108,11 +112,13 @@ def read_record(content: bytes) -> RunRecord:
 
 
 def points_of(figures: Mapping[str, float]) -> list[Point]:
+    """Figures as points at step 0, of now."""
     now = milliseconds_now()
     return [Point(_metric_name(name), value, 0, now) for name, value in figures.items()]
 
 
 def milliseconds_now() -> int:
+    """Since 1970, as MLflow counts time."""
     return int(time.time() * 1000)
 
 

@@ -63,6 +63,7 @@ class Spool:
 
     @property
     def is_local(self) -> bool:
+        """Whether it is a folder of this machine."""
         return "file" in self.files.protocol
 
     def write(self, record: RunRecord) -> None:
@@ -78,6 +79,7 @@ class Spool:
         partial.replace(file)
 
     def add_file(self, record: RunRecord, source: Path, folder: str) -> None:
+        """Copy a file into a folder of the run's artifacts."""
         target = f"{self._folder(record)}/{FILES}/{folder}"
         self.files.makedirs(target, exist_ok=True)
         self.files.put_file(str(source), f"{target}/{source.name}")
@@ -102,6 +104,7 @@ class Spool:
             yield Path(name)
 
     def remove(self, run: Spooled) -> None:
+        """Remove a run and its files."""
         self.files.rm_file(f"{run.folder}/{RECORD}")  # first: without it the folder is not a run
         if self.files.isdir(run.folder):
             self.files.rm(run.folder, recursive=True)

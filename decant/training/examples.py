@@ -51,6 +51,7 @@ class Padding:
         self.pad_id = pad_id
 
     def __call__(self, examples: Sequence[dict[str, Any]]) -> dict[str, Tensor]:
+        """The batch of some examples."""
         batch = {
             "input_ids": torch.from_numpy(pad((e["input_ids"] for e in examples), self.pad_id)),
             "labels": torch.tensor([example["labels"] for example in examples]),

@@ -22,7 +22,9 @@ class Loss(Protocol):
 
     def __call__(
         self, logits: Tensor, features: Tensor, batch: Mapping[str, Tensor], progress: float
-    ) -> Tensor: ...
+    ) -> Tensor:
+        """A scalar of logits (B, classes), features (B, F) and a batch; progress is 0 to 1."""
+        ...
 
 
 def value_at(schedule: Schedule, progress: float) -> float:
@@ -90,6 +92,7 @@ class DistillationLoss(nn.Module):
     def forward(
         self, logits: Tensor, features: Tensor, batch: Mapping[str, Tensor], progress: float
     ) -> Tensor:
+        """The mean over the rows of their soft and hard parts, plus the hidden one; a scalar."""
         logits = logits.float()
         rows = self._soft(logits, batch["teacher_logits"], progress)  # (B,)
         hard_weight = value_at(self.hard_label_weight, progress)
@@ -132,7 +135,7 @@ def disagreement(one: Tensor, other: Tensor) -> Tensor:
 
 
 def balanced_class_weights(labels: Tensor, classes: int) -> Tensor:
-    """rows / (classes * rows of the class), the usual "balanced" weights; shape (classes,)."""
+    """The usual "balanced" weights (classes,): rows / (classes * rows of the class)."""
     counts = torch.bincount(labels, minlength=classes).clamp(min=1)
     return len(labels) / (classes * counts.float())
 

@@ -47,6 +47,7 @@ class Group:
 
     @property
     def size(self) -> int:
+        """Processes on all nodes."""
         return self.per_node * self.nodes
 
 
@@ -76,6 +77,7 @@ def wanted() -> Group:
 
 
 def count() -> int:
+    """The number of processes that share the step, 1 for a single one."""
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 

@@ -56,4 +56,5 @@ class Exchange:
             shutil.copytree(self.folder / port, folder, dirs_exist_ok=True)
 
     def remove(self) -> None:
+        """Remove the folder, with what the nodes left there."""
         shutil.rmtree(self.folder, ignore_errors=True)

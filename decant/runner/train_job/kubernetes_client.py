@@ -103,6 +103,7 @@ class TrainJobs:
                     raise
 
     def find(self, name: str) -> Job | None:
+        """The TrainJob of this name, None where there is none."""
         with _api_request(f"look for the TrainJob {name}", self.namespace):
             try:
                 found = self._objects.get_namespaced_custom_object(

@@ -27,6 +27,7 @@ class Plan:
     timeout_seconds: int | None
 
     def to_json(self) -> str:
+        """One line, the same for the same plan."""
         return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
 
 
