@@ -42,6 +42,8 @@ _BINARY = (
 _TAR = (257, b"ustar")
 _MARKUP = ("<!doctype", "<html", "<?xml", "<head", "<body")
 _DELIMITERS = {",": "csv", "\t": "tsv", ";": "", "|": ""}
+# Formats whose files often have another content than their name tells.
+_SNIFFED = ("csv", "tsv", "txt", "parquet")
 _NAMES = {";": "semicolons", "|": "vertical bars", "\t": "tabs", ",": "commas"}
 _LOOKED_AT_RECORDS = 200
 
@@ -64,7 +66,7 @@ def content_format(file: Path) -> str:
         return named
     if _is_json(text):
         return "jsonl"
-    if named == "jsonl":  # its reader reports what is wrong, with the line
+    if named and named not in _SNIFFED:  # its own reader reports what is wrong, with the line
         return named
     return _delimited_format(file, text, named)
 

@@ -3,9 +3,12 @@
 from pathlib import Path
 from types import ModuleType
 
+import pytest
 import torch
 
+from decant import tables
 from decant.runtime.plugins import plugins
+from pipelines.onboarding.file_content import content_format
 from tests.docs.documents import code_blocks
 from tests.errors import raises
 
@@ -51,6 +54,21 @@ def test_the_format_is_complete(tmp_path: Path) -> None:
     file.write_text("text|label\na|b|c\n")
     with raises("row-invalid", "data row 1"):
         reader.read(file)
+
+
+def test_init_takes_a_file_of_the_new_format(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader = example("decant/tables/psv.py")
+    readers = {**tables._readers(), "psv": reader}
+    monkeypatch.setattr(tables, "_readers", lambda: readers)
+    file = tmp_path / "rows.psv"
+    file.write_text("text|label\ngood|1\nbad|0\n")
+    assert content_format(file) == "psv"
+    other = tmp_path / "rows.csv"
+    other.write_text("text|label\ngood|1\nbad|0\n")
+    with raises("delimiter-unknown", "vertical bars"):
+        content_format(other)
 
 
 def test_the_examples_are_new() -> None:
