@@ -11,7 +11,7 @@ import pydantic
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from decant.runtime.errors import UserError
-from decant.runtime.settings_errors import code_of, validated
+from decant.runtime.settings_errors import Mistake, code_of, validated
 
 T = TypeVar("T")
 Seed = Annotated[int, pydantic.Field(ge=0, lt=2**32)]
@@ -35,11 +35,12 @@ def parse(params_class: type[T], section: Mapping[str, Any], step: str) -> T:
     """Validate a section; raises UserError naming every bad key, its value and what is allowed."""
     params, mistakes = validated(params_class, section, lambda _: step)
     if params is None:
-        code = code_of(mistakes)
+        lines = "\n".join(mistake.line for mistake in mistakes)
+        together = Mistake(line=lines, code=code_of(mistakes))
         is_incomplete = any(mistake.code == "parameter-missing" for mistake in mistakes)
         raise UserError(
-            "\n".join(mistake.line for mistake in mistakes),
-            code=code,
+            together.line,
+            code=together.code,
             hint="every parameter must be in the file" if is_incomplete else "",
         )
     return params

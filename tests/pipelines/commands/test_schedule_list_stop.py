@@ -79,7 +79,7 @@ def test_mistakes_in_a_schedule(server: KfpServer, cli: Cli) -> None:
         ("--cron", "0 3 * * *", "--every", "6h"): "a schedule needs either",
         ("--cron", "0 3 *"): "--cron '0 3 *' has 3 fields",
         ("--every", "soon"): "error[option-value]: --every 'soon'",
-        ("--every", "6h", "--start", "tomorrow"): "--start 'tomorrow' is no time",
+        ("--every", "6h", "--start", "tomorrow"): "--start 'tomorrow' is not a valid time",
         ("--every", "6h", "--start", "2027-02-01", "--end", "2027-01-01"): "is not after --start",
         ("--every", "6h", "--max-concurrency", "11"): "1<=x<=10",
     }

@@ -165,7 +165,7 @@ def test_steps_go_over_all_key_by_key(tmp_path: Path) -> None:
         ("workspace: {size: lots}", "workspace.size: allowed is a whole number with a unit"),
         ("workspace: {}", "workspace.size: missing; it has no default"),
         ("workspace: {size: 1Gi, access_modes: [RW]}", "workspace.access_modes.0: Input should be"),
-        ("- a\n- b", "holds list, not a mapping"),
+        ("- a\n- b", "is a list, not a mapping"),
         ("all: {image: 2020-01-01, a: 2020-01-01}", "all.a: unknown key (value '2020-01-01'); kn"),
         (
             "all: {node_selector: {2020-01-01: a}}",
@@ -340,7 +340,7 @@ def test_several_nodes_need_a_volume_that_all_may_write(access: str, tmp_path: P
         ("env: {DECANT_CACHE: /cache}", "env.DECANT_CACHE: all nodes of finetune must see it"),
         (
             "env: {DECANT_CHECKPOINTS: /dataset}",
-            "(value '/dataset')\n  hint: name a folder below /data",
+            "(value '/dataset')\n  hint: set a folder below /data",
         ),
         (
             "env: {DECANT_PROCESSES: many}",
