@@ -88,7 +88,8 @@ class Spool:
         """The spooled runs of one execution or of all, ordered by start time."""
         start = f"{self.root}/{execution}" if execution else self.root
         self.files.invalidate_cache()
-        found = [self._read(file) for file in self.files.find(start) if file.endswith(f"/{RECORD}")]
+        records = [file for file in self.files.find(start) if file.endswith(f"/{RECORD}")]
+        found = [run for file in records if (run := self._read(file))]
         return sorted(found, key=lambda run: run.record.started_ms if run.record else 0)
 
     @contextmanager
@@ -138,10 +139,13 @@ class Spool:
     def _folder(self, record: RunRecord) -> str:
         return f"{self.root}/{record.parent.execution}/{record.id}"
 
-    def _read(self, file: str) -> Spooled:
+    def _read(self, file: str) -> Spooled | None:
+        """None for a run that another process has sent and removed since it was listed."""
         folder = file.removesuffix(f"/{RECORD}")
         try:
             return Spooled(folder=folder, record=read_record(self.files.cat_file(file)))
+        except FileNotFoundError:
+            return None
         except ValueError:
             problem = "damaged, or written by another version of Decant"
             return Spooled(folder=folder, record=None, problem=problem)

@@ -302,6 +302,20 @@ def test_the_spool_lies_beside_the_store(monkeypatch: pytest.MonkeyPatch) -> Non
     assert spool_uri() == str(identity.PROJECT / "mlflow-spool")
 
 
+def test_a_run_that_another_process_sends_meanwhile_is_not_there(
+    mlflow_store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`decant sync` removes runs while a step, or a second sync, lists them."""
+    with mlflow_store.away():
+        for number in range(3):
+            run_step("distill", key=str(number))
+    reader, other = Spool(spool_uri()), Spool(spool_uri())
+    listed = reader.files.find(reader.root)
+    other.remove(other.runs()[1])
+    monkeypatch.setattr(reader.files, "find", lambda start: listed)
+    assert [run.record.tags["decant.identity"] for run in reader.runs() if run.record] == ["0", "2"]
+
+
 def test_a_record_of_another_version_is_refused() -> None:
     for content in (b"", b"{}", b"{"):
         with pytest.raises(ValueError, match="RunRecord"):
