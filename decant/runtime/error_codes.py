@@ -22,6 +22,7 @@ ERROR_CODES: dict[str, str] = {
     "variable-value": "The value of an environment variable is not allowed.",
     "secret-exposed": "A password or token would be written where others can read it.",
     # Files and folders
+    "cell-not-text": "A cell holds a list, an object or bytes, where one text is expected.",
     "column-not-text": "A column cannot be read as text.",
     "column-unknown": "A table has no column of this name.",
     "encoding-not-utf8": "A byte of a file or of the input is not UTF-8.",
