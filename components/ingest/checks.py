@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 
 from components.ingest.rows import place, reject
+from components.ingest.spelling import respelled
 from decant.runtime.errors import UserError
 from decant.tables import Engine, literal
 
@@ -21,8 +22,9 @@ def check_rows(
         UserError: fewer than two classes, a class without rows in the source, or, where the
             classes are those found, a label in validation or test that the source lacks.
     """
-    labels = None if labels is None else [one_spelling(engine, label) for label in labels]
-    marks = [one_spelling(engine, mark) for mark in unlabelled_labels]
+    one = respelled([*(labels or ()), *unlabelled_labels])
+    labels = None if labels is None else [one[label] for label in labels]
+    marks = [one[mark] for mark in unlabelled_labels]
     _check_names(labels, marks)
     marked = f"coalesce(label, '') IN ({', '.join(map(literal, marks))})" if marks else "false"
     reject(
@@ -55,14 +57,6 @@ def check_rows(
     )
     _check_classes(engine, classes, found)
     return classes
-
-
-def one_spelling(engine: Engine, value: str) -> str:
-    """A class as its rows are spelled; "" stays."""
-    from components.ingest.spelling import spelled
-
-    ((found,),) = engine.all(f"SELECT {spelled(literal(value))}")
-    return found or ""
 
 
 def class_sizes(engine: Engine) -> dict[str, int]:

@@ -34,7 +34,9 @@ def drop_duplicates(engine: Engine, reporter: Reporter) -> None:
 
     Given splits are kept as they are; repeats within them are only reported.
     """
-    ((given, distinct),) = engine.all(f"SELECT count(*), count(DISTINCT key) FROM live WHERE {GIVEN}")
+    ((given, distinct),) = engine.all(
+        f"SELECT count(*), count(DISTINCT key) FROM live WHERE {GIVEN}"
+    )
     if given:
         repeated = given - distinct
         reporter.metric("duplicates_kept_in_given_splits", repeated)
@@ -90,8 +92,8 @@ def _reject_known(engine: Engine, where: str, known: str, kind: str, prefix: str
             SELECT live.id, known.first, live.label, known.its_label
             FROM live JOIN known USING (key) WHERE {where} AND live.id != known.first
         )
-        SELECT twins.id, '{prefix}' || {ROW_ID} || CASE WHEN twins.label != twins.its_label
-            THEN ', whose label is ''' || its_label || ''', not ''' || twins.label || '''' ELSE '' END
+        SELECT twins.id, '{prefix}' || {ROW_ID} || CASE WHEN twins.label != its_label
+            THEN printf(', whose label is ''%s'', not ''%s''', its_label, twins.label) ELSE '' END
             AS reason
         FROM twins JOIN rows ON rows.id = twins.first JOIN files USING (file)
         """,

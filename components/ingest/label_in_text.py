@@ -16,9 +16,9 @@ def warn_of_labels_in_text(engine: Engine, reporter: Reporter) -> None:
         """
         WITH labelled AS (
             SELECT lower(text) AS text, lower(live.label) AS label,
-                lower(lag(live.label, 1, live.label) OVER (ORDER BY md5_number_lower('' || live.id)))
-                    AS other
+                lower(lag(live.label, 1, live.label) OVER shuffled) AS other
             FROM live JOIN rows USING (id) WHERE live.split = 'train'
+            WINDOW shuffled AS (ORDER BY md5_number_lower('' || live.id))
         )
         SELECT count(*), count(*) FILTER (contains(text, label)),
             count(*) FILTER (other != label AND contains(text, other))
@@ -29,6 +29,6 @@ def warn_of_labels_in_text(engine: Engine, reporter: Reporter) -> None:
     reporter.metric("label_in_text_share", share)
     if share >= _SHARE and share >= _TIMES * other:
         reporter.warning(
-            f"{share:.0%} of the training texts contain their own label ({other:.0%} that of another "
-            "row): a model would learn to read it there; check ingest.text_column"
+            f"{share:.0%} of the training texts contain their own label ({other:.0%} that of "
+            "another row): a model would learn to read it there; check ingest.text_column"
         )

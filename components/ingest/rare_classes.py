@@ -39,8 +39,8 @@ def settle_rare_classes(
         raise UserError(
             what,
             code="classes-rare",
-            hint="add rows; or set ingest.rare_classes to train_only (they are trained, not tested) "
-            "or to drop (their rows are rejected); ingest.min_rows_per_class is the limit",
+            hint="add rows; or set ingest.rare_classes to train_only (they are trained, not "
+            "tested) or to drop (their rows are rejected); ingest.min_rows_per_class is the limit",
         )
     if policy == "train_only":
         reporter.warning(f"{what}; they are trained, but neither validated nor tested")

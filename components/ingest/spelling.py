@@ -1,14 +1,15 @@
 """One spelling per value, and which characters are no text: SQL that says so."""
 
+from collections.abc import Iterable
+
+import duckdb
+
 from decant.tables import literal
 
 # White space as Python's str.split knows it: Unicode's, and the separators of ASCII.
-_BLANKS = "".join(
-    map(
-        chr,
-        [*range(0x09, 0x0E), *range(0x1C, 0x21), 0x85, 0xA0, 0x1680, *range(0x2000, 0x200B)]
-        + [0x2028, 0x2029, 0x202F, 0x205F, 0x3000],
-    )
+_BLANKS = (
+    "\t\n\v\f\r\x1c\x1d\x1e\x1f \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007"
+    "\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
 )
 _BLANK_CLASS = "".join(f"\\x{{{ord(blank):x}}}" for blank in _BLANKS)
 # Letters that are drawn as nothing: fillers of Hangul, and the empty pattern of Braille.
@@ -41,6 +42,16 @@ def spelled(value: str) -> str:
         f"WHEN {cell} = '-0' THEN '0' "
         f"WHEN lower({cell}) IN ('true', 'false') THEN lower({cell}) ELSE {cell} END"
     )
+
+
+def respelled(values: Iterable[str]) -> dict[str, str]:
+    """Each value in its one spelling; "" for an empty one."""
+    found = {}
+    with duckdb.connect() as connection:
+        for value in values:
+            (one,) = connection.execute(f"SELECT {spelled('$1')}", [value]).fetchall()[0]
+            found[value] = one or ""
+    return found
 
 
 def text_key(text: str) -> str:

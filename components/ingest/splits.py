@@ -13,8 +13,8 @@ from components.ingest.checks import GIVEN, class_sizes
 from decant.runtime.errors import UserError
 from decant.tables import Engine, literal
 
-# Beyond these the draw is made by the engine, which needs no memory for it: with so many rows chance
-# alone keeps the shares of the classes, and balancing groups one by one would take hours.
+# Beyond these the engine draws, which needs no memory for it: with so many rows chance alone keeps
+# the shares of the classes, and balancing groups one by one would take hours.
 MOST_ROWS_AT_ONCE = 1_000_000
 MOST_GROUPS_AT_ONCE = 100_000
 
@@ -96,7 +96,8 @@ def _hold_out(engine: Engine, draw: Draw) -> None:
         kept = f"label IN ({', '.join(map(literal, draw.kept))})"
         pool += f" AND NOT {kept}"
         if draw.grouped:
-            pool += f" AND coalesce(grp NOT IN (SELECT grp FROM live WHERE {kept} AND grp IS NOT NULL), true)"
+            theirs = f"SELECT grp FROM live WHERE {kept} AND grp IS NOT NULL"
+            pool += f" AND coalesce(grp NOT IN ({theirs}), true)"
     # A row without a group is its own group.
     engine.run(
         f"""
@@ -195,7 +196,9 @@ def _arrays(engine: Engine, query: str) -> list[NDArray[np.int64]]:
 
 def _cannot_split(engine: Engine, draw: Draw, problem: str) -> UserError:
     sizes = class_sizes(engine)
-    smallest = f"; smallest class: '{list(sizes)[-1]}' with {list(sizes.values())[-1]}" if sizes else ""
+    smallest = (
+        f"; smallest class: '{list(sizes)[-1]}' with {list(sizes.values())[-1]}" if sizes else ""
+    )
     ((rows,),) = engine.all("SELECT count(*) FROM pool")
     what = "groups" if draw.grouped else "rows"
     return UserError(

@@ -34,15 +34,15 @@ def refuse_swallowed_rows(table: Table, engine: Engine, label: Column | None) ->
                 swallowed = [
                     line
                     for number, line in enumerate(lines[:-1])
-                    if _is_row(line, table.delimiter, 0 if number else place, len(values), at, known)
+                    if _is_row(
+                        line, table.delimiter, 0 if number else place, len(values), at, known
+                    )
                 ]
                 if swallowed:
                     raise _refusal(table, row, len(lines), swallowed[0])
 
 
-def _is_row(
-    line: str, delimiter: str, first: int, width: int, label: int, known: set[str]
-) -> bool:
+def _is_row(line: str, delimiter: str, first: int, width: int, label: int, known: set[str]) -> bool:
     """Whether the line has the fields of a row from the `first` on, with a label in its place."""
     fields = line.rstrip("\r").split(delimiter)
     here = label - first

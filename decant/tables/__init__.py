@@ -22,7 +22,8 @@ import duckdb
 from decant.runtime.errors import UserError
 from decant.runtime.plugins import plugins
 from decant.tables._content import COMPRESSIONS, PlainFile, plain_file
-from decant.tables._engine import Engine, literal, quoted, table_engine
+from decant.tables._delimiters import even_delimiter
+from decant.tables._engine import Engine, literal, table_engine
 from decant.tables._objects import first_object
 from decant.tables._table import Column, Table, rows_of
 
@@ -36,11 +37,12 @@ __all__ = [
     "Reader",
     "Table",
     "check_format",
+    "detected_format",
+    "even_delimiter",
     "formats",
     "known_format",
     "literal",
     "open_table",
-    "quoted",
     "read_table",
     "reading",
     "rows_of",
@@ -84,6 +86,24 @@ def known_format(file: Path) -> str | None:
     return next((name for name, reader in _readers().items() if last in reader.SUFFIXES), None)
 
 
+def detected_format(file: Path, engine: Engine) -> tuple[str | None, PlainFile]:
+    """The format that the file's name and content imply (None: unknown), and the file unpacked.
+
+    Raises UserError for a file that is not a table, with what it is.
+    """
+    plain = plain_file(file, engine)
+    if plain.is_parquet:
+        return "parquet", plain
+    name = known_format(file)
+    if name == "jsonl":
+        first = first_object(plain, engine)
+        for tool, reader in _readers().items():
+            recognises: Any = getattr(reader, "recognises", None)
+            if recognises and recognises(first):
+                return tool, plain
+    return name, plain
+
+
 def open_table(
     file: Path, engine: Engine, format_name: str = AUTO, wanted: Sequence[str] = ()
 ) -> Table:
@@ -98,8 +118,16 @@ def open_table(
             is something else than its name says, with what it is.
     """
     check_format(format_name)
-    plain = plain_file(file, engine.folder)
-    name = _format_of(plain, file, engine) if format_name == AUTO else format_name
+    if format_name == AUTO:
+        name, plain = detected_format(file, engine)
+        if name is None:
+            raise UserError(
+                f"the format of {file.name} cannot be inferred from its name",
+                code="format-unknown",
+                hint=f"set ingest.format to one of: {', '.join(formats())}",
+            )
+    else:
+        name, plain = format_name, plain_file(file, engine)
     if plain.is_parquet and name != "parquet":
         raise UserError(
             f"{file.name} is a Parquet file, not {name}",
@@ -129,10 +157,16 @@ def reading(table: Table) -> Iterator[None]:
         ) from None
 
 
-def read_table(file: Path, format_name: str = AUTO, wanted: Sequence[str] = ()) -> "pd.DataFrame":
-    """All rows of a file as strings, missing ones NA, indexed by `Table.counts` from 1.
+def read_table(
+    file: Path, format_name: str = AUTO, wanted: Sequence[str] = (), *, most: int | None = None
+) -> "pd.DataFrame":
+    """The rows of a file as strings, missing ones NA, indexed by `Table.counts` from 1.
 
-    Columns that cannot be read as text are left out; `attrs["left_out"]` has the reason per column.
+    Columns that cannot be read as text are left out; `attrs["left_out"]` has the reason per column,
+    and `attrs["rows"]` the number of all rows.
+
+    Args:
+        most: rows, the first ones; None reads all.
 
     Raises UserError as `open_table`.
     """
@@ -146,12 +180,19 @@ def read_table(file: Path, format_name: str = AUTO, wanted: Sequence[str] = ()) 
             else:
                 readable.append(column)
         if not readable:
-            table.column(next(iter(left_out)), "give another file")
+            reasons = "; ".join(f"'{name}': {reason}" for name, reason in left_out.items())
+            raise UserError(
+                f"{file.name} has no column that can be read as text: {reasons}",
+                code="column-not-text",
+            )
         with reading(table):
-            frame: pd.DataFrame = rows_of(table, engine, readable).order("row").df()
+            limit = "" if most is None else f" LIMIT {most}"
+            query = f"{rows_of(table, readable)} ORDER BY row{limit}"
+            ((rows,),) = engine.all(f"SELECT count(*) FROM {table.relation}")
+            frame: pd.DataFrame = engine.connection.sql(query).df()
     frame = frame.set_index("row", drop=True).rename_axis(None).astype("str")
     frame.columns = [column.name for column in readable]
-    frame.attrs["left_out"] = left_out
+    frame.attrs |= {"left_out": left_out, "rows": rows}
     return frame
 
 
@@ -164,25 +205,6 @@ def _first_problem(table: Table, engine: Engine, column: Column) -> str:
             "WHERE problem IS NOT NULL ORDER BY row"
         )
     return f"{table.counts} {first[0]} has {first[1]}" if first else ""
-
-
-def _format_of(plain: PlainFile, file: Path, engine: Engine) -> str:
-    if plain.is_parquet:
-        return "parquet"
-    name = known_format(file)
-    if name is None:
-        raise UserError(
-            f"the format of {file.name} cannot be inferred from its name",
-            code="format-unknown",
-            hint=f"set ingest.format to one of: {', '.join(formats())}",
-        )
-    if name == "jsonl":
-        first = first_object(plain, engine)
-        for tool, reader in _readers().items():
-            recognises: Any = getattr(reader, "recognises", None)
-            if recognises and recognises(first):
-                return tool
-    return name
 
 
 @cache

@@ -7,6 +7,7 @@ was downloaded.
 import bz2
 import codecs
 import gzip
+import json
 import lzma
 import shutil
 import zlib
@@ -18,6 +19,7 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 
 from decant.runtime.errors import UserError
+from decant.tables._engine import Engine
 
 COMPRESSIONS = (".gz", ".bz2", ".xz", ".zst")
 _CHUNK_BYTES = 1 << 20
@@ -28,7 +30,11 @@ _PACKED: tuple[tuple[bytes, str, Callable[[Path], Any]], ...] = (
     (b"\x1f\x8b", "gzip", gzip.open),
     (b"BZh", "bzip2", bz2.open),
     (b"\xfd7zXZ\x00", "xz", lzma.open),
-    (b"\x28\xb5\x2f\xfd", "zstd", lambda file: pa.CompressedInputStream(pa.OSFile(str(file)), "zstd")),
+    (
+        b"\x28\xb5\x2f\xfd",
+        "zstd",
+        lambda file: pa.CompressedInputStream(pa.OSFile(str(file)), "zstd"),
+    ),
 )
 # Beginnings of files that are not text, what they are, and what to do.
 _BINARY = (
@@ -71,9 +77,24 @@ class PlainFile:
     is_parquet: bool = False
     notes: tuple[str, ...] = ()
 
+    def head(self, characters: int = 1 << 20) -> str:
+        """The beginning of a text, without a byte order mark."""
+        with self.path.open(encoding="utf-8-sig", newline="") as stream:
+            return stream.read(characters)
 
-def plain_file(file: Path, folder: Path) -> PlainFile:
-    """The file, or its unpacked copy in `folder`.
+    def begins_with_object(self) -> bool:
+        """Whether its first line that is not blank is a JSON object."""
+        first = next((line for line in self.head().split("\n") if line.strip()), "")
+        if not first.lstrip().startswith("{"):
+            return False
+        try:
+            return isinstance(json.loads(first), dict)
+        except (ValueError, RecursionError):
+            return False
+
+
+def plain_file(file: Path, engine: Engine) -> PlainFile:
+    """The file, or its unpacked copy in the engine's folder.
 
     Raises UserError for a file that is empty, damaged, not a table, or not UTF-8 (with the line).
     """
@@ -82,7 +103,8 @@ def plain_file(file: Path, folder: Path) -> PlainFile:
             f"{file.name} is not a regular file", code="file-invalid", hint="give a file with rows"
         )
     try:
-        path, notes = _unpacked(file, folder)
+        path, notes = _unpacked(file, engine.folder)
+        path = engine.readable(path)
         with path.open("rb") as stream:
             head = stream.read(_HEAD_BYTES)
         if not head:

@@ -1,26 +1,21 @@
-"""Rows of delimited fields: which delimiter and which quotes a file has, and its strict reading."""
+"""Rows of delimited fields: the dialect in which a file can be read strictly, and its reading."""
 
 import csv
-import io
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 import duckdb
 
 from decant.runtime.errors import UserError
 from decant.tables._content import PlainFile
+from decant.tables._delimiters import NAMES, long_fields, pick_delimiter
 from decant.tables._engine import Engine, literal
 from decant.tables._table import Column, Table
 
-NAMES = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "vertical bars"}
 # Longer rows are refused. The engine reads in blocks of at least this size, one per thread.
 MAX_ROW_BYTES = 16 << 20
-_HEAD_CHARACTERS = 1 << 20
-_LOOKED_AT_RECORDS = 200
+_MOST_HEADER_LINES = 50
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,8 +59,8 @@ def open_delimited(
         UserError: a row has too many or too few fields, or a quote is never closed, with the row's
             number.
     """
-    delimiter = _delimiter(_head(file.path), wanted, usual)
-    header = _header(file.path, delimiter, header_rows)
+    delimiter = pick_delimiter(file.head(), wanted, usual)
+    header = _header(file, delimiter, header_rows)
     if not header.names:
         raise UserError(f"{file.name} is empty", code="file-empty", hint="give a file with rows")
     dialects = [_Dialect(delimiter=delimiter)]
@@ -97,14 +92,7 @@ def open_delimited(
     )
 
 
-def first_records(file: Path, delimiter: str, most: int) -> list[list[str]]:
-    """The first records that are not blank."""
-    return _records(_head(file), delimiter, most)
-
-
-def _load(
-    path: Path, engine: Engine, relation: str, header: _Header, dialect: _Dialect
-) -> None:
+def _load(path: Path, engine: Engine, relation: str, header: _Header, dialect: _Dialect) -> None:
     columns = ", ".join(f"c{n}: 'VARCHAR'" for n in range(len(header.names)))
     engine.run(
         f"CREATE OR REPLACE TABLE {relation} AS SELECT row_number() OVER () AS row, * "
@@ -112,49 +100,15 @@ def _load(
         f"skip={header.lines}, delim={literal(dialect.delimiter)}, "
         f"quote={literal(dialect.quote)}, escape={literal(dialect.escape)}, "
         f"columns={{{columns}}}, strict_mode=true, null_padding=false, comment='', "
+        "compression='none', hive_partitioning=false, "
         f"max_line_size={MAX_ROW_BYTES}, buffer_size={2 * MAX_ROW_BYTES})"
     )
 
 
-def _delimiter(head: str, wanted: Sequence[str], usual: str) -> str:
-    """The one whose header has the wanted columns, else the one that gives even records."""
-    order = [usual, *(one for one in NAMES if one != usual)]
-    names = {one: _names(head, one) for one in order}
-    for looked_for in (wanted, wanted[:1]):
-        if looked_for:
-            for one in order:
-                if set(looked_for) <= set(names[one]):
-                    return one
-    even = [one for one in order if len(names[one]) > 1 and _is_even(head, one)]
-    if usual in even or not even:
-        return usual
-    return max(even, key=lambda one: len(names[one]))
-
-
-def _names(head: str, delimiter: str) -> list[str]:
-    records = _records(head, delimiter, 1)
-    return [name.strip() for name in records[0]] if records else []
-
-
-def _is_even(head: str, delimiter: str) -> bool:
-    """Whether no record has more fields than the header, and nearly all have as many."""
-    widths = [len(record) for record in _records(head, delimiter, _LOOKED_AT_RECORDS)]
-    as_header = sum(width == widths[0] for width in widths)
-    return max(widths) == widths[0] and as_header >= 0.9 * len(widths)
-
-
-def _records(head: str, delimiter: str, most: int) -> list[list[str]]:
-    with _long_fields():
-        reader = csv.reader(
-            io.StringIO(head, newline=""), delimiter=delimiter, skipinitialspace=True
-        )
-        return list(islice((record for record in reader if record), most))
-
-
-def _header(path: Path, delimiter: str, header_rows: int) -> _Header:
+def _header(file: PlainFile, delimiter: str, header_rows: int) -> _Header:
     found: list[str] = []
     rows = 0
-    with path.open(encoding="utf-8-sig", newline="") as stream, _long_fields():
+    with file.path.open(encoding="utf-8-sig", newline="") as stream, long_fields():
         reader = csv.reader(stream, delimiter=delimiter, skipinitialspace=True)
         for record in reader:
             if record or rows:  # blank lines may come before the header only
@@ -162,12 +116,13 @@ def _header(path: Path, delimiter: str, header_rows: int) -> _Header:
                 found = found or [name.strip() for name in record]
             if rows == header_rows:
                 break
+        if reader.line_num > _MOST_HEADER_LINES and found:
+            raise UserError(
+                f"{file.name}: a quote in the header is closed {reader.line_num} lines later",
+                code="row-invalid",
+                hint="remove the quote, or close it in the header's line",
+            )
         return _Header(names=tuple(found), lines=reader.line_num)
-
-
-def _head(path: Path) -> str:
-    with path.open(encoding="utf-8-sig", newline="") as stream:
-        return stream.read(_HEAD_CHARACTERS)
 
 
 def _holds(path: Path, wanted: bytes) -> bool:
@@ -191,15 +146,11 @@ def _with_one_line_end(path: Path, target: Path) -> Path | None:
     return target if changed else None
 
 
-def _broken_row(
-    file: PlainFile, dialect: _Dialect, header_rows: int, problem: str
-) -> UserError:
+def _broken_row(file: PlainFile, dialect: _Dialect, header_rows: int, problem: str) -> UserError:
     """Find the row again with a slower reader that knows its place."""
     number, width, line = 0, 0, 1
-    with file.path.open(encoding="utf-8-sig", newline="") as stream, _long_fields():
-        reader = csv.reader(
-            stream, delimiter=dialect.delimiter, strict=True, skipinitialspace=True
-        )
+    with file.path.open(encoding="utf-8-sig", newline="") as stream, long_fields():
+        reader = csv.reader(stream, delimiter=dialect.delimiter, strict=True, skipinitialspace=True)
         try:
             for fields in reader:
                 if fields:  # blank lines do not count
@@ -237,13 +188,3 @@ def _engine_words(message: str) -> str:
             break
         kept.append(line.strip())
     return " ".join(filter(None, kept)).removeprefix("Invalid Input Error: ")
-
-
-@contextmanager
-def _long_fields() -> Iterator[None]:
-    """The csv module refuses fields above 131,072 characters, which a text may have."""
-    before = csv.field_size_limit(sys.maxsize)
-    try:
-        yield
-    finally:
-        csv.field_size_limit(before)

@@ -1,8 +1,8 @@
 """DuckDB, with room to work in: what reads tables and works on their rows.
 
-DuckDB and not Polars or Arrow: it refuses what it cannot read strictly and names the line, keeps the
-raw spelling of numbers in JSON, spills to disk in every operator, and gives the same rows on any
-number of threads. Polars reads a quote that is never closed to the end of the file, and its
+DuckDB and not Polars or Arrow: it refuses what it cannot read strictly and names the line, keeps
+the raw spelling of numbers in JSON, spills to disk in every operator, and gives the same rows on
+any number of threads. Polars reads a quote that is never closed to the end of the file, and its
 streaming engine keeps no order; Arrow has no joins that spill.
 """
 
@@ -22,6 +22,7 @@ from decant.runtime.errors import UserError
 # Of the rows in hand; what does not fit goes to the folder. Some hundred MB come on top: the
 # reader's buffers, Python, and the libraries of a step.
 MEMORY_MB = 512
+_WILDCARDS = set("*?[]{}")
 _SETTINGS = {
     "memory_limit": f"{MEMORY_MB}MB",
     "preserve_insertion_order": True,
@@ -38,10 +39,12 @@ class Engine:
 
     Attributes:
         folder: for what is unpacked and for what does not fit into memory; removed at the end.
+        links: a folder whose path has no wildcards; removed at the end.
     """
 
     connection: duckdb.DuckDBPyConnection
     folder: Path
+    links: Path
     _numbers: Iterator[int] = field(default_factory=count, repr=False)
 
     def run(self, sql: str) -> None:
@@ -70,6 +73,14 @@ class Engine:
             yield pa.Table.from_batches(rest).combine_chunks().to_batches()[0]
         cursor.close()
 
+    def readable(self, file: Path) -> Path:
+        """A path of the file in which the engine finds no wildcards, as in `reviews[1].csv`."""
+        if not _WILDCARDS & set(str(file)):
+            return file
+        link = self.links / self.new_name("file")
+        link.symlink_to(file.resolve())
+        return link
+
     def new_name(self, kind: str) -> str:
         """A name of a table, view or file that is not taken."""
         return f"{kind}_{next(self._numbers)}"
@@ -81,15 +92,20 @@ def table_engine(parent: Path | None = None) -> Iterator[Engine]:
 
     Raises UserError when the disk is full, or a table has more rows than it can hold.
     """
-    with tempfile.TemporaryDirectory(prefix=".tables-", dir=parent) as name:
+    with (
+        tempfile.TemporaryDirectory(prefix=".tables-", dir=parent) as name,
+        tempfile.TemporaryDirectory(prefix="tables-") as links,
+    ):
         folder = Path(name)
         connection = duckdb.connect(
             str(folder / "tables.duckdb"),
             config={**_SETTINGS, "temp_directory": str(folder / "spilled")},
         )
-        connection.execute("SET TimeZone = 'UTC'")  # or a time would be written in the machine's own
+        connection.execute(
+            "SET TimeZone = 'UTC'"
+        )  # or a time would be written in the machine's own
         try:
-            yield Engine(connection, folder)
+            yield Engine(connection, folder, Path(links))
         except duckdb.OutOfMemoryException as error:
             raise UserError(
                 f"the tables need more memory or disk than there is: {_first_sentence(error)}",
@@ -104,11 +120,6 @@ def table_engine(parent: Path | None = None) -> Iterator[Engine]:
 def literal(text: str) -> str:
     """A string as SQL writes it."""
     return "'" + text.replace("'", "''") + "'"
-
-
-def quoted(name: str) -> str:
-    """A name as SQL writes it."""
-    return '"' + name.replace('"', '""') + '"'
 
 
 def _first_sentence(error: duckdb.Error) -> str:

@@ -28,7 +28,7 @@ def open_objects(file: PlainFile, engine: Engine, flatten: Flatten | None = None
     Args:
         flatten: applied to each object first.
 
-    Raises UserError for what is not an object, has a key twice, or half a character, with its place.
+    Raises UserError for what is not an object, has a key twice, or half a character, with the line.
     """
     if _is_array(file):
         relation, counts = _load_array(file, engine), "object"
@@ -75,7 +75,7 @@ def _is_array(file: PlainFile) -> bool:
 def _array(file: PlainFile) -> str:
     return (
         f"SELECT CAST(json AS VARCHAR) AS line FROM read_json_objects({literal(str(file.path))}, "
-        f"format='array', maximum_object_size={_MAX_OBJECT_BYTES})"
+        f"format='array', compression='none', maximum_object_size={_MAX_OBJECT_BYTES})"
     )
 
 

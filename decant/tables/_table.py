@@ -3,10 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import duckdb
-
 from decant.runtime.errors import UserError
-from decant.tables._engine import Engine, quoted
+from decant.tables._engine import Engine
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,9 +102,7 @@ class Table:
             )
 
 
-def rows_of(
-    table: Table, engine: Engine, columns: Sequence[Column]
-) -> duckdb.DuckDBPyRelation:
-    """The rows as a relation: `row`, then one text column c0, c1, ... for each of `columns`."""
-    cells = ", ".join(f"{column.cell} AS {quoted(f'c{n}')}" for n, column in enumerate(columns))
-    return engine.connection.sql(f"SELECT row, {cells} FROM {table.relation}")
+def rows_of(table: Table, columns: Sequence[Column]) -> str:
+    """A query for the rows: `row`, then one text column c0, c1, ... for each of `columns`."""
+    cells = "".join(f", {column.cell} AS c{n}" for n, column in enumerate(columns))
+    return f"SELECT row{cells} FROM {table.relation}"

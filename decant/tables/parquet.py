@@ -17,7 +17,7 @@ _NESTED = ("STRUCT", "MAP", "UNION", "VARIANT")
 
 
 def open_table(file: PlainFile, engine: Engine, wanted: Sequence[str]) -> Table:
-    """Raises UserError when the file is not Parquet, or has no column that can be read as text."""
+    """Raises UserError when the file is not Parquet."""
     if not file.is_parquet:
         raise _unreadable(file, "it does not begin as Parquet does")
     try:
@@ -26,12 +26,10 @@ def open_table(file: PlainFile, engine: Engine, wanted: Sequence[str]) -> Table:
         path, aliases = literal(str(file.path)), ", ".join(f"c{n}" for n in range(len(names)))
         engine.run(
             f"CREATE VIEW {relation} AS SELECT row_number() OVER () AS row, * "
-            f"FROM read_parquet({path}) AS t({aliases})"
+            f"FROM read_parquet({path}, hive_partitioning=false) AS t({aliases})"
         )
         kinds = [
-            str(kind)
-            for name, kind, *_ in engine.all(f"DESCRIBE {relation}")
-            if name != "row"
+            str(kind) for name, kind, *_ in engine.all(f"DESCRIBE {relation}") if name != "row"
         ]
     except (pa.ArrowException, OSError, duckdb.Error) as error:
         raise _unreadable(file, str(error).partition("\n")[0]) from None
@@ -39,12 +37,6 @@ def open_table(file: PlainFile, engine: Engine, wanted: Sequence[str]) -> Table:
         _column(name, f"c{n}", kind)
         for n, (name, kind) in enumerate(zip(names, kinds, strict=True))
     )
-    if all(column.unreadable for column in columns):
-        reasons = "; ".join(f"'{column.name}': {column.unreadable}" for column in columns)
-        raise UserError(
-            f"{file.name} has no column that can be read as text: {reasons or 'none'}",
-            code="column-not-text",
-        )
     return Table(name=file.name, relation=relation, columns=columns, notes=file.notes, is_view=True)
 
 

@@ -9,7 +9,8 @@ import re
 from collections.abc import Sequence
 
 from decant.tables._content import PlainFile
-from decant.tables._delimited import first_records, open_delimited
+from decant.tables._delimited import open_delimited
+from decant.tables._delimiters import first_records
 from decant.tables._engine import Engine
 from decant.tables._table import Table
 
@@ -34,7 +35,7 @@ def open_table(file: PlainFile, engine: Engine, wanted: Sequence[str]) -> Table:
 
 
 def _has_three_headers(file: PlainFile) -> bool:
-    records = first_records(file.path, "\t", 3)
+    records = first_records(file.head(), "\t", 3)
     if len(records) < 3:
         return False
     types, roles = records[1:]
