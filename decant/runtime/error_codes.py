@@ -25,6 +25,7 @@ ERROR_CODES: dict[str, str] = {
     "cell-not-text": "A cell holds a list, an object or bytes, where one text is expected.",
     "column-not-text": "A column cannot be read as text.",
     "column-unknown": "A table has no column of this name.",
+    "disk-full": "There is no room for what does not fit into memory.",
     "encoding-not-utf8": "A byte of a file or of the input is not UTF-8.",
     "file-empty": "A file has no rows.",
     "file-invalid": "The content of a file is not what its format requires.",

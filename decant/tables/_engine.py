@@ -2,8 +2,9 @@
 
 DuckDB and not Polars or Arrow: it refuses what it cannot read strictly and names the line, keeps
 the raw spelling of numbers in JSON, spills to disk in every operator, and gives the same rows on
-any number of threads. Polars reads a quote that is never closed to the end of the file, and its
-streaming engine keeps no order; Arrow has no joins that spill.
+any number of threads. Arrow takes a stray quote for the end of a field, so that two of them swallow
+the rows in between, and has no joins that spill; Polars fills up short rows without a word, and
+names the byte of a bad quote, not its row.
 """
 
 import tempfile
@@ -23,7 +24,7 @@ from decant.runtime.errors import UserError
 # reader's buffers, Python, and the libraries of a step.
 MEMORY_MB = 512
 _WILDCARDS = set("*?[]{}")
-_SETTINGS = {
+_SETTINGS: dict[str, str | int | float | list[str]] = {
     "memory_limit": f"{MEMORY_MB}MB",
     "preserve_insertion_order": True,
     # Nothing is fetched, and no code comes from outside.
@@ -106,7 +107,7 @@ def table_engine(parent: Path | None = None) -> Iterator[Engine]:
         )  # or a time would be written in the machine's own
         try:
             yield Engine(connection, folder, Path(links))
-        except duckdb.OutOfMemoryException as error:
+        except (duckdb.OutOfMemoryException, duckdb.IOException) as error:
             raise UserError(
                 f"the tables need more memory or disk than there is: {_first_sentence(error)}",
                 code="disk-full",

@@ -1,4 +1,4 @@
-"""Files on which other tools went wrong, each with what is right; tests/cases/README.md lists them."""
+"""Files on which other tools went wrong, each with what is right: see tests/cases/README.md."""
 
 import json
 from pathlib import Path
