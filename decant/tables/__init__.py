@@ -147,9 +147,9 @@ def reading(table: Table) -> Iterator[None]:
     """Turns the engine's own errors in the block into a UserError that names the table's file."""
     try:
         yield
-    except duckdb.OutOfMemoryException:
-        raise
     except duckdb.Error as error:
+        if isinstance(error, duckdb.OutOfMemoryException) or "No space left" in str(error):
+            raise
         raise UserError(
             f"{table.name} cannot be read: {str(error).partition(chr(10))[0]}",
             code="file-invalid",

@@ -102,9 +102,8 @@ def table_engine(parent: Path | None = None) -> Iterator[Engine]:
             str(folder / "tables.duckdb"),
             config={**_SETTINGS, "temp_directory": str(folder / "spilled")},
         )
-        connection.execute(
-            "SET TimeZone = 'UTC'"
-        )  # or a time would be written in the machine's own
+        # Or a time would be written in the machine's own.
+        connection.execute("SET TimeZone = 'UTC'")
         try:
             yield Engine(connection, folder, Path(links))
         except (duckdb.OutOfMemoryException, duckdb.IOException) as error:

@@ -57,8 +57,8 @@ def test_texts_without_a_character_to_read_are_no_texts(ingest: Ingest) -> None:
     ("one", "other"),
     [
         ("STRASSE im Mai", "strasse  IM\u00a0mai "),
-        ("ΟΔΟΣ ΣΟΦΙΑΣ", "οδος σοφιας"),  # noqa: RUF001
-        ("ДОБРЫЙ ДЕНЬ", "добрый\u2003день"),
+        ("ΟΔΟΣ ΣΟΦΙΑΣ", "οδος σοφιας"),
+        ("ДОБРЫЙ ДЕНЬ", "добрый\u2003день"),  # noqa: RUF001
         ("一个 电影", "一个\u3000电影"),
     ],
 )
