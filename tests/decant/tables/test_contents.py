@@ -48,29 +48,32 @@ def sheet() -> bytes:
     return content.getvalue()
 
 
+WHAT_FILES_ARE: list[tuple[str, bytes | str, str, list[str]]] = [
+    ("a.csv", zipped("a.csv"), "file-not-table", ["zip archive", "unpack"]),
+    ("a.csv", sheet(), "file-not-table", ["Excel", "CSV"]),
+    ("a.csv.gz", tarred(), "file-not-table", ["tar archive"]),
+    ("a.csv", "text,label\nx,y\n".encode("utf-16"), "file-not-table", ["UTF-16", "UTF-8"]),
+    ("a.csv", "text,label\nx,y\n".encode("utf-16-le"), "file-not-table", ["UTF-16"]),
+    ("a.csv", "text,label\n".encode("utf-32"), "file-not-table", ["UTF-32"]),
+    ("a.csv", "<!DOCTYPE html>\n<html><body>Sign in", "file-not-table", ["web page"]),
+    ("a.jsonl", "<?xml version='1.0'?><Error/>", "file-not-table", ["XML"]),
+    ("a.parquet", "text,label\nx,y\n", "file-invalid", ["Parquet"]),
+    (
+        "a.parquet",
+        "version https://git-lfs.github.com/spec/v1\noid sha256:4d\nsize 3\n",
+        "file-not-table",
+        ["Git LFS", "git lfs pull"],
+    ),
+    ("a.csv", b"\x80\x04\x95\x00\x00", "file-not-table", ["pickle"]),
+    ("a.txt", b"caf\xe9\n", "encoding-not-utf8", ["line 1", "0xe9"]),
+    ("a.txt", b"fine\n" * 300_000 + b"\xff", "encoding-not-utf8", ["line 300001"]),
+    ("a.csv", b"text\n" + "é".encode()[:1], "encoding-not-utf8", ["line 2", "0xc3"]),
+]
+
+
+# Archives hold the time, so that the bytes must not be in a test's name.
 @pytest.mark.parametrize(
-    ("name", "content", "code", "values"),
-    [
-        ("a.csv", zipped("a.csv"), "file-not-table", ["zip archive", "unpack"]),
-        ("a.csv", sheet(), "file-not-table", ["Excel", "CSV"]),
-        ("a.csv.gz", tarred(), "file-not-table", ["tar archive"]),
-        ("a.csv", "text,label\nx,y\n".encode("utf-16"), "file-not-table", ["UTF-16", "UTF-8"]),
-        ("a.csv", "text,label\nx,y\n".encode("utf-16-le"), "file-not-table", ["UTF-16"]),
-        ("a.csv", "text,label\n".encode("utf-32"), "file-not-table", ["UTF-32"]),
-        ("a.csv", "<!DOCTYPE html>\n<html><body>Sign in", "file-not-table", ["web page"]),
-        ("a.jsonl", "<?xml version='1.0'?><Error/>", "file-not-table", ["XML"]),
-        ("a.parquet", "text,label\nx,y\n", "file-invalid", ["Parquet"]),
-        (
-            "a.parquet",
-            "version https://git-lfs.github.com/spec/v1\noid sha256:4d\nsize 3\n",
-            "file-not-table",
-            ["Git LFS", "git lfs pull"],
-        ),
-        ("a.csv", b"\x80\x04\x95\x00\x00", "file-not-table", ["pickle"]),
-        ("a.txt", b"caf\xe9\n", "encoding-not-utf8", ["line 1", "0xe9"]),
-        ("a.txt", b"fine\n" * 300_000 + b"\xff", "encoding-not-utf8", ["line 300001"]),
-        ("a.csv", b"text\n" + "é".encode()[:1], "encoding-not-utf8", ["line 2", "0xc3"]),
-    ],
+    ("name", "content", "code", "values"), WHAT_FILES_ARE, ids=[one[3][0] for one in WHAT_FILES_ARE]
 )
 def test_what_a_file_is(
     name: str, content: bytes | str, code: str, values: list[str], tmp_path: Path
