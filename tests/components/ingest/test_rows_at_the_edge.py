@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.ingest import splits
-from components.ingest.near_duplicates import jaccard, signed
+from components.ingest.signatures import jaccard, signed
 from components.ingest.spelling import respelled
 from decant.runtime.identity import content_digest
 from tests.components.ingest.conftest import Ingest
