@@ -26,6 +26,13 @@ def test_the_server_reads_csv_as_it_stands() -> None:
     assert refused.value.error_code == "INVALID_PARAMETER_VALUE", "a server answers 400"
 
 
+@pytest.mark.parametrize("missing", [None, float("nan"), pd.NA])
+def test_a_missing_value_in_a_frame_is_refused_with_its_row(missing: object) -> None:
+    frame = pd.DataFrame({"text": ["NA", missing]}, dtype=object)
+    with pytest.raises(MlflowException, match="row 1 of the input is missing, not text"):
+        served_model.ServedModel().predict(None, frame)
+
+
 def test_a_function_of_another_mlflow_stays_and_the_log_says_so(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
