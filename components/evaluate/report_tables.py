@@ -14,6 +14,7 @@ from components.evaluate.quality import Quality
 from components.evaluate.tested_models import STUDENT_FLOAT32, TEACHER_INT8
 from decant.figures.evaluation_figures import Figures
 from decant.figures.figure_text import (
+    one_line,
     points,
     points_range,
     share,
@@ -82,19 +83,21 @@ def quality_table(figures: Figures) -> Table:
                 share(model.accuracy),
                 share_range(model.accuracy_interval),
                 f"{model.macro_f1:.3f}",
+                share(model.worst_class.recall) if model.worst_class else _NONE,
                 f"{model.ece:.3f}",
                 f"{exported.parameters:,}" if exported else _NONE,
                 f"{exported.size_bytes / 1e6:,.2f}" if exported else _NONE,
             ]
         )
     majority = figures.controls.majority
-    rows.append([f"always '{_cut(majority.label, 40)}'", share(majority.accuracy), *[_NONE] * 5])
+    rows.append([f"always '{_cut(majority.label, 40)}'", share(majority.accuracy), *[_NONE] * 6])
     return Table(
         columns=[
             "model",
             "accuracy",
             "95 % interval",
             "macro-F1",
+            "worst class's recall",
             "ECE",
             "parameters",
             "size (MB)",
@@ -181,13 +184,15 @@ def class_table(labels: Sequence[str], quality: Mapping[str, Quality]) -> Table:
         [
             _cut(label, 40),
             f"{student['support'].iloc[index]:,}",
+            f"{student['answers'].iloc[index]:,}",
             *(f"{student[column].iloc[index]:.3f}" for column in ("precision", "recall", "f1")),
             f"{teacher['f1'].iloc[index]:.3f}",
         ]
         for index, label in enumerate(labels)
     ]
     return Table(
-        columns=["class", "test rows", "precision", "recall", "F1", "teacher's F1"], rows=rows
+        columns=["class", "test rows", "answers", "precision", "recall", "F1", "teacher's F1"],
+        rows=rows,
     )
 
 
@@ -235,5 +240,4 @@ def _microseconds(value: float | None) -> str:
 
 
 def _cut(text: str, characters: int = _SHOWN_CHARACTERS) -> str:
-    line = " ".join(str(text).split())
-    return line if len(line) <= characters else f"{line[: characters - 1]}…"
+    return one_line(text, characters)
