@@ -1,7 +1,7 @@
 """Training rows that nearly repeat a validation or test text: proposed by MinHash, then compared.
 
-The engine joins the signatures of signatures.py, so that memory hardly grows with the rows: it holds
-a byte per hash of a held-out text.
+The engine joins the signatures of signatures.py, so that memory hardly grows with the rows: a byte
+per hash of a held-out text is all that is kept.
 """
 
 from collections.abc import Iterator, Mapping
