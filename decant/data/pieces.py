@@ -30,12 +30,15 @@ class Pieces:
         begins: (V,) bool, the mark says that a word begins here. All, where nothing is marked.
         alone: (V,) bool, added tokens such as [CLS], and pieces that stand for a byte of an unknown
             character (`<0xE4>`): nothing is joined with them.
+        marks_beginnings: a mark says where a word begins after a space; otherwise the pieces within
+            a word have the mark.
         byte_level: a letter of a surface stands for a byte.
     """
 
     surfaces: list[str]
     begins: NDArray[np.bool_]
     alone: NDArray[np.bool_]
+    marks_beginnings: bool
     byte_level: bool
 
     def bytes_of(self, index: int) -> bytes:
@@ -71,7 +74,13 @@ def pieces_of(tokenizer: Mapping[str, Any]) -> Pieces:
         alone[index] = _BYTE_PIECE.fullmatch(piece) is not None
     for index in added.values():
         surfaces[index], begins[index], alone[index] = "", True, True
-    return Pieces(surfaces=surfaces, begins=begins, alone=alone, byte_level=byte_level)
+    return Pieces(
+        surfaces=surfaces,
+        begins=begins,
+        alone=alone,
+        marks_beginnings=bool(mark) and not prefix,
+        byte_level=byte_level,
+    )
 
 
 def piece_ids(tokenizer: Mapping[str, Any]) -> dict[str, int]:

@@ -1,11 +1,13 @@
 """Vocabularies that can lose pieces: a file here per kind of tokenizer model.
 
-A module has two functions. Whatever is dropped, a text whose pieces are all kept is split as before:
+Whatever is dropped, a text whose pieces are all kept is split as before. A module has two
+functions:
 
-    needed(tokenizer, kept) -> set[int]    the ids that have to stay beside the kept ones, so that this
-                                           holds and words of dropped pieces fall apart into smaller
-                                           ones instead of becoming unknown
-    pruned(model, new_id) -> dict          the model with the kept pieces only, under their new ids
+    needed(tokenizer, kept) -> set[int]
+        The ids that have to stay beside the kept ones, so that this holds, and so that words of
+        dropped pieces fall apart into smaller ones instead of becoming unknown.
+    pruned(model, new_id) -> dict
+        The model with the kept pieces only, under their new ids.
 
 `tokenizer` is the content of a tokenizer.json, `model` its part of that name.
 """
@@ -21,9 +23,13 @@ Json = Mapping[str, Any]
 class Vocabulary(Protocol):
     """The interface of a module of this folder."""
 
-    def needed(self, tokenizer: Json, kept: Iterable[int]) -> set[int]: ...
+    def needed(self, tokenizer: Json, kept: Iterable[int]) -> set[int]:
+        """Ids that stay beside the kept ones."""
+        ...
 
-    def pruned(self, model: Json, new_id: Mapping[int, int]) -> dict[str, Any]: ...
+    def pruned(self, model: Json, new_id: Mapping[int, int]) -> dict[str, Any]:
+        """The model with the pieces of `new_id` only."""
+        ...
 
 
 _KINDS = {"WordPiece": wordpiece, "Unigram": unigram, "BPE": bpe}

@@ -1,11 +1,13 @@
-"""Byte-pair encoding: pairs of pieces are merged, in the order in which the merges were learned
-(Sennrich et al. 2016, arXiv:1508.07909).
+"""Byte-pair encoding: pairs of pieces are merged, in the order in which the merges were learned.
+
+After Sennrich et al. 2016 (arXiv:1508.07909), on letters or, after GPT-2, on bytes.
 
 Within a piece of the result, the same merges happen as in that piece alone. So if every kept piece
 keeps the pieces that lead to it, a text of kept pieces meets the same merges in the same order.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import pairwise
 from typing import Any
 
 from components.transfer_weights.vocabularies._letters import byte_pieces, letters
@@ -15,12 +17,12 @@ Ranks = Mapping[tuple[str, str], int]
 
 
 def is_plain(model: Mapping[str, Any]) -> bool:
-    """Whether a merged piece is spelled as its parts are, without a mark of its place in the word."""
+    """Whether a merged piece is spelled as its parts are, without a mark of its place."""
     return not (model.get("continuing_subword_prefix") or model.get("end_of_word_suffix"))
 
 
 def needed(tokenizer: Mapping[str, Any], kept: Iterable[int]) -> set[int]:
-    """The letters (all 256 where they stand for bytes), and the pieces on the way to the kept ones."""
+    """The letters, all 256 where they are bytes, and the pieces that lead to the kept ones."""
     model = tokenizer["model"]
     ids: dict[str, int] = model["vocab"]
     texts = {index: piece for piece, index in ids.items()}
@@ -63,8 +65,7 @@ def _parts_of(piece: str, ranks: Ranks) -> Iterator[str]:
     parts = list(piece)
     while len(parts) > 1:
         rank, place = min(
-            (ranks.get(pair, len(ranks)), place)
-            for place, pair in enumerate(zip(parts, parts[1:], strict=False))
+            (ranks.get(pair, len(ranks)), place) for place, pair in enumerate(pairwise(parts))
         )
         if rank == len(ranks):
             return  # no merges lead to this piece

@@ -1,7 +1,7 @@
-"""Unigram: of all ways to split a word, the one with the largest sum of scores (Kudo 2018,
-arXiv:1804.10959).
+"""Unigram: of all ways to split a word, the one with the largest sum of scores.
 
-The best way stays the best when pieces that it does not use are dropped.
+After Kudo 2018 (arXiv:1804.10959). The best way stays the best when pieces
+that it does not use are dropped.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,8 +14,8 @@ from decant.data.pieces import piece_ids
 def needed(tokenizer: Mapping[str, Any], kept: Iterable[int]) -> set[int]:
     """The letters, the unknown piece, and the piece with the smallest score.
 
-    An unknown character scores 10 less than that one (tokenizers, `K_UNK_PENALTY`): dropping it would
-    make unknown characters cheaper.
+    An unknown character scores 10 less than that piece (`K_UNK_PENALTY` in tokenizers): without it
+    unknown characters would become cheaper.
     """
     model = tokenizer["model"]
     vocabulary = model["vocab"]
