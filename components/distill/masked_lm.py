@@ -14,7 +14,7 @@ from torch import nn
 
 from components.distill.word_pieces import WordPieces
 from decant.data.tokens import TokenRows, TokensInfo, pad
-from decant.models.encoder import load_pretrained
+from decant.models.encoder_weights import load_pretrained
 from decant.runtime.errors import UserError
 
 BATCH_ROWS = 64

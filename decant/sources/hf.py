@@ -118,8 +118,8 @@ def _failed(uri: str, error: Exception) -> UserError:
 
     if isinstance(error, LocalEntryNotFoundError | OfflineModeIsEnabled | RevisionResolutionError):
         return UserError(
-            f"{without_secrets(uri)} is not in the hub's cache on this machine, and the hub cannot be "
-            f"reached: {_reason(error)}",
+            f"{without_secrets(uri)} is not in the hub's cache on this machine, and the hub cannot "
+            f"be reached: {_reason(error)}",
             code="source-unreachable",
             hint="go online once, or copy the hub's cache here (HF_HOME)",
         )

@@ -123,8 +123,15 @@ def test_only_what_an_encoder_needs_comes(revision: str, hub: str, tmp_path: Pat
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("offline", [{}, {"HF_HUB_OFFLINE": "1"}])
-@pytest.mark.parametrize("revision", ["", "@main", f"@{COMMIT}"])
+@pytest.mark.parametrize(
+    ("revision", "offline"),
+    [
+        ("", {}),
+        ("", {"HF_HUB_OFFLINE": "1"}),
+        ("@main", {"HF_HUB_OFFLINE": "1"}),
+        (f"@{COMMIT}", {}),
+    ],
+)
 def test_without_the_hub_its_own_cache_answers(
     revision: str, offline: dict[str, str], hub: str, tmp_path: Path
 ) -> None:
