@@ -47,8 +47,8 @@ KINDS = {
 }
 
 
-def write_encoder(kind: str, folder: Path) -> Path:
-    """An encoder folder with two layers, 32 wide."""
+def write_encoder(kind: str, folder: Path, **options: Any) -> Path:
+    """An encoder folder with two layers, 32 wide. `options` go into its config."""
     import torch
     from transformers import AutoConfig, AutoModel
 
@@ -65,6 +65,7 @@ def write_encoder(kind: str, folder: Path) -> Path:
     }
     if kind == "albert":
         sizes["embedding_size"] = 16
+    sizes |= options
     torch.manual_seed(0)
     AutoModel.from_config(AutoConfig.for_model(kind, **sizes)).save_pretrained(folder)
     tokenizer.save(str(folder / "tokenizer.json"))

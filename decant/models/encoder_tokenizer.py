@@ -1,5 +1,6 @@
 """The tokenizer of an encoder's folder: read, or made from a vocabulary of an older form."""
 
+import inspect
 import json
 import os
 from importlib.util import find_spec
@@ -15,7 +16,6 @@ TOKENIZER, SPECIAL_TOKENS = "tokenizer.json", "special_tokens_map.json"
 TOKENIZER_CONFIG = "tokenizer_config.json"
 SPECIALS = ("pad_token", "unk_token", "cls_token", "sep_token", "mask_token")
 _ADDED_TOKENS = "added_tokens.json"
-_WORDPIECE = "vocab.txt"
 _SENTENCEPIECE = (
     "spiece.model",
     "sentencepiece.bpe.model",
@@ -24,7 +24,7 @@ _SENTENCEPIECE = (
     "tokenizer.model",
 )
 # One of them suffices to make a fast tokenizer; merges.txt belongs to vocab.json.
-VOCABULARIES = (_WORDPIECE, "vocab.json", *_SENTENCEPIECE)
+VOCABULARIES = ("vocab.txt", "vocab.json", *_SENTENCEPIECE)
 _NAMED_TOKENS = 5  # in an error
 
 
@@ -53,14 +53,12 @@ def write_tokenizer(source: Path, target: Path) -> list[str]:
         tokenizer, facts = _made(source)
         tokenizer.save(str(target / TOKENIZER))
         return facts
-    lacking = _not_added(source, read_tokenizer_file(file))
-    if not lacking:
-        (target / TOKENIZER).write_bytes(file.read_bytes())
-        return []
     tokenizer = read_tokenizer_file(file)
-    _add(tokenizer, lacking, source)
-    tokenizer.save(str(target / TOKENIZER))
-    return [f"{_named(lacking)} of {_ADDED_TOKENS} added to {TOKENIZER}"]
+    if added := _add_tokens(tokenizer, source):
+        tokenizer.save(str(target / TOKENIZER))
+        return [f"{', '.join(added)} of {_ADDED_TOKENS} added to {TOKENIZER}"]
+    (target / TOKENIZER).write_bytes(file.read_bytes())
+    return []
 
 
 def special_tokens(folder: Path) -> dict[str, str]:
@@ -99,35 +97,41 @@ def check_embedded(tokenizer: Tokenizer, rows: int, folder: Path) -> None:
 
 def _made(folder: Path) -> tuple[Tokenizer, list[str]]:
     vocabulary = next((name for name in VOCABULARIES if (folder / name).is_file()), "")
-    options: dict[str, bool] = {}
-    facts = [f"{TOKENIZER} made from {vocabulary}"]
-    if vocabulary == _WORDPIECE:
-        options, casing = _casing(folder)
-        facts = [f"{facts[0]}: {casing}"]
     if vocabulary in _SENTENCEPIECE and find_spec("sentencepiece") is None:
         raise UserError(
             f"{folder / vocabulary} is read by the package sentencepiece, which is not installed",
             code="package-missing",
-            hint=f"pip install sentencepiece, or give a folder with a {TOKENIZER}",
+            hint=f"pip install 'sentencepiece<0.2.2', or give a folder with a {TOKENIZER}",
         )
-    tokenizer: Tokenizer = _auto_tokenizer(folder, **options).backend_tokenizer
-    if lacking := _not_added(folder, tokenizer):
-        _add(tokenizer, lacking, folder)
-    return tokenizer, facts
+    made = _auto_tokenizer(folder)
+    fact = f"{TOKENIZER} made from {vocabulary}"
+    if "do_lower_case" in inspect.signature(type(made).__init__).parameters:
+        lower_cased, reason = _casing(folder, made)
+        made = _auto_tokenizer(folder, do_lower_case=lower_cased)
+        fact += f": {'text is lower-cased' if lower_cased else 'case is kept'}, {reason}"
+    tokenizer: Tokenizer = made.backend_tokenizer
+    _add_tokens(tokenizer, folder)
+    return tokenizer, [fact]
 
 
-def _casing(folder: Path) -> tuple[dict[str, bool], str]:
-    """Options for a WordPiece tokenizer, and the reason in words."""
+def _casing(folder: Path, made: Any) -> tuple[bool, str]:
+    """Whether text is lower-cased, and the reason in words."""
     file = folder / TOKENIZER_CONFIG
     says = json_object(file).get("do_lower_case") if file.is_file() else None
     if says is not None:
-        return {}, f"text is {'lower-cased' if says else 'left as it is'}, as {file.name} says"
-    lines = (folder / _WORDPIECE).read_text("utf-8").splitlines()
-    # [CLS] and the like are no text
-    capital = next((one for one in lines if one[:1] not in "[<" and one != one.lower()), None)
+        return bool(says), f"as {file.name} says"
+    capital = next(
+        # [CLS] and the like are no text
+        (piece for piece in sorted(made.get_vocab()) if piece[:1] not in "[<" and _is_cased(piece)),
+        None,
+    )
     if capital is None:
-        return {"do_lower_case": True}, "text is lower-cased, since no piece has a capital letter"
-    return {"do_lower_case": False}, f"case is kept, since pieces have capital letters ({capital})"
+        return True, "since no piece has a capital letter"
+    return False, f"since pieces have capital letters, such as {capital}"
+
+
+def _is_cased(piece: str) -> bool:
+    return piece != piece.lower()
 
 
 def _auto_tokenizer(folder: Path, **options: bool) -> Any:
@@ -148,26 +152,25 @@ def _auto_tokenizer(folder: Path, **options: bool) -> Any:
     return tokenizer
 
 
-def _not_added(folder: Path, tokenizer: Tokenizer) -> dict[str, int]:
-    """Tokens of added_tokens.json that the tokenizer does not take whole, by their ids."""
-    if not (folder / _ADDED_TOKENS).is_file():
-        return {}
+def _add_tokens(tokenizer: Tokenizer, folder: Path) -> list[str]:
+    """Add the tokens of added_tokens.json that the tokenizer does not take whole; which they were.
+
+    Raises UserError when one has another id than the file says.
+    """
+    file = folder / _ADDED_TOKENS
+    listed = json_object(file) if file.is_file() else {}
     known = {token.content for token in tokenizer.get_added_tokens_decoder().values()}
-    listed = json_object(folder / _ADDED_TOKENS)
-    return {token: int(index) for token, index in listed.items() if token not in known}
-
-
-def _add(tokenizer: Tokenizer, tokens: dict[str, int], folder: Path) -> None:
-    """Add them in the order of their ids. Raises UserError when they get others."""
-    for token in sorted(tokens, key=tokens.__getitem__):
-        tokenizer.add_tokens([AddedToken(token, normalized=False)])
-        if tokenizer.token_to_id(token) != tokens[token]:
+    for token in sorted(listed, key=listed.__getitem__):
+        if token not in known:
+            tokenizer.add_tokens([AddedToken(token, normalized=False)])
+        if tokenizer.token_to_id(token) != listed[token]:
             raise UserError(
-                f"{folder / _ADDED_TOKENS} gives {token} the id {tokens[token]}, but in the "
-                f"tokenizer it has the id {tokenizer.token_to_id(token)}",
+                f"{file} gives {token} the id {listed[token]}, but in the tokenizer it has the id "
+                f"{tokenizer.token_to_id(token)}",
                 code="tokenizer-mismatch",
                 hint="save it with AutoTokenizer.from_pretrained(...).save_pretrained(folder)",
             )
+    return [token for token in listed if token not in known]
 
 
 def _named(tokens: dict[str, int]) -> str:
