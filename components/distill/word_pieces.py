@@ -18,7 +18,8 @@ from decant.data.pieces import Pieces, pieces_of
 NO_NEIGHBOUR = -1
 # As the names of their characters begin.
 _IDEOGRAPHS = ("CJK",)
-_WITHOUT_SPACES = (*_IDEOGRAPHS, "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR")
+_CONTINUED = ("THAI", "LAO", "KHMER", "MYANMAR")  # vowel signs may follow
+_WITHOUT_SPACES = (*_IDEOGRAPHS, "HIRAGANA", "KATAKANA", *_CONTINUED)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,7 +122,7 @@ def _spelling(pieces: Pieces, index: int) -> tuple[bool, bool, bool, bool, bool]
     begins, closes = marked, False
     if pieces.marks_beginnings:
         begins = marked or _is_apart(letters[0])
-        closes = whole and _is_apart(letters[-1]) and not _is_of(letters[-1], _WITHOUT_SPACES[3:])
+        closes = whole and _is_apart(letters[-1]) and not _is_of(letters[-1], _CONTINUED)
     single = len(letters) == 1 and _is_of(letters, _IDEOGRAPHS)
     is_word = begins and whole and (single or (len(letters) > 1 and _is_alphabetic(letters)))
     return begins, False, closes, is_word, single

@@ -80,7 +80,12 @@ def check_filled(folder: Path) -> int:
     """
     from transformers import AutoConfig, AutoModel
 
-    config = AutoConfig.from_pretrained(folder, local_files_only=True)
+    try:
+        config = AutoConfig.from_pretrained(folder, local_files_only=True)
+    except Exception as error:  # every type of model checks its own settings
+        raise UserError(
+            f"{folder / CONFIG} does not describe a model: {error}", code="file-invalid"
+        ) from None
     model, loading = _load(
         AutoModel,
         folder,

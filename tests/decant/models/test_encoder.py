@@ -249,6 +249,13 @@ def test_weights_of_another_shape_are_found_before_training(encoder: Path) -> No
         copied(encoder)
 
 
+@pytest.mark.parametrize("values", [{"hidden_size": "wide"}, {"num_attention_heads": 5}])
+def test_a_config_that_describes_no_model(values: dict[str, Any], encoder: Path) -> None:
+    set_config(encoder, **values)
+    with raises("file-invalid" if "hidden_size" in values else "encoder-weights-invalid"):
+        copied(encoder)
+
+
 @pytest.mark.skipif(find_spec("sentencepiece") is not None, reason="sentencepiece is installed")
 @pytest.mark.parametrize("name", ["spiece.model", "sentencepiece.bpe.model", "spm.model"])
 def test_a_sentencepiece_vocabulary_needs_its_package(name: str, encoder: Path) -> None:
