@@ -120,18 +120,12 @@ def _casing(folder: Path, made: Any) -> tuple[bool, str]:
     says = json_object(file).get("do_lower_case") if file.is_file() else None
     if says is not None:
         return bool(says), f"as {file.name} says"
-    capital = next(
-        # [CLS] and the like are no text
-        (piece for piece in sorted(made.get_vocab()) if piece[:1] not in "[<" and _is_cased(piece)),
-        None,
-    )
-    if capital is None:
+    # Special tokens and names in brackets, such as [CLS] and [unused1], are no text.
+    pieces = sorted(made.get_vocab().keys() - set(made.all_special_tokens))
+    cased = (piece for piece in pieces if piece[:1] not in "[<" and piece != piece.lower())
+    if (capital := next(cased, None)) is None:
         return True, "since no piece has a capital letter"
     return False, f"since pieces have capital letters, such as {capital}"
-
-
-def _is_cased(piece: str) -> bool:
-    return piece != piece.lower()
 
 
 def _auto_tokenizer(folder: Path, **options: bool) -> Any:
