@@ -102,7 +102,7 @@ class _FewerPieces:
                 end += 1
             word = self._word(tuple(row[start:end]))
             # Unigram takes unknown characters side by side for one.
-            is_joined = self._joins(row[start]) and word[0] == self._unknown == result[-1]
+            is_joined = self._joins(row[start]) and word[:1] == [self._unknown] == result[-1:]
             result += word[1:] if is_joined else word
             start = end
         return result
@@ -188,7 +188,7 @@ def _decoder(tokenizer: Json) -> Any:
         return decoders.WordPiece(prefix=prefix, cleanup=True)
     if is_byte_level(tokenizer):
         return decoders.ByteLevel()
-    return decoders.Sequence([decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()])
+    return decoders.Sequence([decoders.ByteFallback(), decoders.Metaspace()])
 
 
 def _mask(tokenizer: Json) -> str | None:

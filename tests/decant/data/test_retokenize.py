@@ -218,6 +218,21 @@ def test_another_tokenizer_reads_the_text_that_the_row_spells(
     assert [row.tolist() for row in got] == encoded(files[1], texts)
 
 
+@pytest.mark.parametrize("target", KINDS)
+@pytest.mark.parametrize("source", ["xlm-roberta", "albert", "deberta-v2"])
+def test_of_sentencepiece_the_normalized_text_is_read(
+    source: str, target: str, tmp_path: Path
+) -> None:
+    files = [tmp_path / "source.json", tmp_path / "target.json"]
+    for kind, file in zip((source, target), files, strict=True):
+        tokenizer_of_kind(kind).save(str(file))
+    texts = [*TEXTS_OF_KINDS[:4], "", "a <user> film"]
+    normalize = tokenizer_of_kind(source).normalizer.normalize_str
+    expected = encoded(files[1], [normalize(text) for text in texts])
+    got = Retokenizer(*files).rows(rows_of(encoded(files[0], texts)))
+    assert [row.tolist() for row in got] == expected
+
+
 def test_of_wordpiece_the_words_are_read_and_masks_and_unknown_words_stay(tmp_path: Path) -> None:
     files = {kind: tmp_path / f"{kind}.json" for kind in ("bert", "xlm-roberta", "roberta")}
     for kind, file in files.items():
