@@ -98,7 +98,9 @@ def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) ->
         folder = outputs.encoder / MORE_ENCODERS / str(number) if number else outputs.encoder
         folder.mkdir(parents=True, exist_ok=True)
         with reporter.activity(f"fetching {origin.role} {without_secrets(origin.uri)}"):
-            copy_encoder(fetch_watched(origin), folder)
+            facts = copy_encoder(fetch_watched(origin), folder)
+        for fact in facts:
+            reporter.message(f"{origin.role}: {fact}")
     with table_engine(outputs.corpus) as engine:
         labels = prepare_rows(engine, params, reporter)
         schema = Schema(

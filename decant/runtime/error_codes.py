@@ -92,7 +92,7 @@ ERROR_CODES: dict[str, str] = {
     "encoder-config-missing": "A folder has no config.json, so it is not an encoder.",
     "encoder-type-unsupported": "A model is not an encoder of the BERT family.",
     "encoder-weights-invalid": "The weights of an encoder are damaged or do not fit its config.",
-    "encoder-weights-missing": "An encoder lacks weights in safetensors format.",
+    "encoder-weights-missing": "An encoder lacks weights, or has none in safetensors format.",
     "head-unknown": "There is no head of this name.",
     "masked-lm-head-missing": "An encoder has no masked-LM head.",
     "student-unknown": "There is no student architecture of this name.",
