@@ -35,6 +35,7 @@ from decant.models.encoder_weights import (
 )
 from decant.runtime.artifacts import write_json
 from decant.runtime.errors import UserError
+from decant.runtime.placeholder_files import refuse_placeholder
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -111,6 +112,9 @@ def check_encoder(folder: Path) -> None:
             code="encoder-config-missing",
             hint="give a folder as save_pretrained() writes it, or an hf:// model",
         )
+    for file in sorted(folder.iterdir()):
+        if file.suffix in (".json", ".safetensors", ".txt", ".model"):
+            refuse_placeholder(file)
     model_type = read_config(folder).get("model_type")
     if model_type not in SUPPORTED:
         raise UserError(

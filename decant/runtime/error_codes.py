@@ -30,6 +30,7 @@ ERROR_CODES: dict[str, str] = {
     "file-empty": "A file has no rows.",
     "file-invalid": "The content of a file is not what its format requires.",
     "file-missing": "There is no file or folder at a path.",
+    "file-placeholder": "A file is a pointer or a web page in place of what its name promises.",
     "file-unreadable": "A file cannot be opened.",
     "folder-busy": "Another process is working in a folder.",
     "format-unknown": "The format of a file is not one that Decant reads.",

@@ -19,6 +19,7 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 
 from decant.runtime.errors import UserError
+from decant.runtime.placeholder_files import refuse_placeholder
 from decant.tables._engine import Engine
 
 COMPRESSIONS = (".gz", ".bz2", ".xz", ".zst")
@@ -59,7 +60,6 @@ _BINARY = (
 )
 _ZIP = b"PK\x03\x04"
 _TAR = slice(257, 262)
-_MARKUP = ("<!doctype", "<html", "<?xml", "<head", "<body")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +114,7 @@ def plain_file(file: Path, engine: Engine) -> PlainFile:
         if head.startswith(_PARQUET):
             return PlainFile(path=path, name=file.name, is_parquet=True, notes=notes)
         _refuse_binary(file.name, head)
-        _refuse_other_text(file.name, head)
+        refuse_placeholder(path, file.name)
         _check_utf8(path, file.name)
     except OSError as error:
         raise UserError(
@@ -165,29 +165,6 @@ def _refuse_binary(name: str, head: bytes) -> None:
         raise refusal("text in UTF-16 or binary", "save it as UTF-8")
     if zeros > len(head) // 50:
         raise refusal("binary: it has zero bytes", "give CSV, TSV, JSON lines or Parquet")
-
-
-def _refuse_other_text(name: str, head: bytes) -> None:
-    text = head.decode("utf-8", "replace").removeprefix("\ufeff")
-    beginning = text[:200].lstrip().lower()
-    if beginning.startswith("version https://git-lfs"):
-        raise UserError(
-            f"{name} is a Git LFS pointer, not the data itself",
-            code="file-not-table",
-            hint="fetch the data with `git lfs pull`",
-        )
-    if beginning.startswith("outs:") and "md5:" in text[:400]:
-        raise UserError(
-            f"{name} is a DVC pointer, not the data itself",
-            code="file-not-table",
-            hint="fetch the data with `dvc pull` and give the file that it names",
-        )
-    if beginning.startswith(_MARKUP):
-        raise UserError(
-            f"{name} is a web page or XML, not a table",
-            code="file-not-table",
-            hint="open it: it may be a login or error page in place of the data",
-        )
 
 
 def _check_utf8(path: Path, name: str) -> None:

@@ -447,3 +447,13 @@ def test_every_supported_type_loads_and_runs(
     states = encoder(input_ids=ids, attention_mask=torch.ones_like(ids)).last_hidden_state
     assert states.shape == (2, length, encoder.config.hidden_size)
     assert encoder.dtype == torch.float32
+
+
+@pytest.mark.parametrize(
+    "name", ["model.safetensors", "tokenizer.json", "config.json", "vocab.txt", "spiece.model"]
+)
+def test_a_git_lfs_pointer_is_named(name: str, encoder: Path) -> None:
+    """A clone without git-lfs has pointers in place of the large files."""
+    (encoder / name).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:4d\n")
+    with raises("file-placeholder", name, "Git LFS pointer", "git lfs pull"):
+        check_encoder(encoder)

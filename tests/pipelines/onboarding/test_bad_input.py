@@ -56,15 +56,15 @@ def rows(delimiter: str, count: int = 60) -> str:
         (lambda: written("x.csv", b"%PDF-1.7\n%"), "file-not-table", "PDF document"),
         (lambda: written("x.csv", b"text\x00label\n" * 9), "file-not-table", "zero bytes"),
         (lambda: written("x.csv", "text,label\n".encode("utf-16")), "file-not-table", "UTF-16"),
-        (lambda: written("x.csv", "\n<!DOCTYPE html><html>"), "file-not-table", "web page"),
+        (lambda: written("x.csv", "\n<!DOCTYPE html><html>"), "file-placeholder", "web page"),
         (
             lambda: written("x.csv", "version https://git-lfs.github.com/spec/v1\noid sha256:4d\n"),
-            "file-not-table",
+            "file-placeholder",
             "Git LFS pointer",
         ),
         (
             lambda: written("x.csv", "outs:\n- md5: 4d7a\n  path: x.csv\n"),
-            "file-not-table",
+            "file-placeholder",
             "DVC pointer",
         ),
         (lambda: written("x.jsonl", '[{"text": "a"'), "file-invalid", "JSON array"),
