@@ -1,4 +1,4 @@
-"""Files that stand for others: pointers of Git LFS and DVC, and web pages in place of a download."""
+"""Files that stand for others: pointers of Git LFS and DVC, web pages in place of a download."""
 
 from pathlib import Path
 
