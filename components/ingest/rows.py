@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from components.ingest.origins import Origin, fetch_watched
-from components.ingest.spelling import has_text, spelled, text_key
+from components.ingest.spelling import has_text, spelled, stripped, text_key
 from components.ingest.swallowed_rows import refuse_swallowed_rows
 from decant.runtime.errors import UserError
 from decant.runtime.reporter import Reporter
@@ -75,7 +75,7 @@ def load_rows(
         engine.run(f"INSERT INTO files VALUES ({number}, {literal(name)}, '{kept}')")
         base = _insert(table, engine, columns, number, base)
         engine.run(f"DROP {'VIEW' if table.is_view else 'TABLE'} {table.relation}")
-    _report_spellings(engine, reporter)
+    _settle_spellings(engine, reporter)
     _make_live(engine)
 
 
@@ -128,27 +128,31 @@ def _make_live(engine: Engine) -> None:
     engine.run(
         f"""
         CREATE TABLE live AS
-        SELECT rows.id, files.role, {spelled("rows.label")} AS label, {spelled("rows.grp")} AS grp,
+        SELECT rows.id, files.role, label_spellings.one AS label, grp_spellings.one AS grp,
             CASE WHEN {has_text("rows.text")} THEN {text_key("rows.text")} END AS key,
             false AS unlabelled, CAST(NULL AS VARCHAR) AS split, false AS withheld
-        FROM rows JOIN files USING (file) ANTI JOIN rejected ON rejected.id = rows.id
+        FROM rows JOIN files USING (file)
+        LEFT JOIN label_spellings ON label_spellings.raw = rows.label
+        LEFT JOIN grp_spellings ON grp_spellings.raw = rows.grp
+        ANTI JOIN rejected ON rejected.id = rows.id
         """
     )
     reject(engine, "no_text", "SELECT id, 'no text' AS reason FROM live WHERE key IS NULL")
 
 
-def _report_spellings(engine: Engine, reporter: Reporter) -> None:
-    """A value that is read as another one is told."""
+def _settle_spellings(engine: Engine, reporter: Reporter) -> None:
+    """The one spelling of every label and group; a value that is read as another one is told."""
     for column, what in (("label", "label"), ("grp", "group")):
+        engine.run(
+            f"CREATE TABLE {column}_spellings AS SELECT raw, {spelled('raw')} AS one, rows FROM "
+            f"(SELECT {column} AS raw, count(*) AS rows FROM rows GROUP BY {column})"
+        )
         found = engine.all(
-            f"""
-            SELECT trim(rows.{column}) AS raw, {spelled(f"rows.{column}")} AS one, count(*)
-            FROM rows WHERE raw != one GROUP BY ALL ORDER BY 3 DESC, 1
-            LIMIT {_SHOWN_SPELLINGS + 1}
-            """
+            f"SELECT raw, one FROM {column}_spellings WHERE {stripped('raw')} != one "
+            f"ORDER BY rows DESC, raw LIMIT {_SHOWN_SPELLINGS + 1}"
         )
         if found:
-            shown = ", ".join(f"'{raw}' as '{one}'" for raw, one, _ in found[:_SHOWN_SPELLINGS])
+            shown = ", ".join(f"'{raw}' as '{one}'" for raw, one in found[:_SHOWN_SPELLINGS])
             more = ", ..." if len(found) > _SHOWN_SPELLINGS else ""
             reporter.message(f"one spelling per {what}: {shown}{more}")
 

@@ -18,6 +18,7 @@ NGRAM = 5
 # A pair of similarity 0.8 is proposed in 99.2 % of the cases, one of 0.9 in 99.998 %.
 BANDS, BAND = 12, 5
 _PERMUTATIONS = BANDS * BAND
+MARKS = 32
 _SEED = 13
 _MIX = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
 
@@ -34,8 +35,8 @@ class Signed:
 
     Attributes:
         ids: of the rows, shape (rows,).
-        marks: a byte of each MinHash, shape (rows, permutations): the share of equal ones estimates
-            the similarity (Li and Koenig 2010, "b-Bit minwise hashing").
+        marks: a byte of some MinHashes, shape (rows, MARKS): the share of equal ones estimates the
+            similarity (Li and Koenig 2010, "b-Bit minwise hashing").
         keys: a hash per band, shape (rows, bands): texts with an equal one are compared.
     """
 
@@ -53,7 +54,8 @@ def signed(ids: NDArray[np.int64], texts: list[str]) -> Signed:
     keys = np.repeat(np.arange(BANDS, dtype=np.uint64)[None, :], len(texts), axis=0)
     for at in range(BAND):
         keys = _mixed(keys ^ in_bands[:, :, at])
-    return Signed(ids, (_mixed(rows) & np.uint64(0xFF)).astype(np.uint8), keys)
+    marks = _mixed(rows[:, :MARKS]) & np.uint64(0xFF)
+    return Signed(ids, marks.astype(np.uint8), keys)
 
 
 def _ngrams(text: str) -> set[str]:

@@ -16,7 +16,7 @@ from decant.tables import Engine, literal
 # Beyond these the engine draws, which needs no memory for it: with so many rows chance alone keeps
 # the shares of the classes, and balancing groups one by one would take hours.
 MOST_ROWS_AT_ONCE = 1_000_000
-MOST_GROUPS_AT_ONCE = 100_000
+MOST_GROUPS_AT_ONCE = 20_000
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -119,14 +119,14 @@ def test_equal_texts_have_equal_signatures_beside_any_neighbours(texts: list[str
 
 
 def test_the_estimate_is_near_the_similarity() -> None:
-    """Of 60 hashes: the standard deviation is 0.06 at most, so 0.2 is never exceeded."""
+    """Of 32 hashes: the standard deviation is 0.09 at most."""
     texts = distinct(200)
     changed = [text.replace("film", "movie").replace("dull", "bad") for text in texts]
     one, other = signed(np.arange(200), texts), signed(np.arange(200), changed)
     estimates = (one.marks == other.marks).mean(axis=1)
     exact = np.array([jaccard(*pair) for pair in zip(texts, changed, strict=True)])
-    assert np.abs(estimates - exact).max() < 0.2
-    assert abs((estimates - exact).mean()) < 0.02
+    assert np.abs(estimates - exact).max() < 0.35
+    assert abs((estimates - exact).mean()) < 0.03
 
 
 def test_a_text_that_contains_its_label_is_warned_of(
