@@ -87,6 +87,7 @@ def quality_figures(
                 **dict(_model(quality[TFIDF], drawn[TFIDF])),
                 c=control.c,
                 features=control.features,
+                unspaced_share=control.unspaced_share or None,
                 validation_accuracy=control.validation_accuracy,
             ),
             majority=MajorityFigures(

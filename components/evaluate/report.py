@@ -24,6 +24,8 @@ from components.evaluate.report_tables import (
     speedup_table,
 )
 from decant.figures.evaluation_figures import Figures
+from decant.figures.figure_text import share
+from decant.figures.quality_figures import TfidfFigures
 from decant.figures.templates import template_environment
 
 _CAPTIONS = {
@@ -58,6 +60,7 @@ def write_report(
         "figures": figures,
         "quick": quick,
         "findings": findings(figures),
+        "tfidf_terms": _terms(figures.controls.tfidf),
         "data_rows": data_rows(figures, labels),
         "quality_table": quality_table(figures),
         "difference_table": difference_table(figures),
@@ -80,6 +83,17 @@ def write_report(
     for name in ("report.md", "report.html"):
         text = environment.get_template(f"{name}.j2").render(content)
         (folder / name).write_text(text, "utf-8")
+
+
+def _terms(control: TfidfFigures) -> str:
+    """What TF-IDF counts."""
+    words = "words and pairs of words"
+    if control.unspaced_share is None:
+        return words
+    return (
+        f"{words}, and one to three characters of scripts without blanks between words, of which "
+        f"{share(control.unspaced_share)} of the letters are"
+    )
 
 
 def _escape_markdown(text: str) -> str:
