@@ -2,7 +2,7 @@
 
 import base64
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +41,7 @@ def write_report(
     *,
     figures: Figures,
     labels: Sequence[str],
+    numbered: Collection[int],
     quality: Mapping[str, Quality],
     test: pd.DataFrame,
     probabilities: Mapping[str, NDArray[np.float32]],
@@ -51,6 +52,7 @@ def write_report(
     """Write report.md and report.html. Texts of the data are shortened and escaped.
 
     Args:
+        numbered: indices of the classes that pictures show by number.
         quick: the training was cut short, which both state.
         quantisation: by role, the tried forms as in the manifest.
     """
@@ -60,6 +62,7 @@ def write_report(
         "figures": figures,
         "quick": quick,
         "findings": findings(figures),
+        "numbered": bool(numbered),
         "tfidf_terms": _terms(figures.controls.tfidf),
         "data_rows": data_rows(figures, labels),
         "quality_table": quality_table(figures),
@@ -67,7 +70,7 @@ def write_report(
         "latency_table": latency_table(figures),
         "speedup_table": speedup_table(figures),
         "quantisation_table": quantisation_table(quantisation),
-        "class_table": class_table(labels, quality),
+        "class_table": class_table(labels, quality, numbered),
         "error_table": error_table(labels, test, probabilities["student"]),
         "disagreement_table": disagreement_table(labels, test, probabilities),
         "pictures": [
@@ -91,8 +94,8 @@ def _terms(control: TfidfFigures) -> str:
     if control.unspaced_share is None:
         return words
     return (
-        f"{words}, and one to three characters of scripts without blanks between words, of which "
-        f"{share(control.unspaced_share)} of the letters are"
+        f"{words}, and one to three characters of scripts without blanks between words "
+        f"({share(control.unspaced_share)} of the letters)"
     )
 
 
