@@ -162,6 +162,7 @@ ERROR_CODES: dict[str, str] = {
     "train-job-timeout": "A TrainJob takes longer than allowed.",
     "trainer-missing": "Kubeflow Trainer is not installed in the cluster.",
     # Benchmarks
+    "benchmark-failed": "A job of a benchmark failed.",
     "study-failed": "Trainings of a study failed.",
     "study-name-unknown": "A study has no data set or variant of this name.",
     "study-unfinished": "A study has no results yet.",
