@@ -31,18 +31,18 @@ class Measured:
 
 
 def measure(job: str, arguments: Mapping[str, Any]) -> Measured:
-    """Run a job of jobs.py; its messages go to standard error.
+    """Run a job of jobs.py, quietly.
 
-    Raises UserError when it fails.
+    Raises UserError with its message when it fails.
     """
     with tempfile.TemporaryDirectory(prefix="decant-input-") as folder:
         result = Path(folder) / "result.json"
         command = [sys.executable, "-m", __name__, str(result), job, json.dumps(arguments)]
         environment = os.environ | {"DECANT_TRACKING": "off", "TOKENIZERS_PARALLELISM": "true"}
-        done = subprocess.run(command, env=environment, stdout=sys.stderr, check=False)
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         if done.returncode:
             raise UserError(
-                f"the job '{job}' failed with exit code {done.returncode}; its message is above",
+                f"the job '{job}' failed with exit code {done.returncode}:\n{done.stderr.strip()}",
                 code="benchmark-failed",
             )
         return Measured(**json.loads(result.read_text("utf-8")))

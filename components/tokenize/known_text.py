@@ -12,7 +12,7 @@ from tokenizers import Encoding, Tokenizer
 
 from decant.runtime.errors import UserError
 
-_SAMPLE_ROWS, _SAMPLE_ROW_GROUPS = 1000, 10
+_SAMPLE_ROWS, _SAMPLE_ROW_GROUPS = 500, 10
 # Shares of the letters. To an English BERT 0.1 % are unknown in English comments with emojis, 71 %
 # in Chinese reviews, all in Thai and Amharic.
 _MANY, _NEARLY_ALL = 0.05, 0.95
@@ -97,7 +97,7 @@ def knowledge(texts: Sequence[str], tokenizer: Tokenizer, unk_id: int) -> Knowle
 
 
 def sample_texts(file: Path) -> list[str]:
-    """About a thousand texts, spread evenly over at most ten row groups of the file."""
+    """About 500 texts, spread evenly over at most ten row groups of the file."""
     parquet = pq.ParquetFile(file)
     if not parquet.metadata.num_rows:
         return []
