@@ -94,8 +94,8 @@ def _terms(control: TfidfFigures) -> str:
     if control.unspaced_share is None:
         return words
     return (
-        f"{words}, and one to three characters of scripts without blanks between words "
-        f"({share(control.unspaced_share)} of the letters)"
+        f"{words}; one to three characters of scripts without blanks between words, "
+        f"here {share(control.unspaced_share)} of the letters"
     )
 
 

@@ -118,4 +118,4 @@ def test_numbered_classes_and_characters_as_terms(tmp_path: Path, name: str) -> 
     text = (tmp_path / name).read_text("utf-8")
     assert "#2 rotten" in text and "#1 fresh" not in text
     assert "a number such as #1 stands for a class" in text
-    assert "characters of scripts without blanks between words (64.3 % of the letters)" in text
+    assert "characters of scripts without blanks between words, here 64.3 % of the letters" in text
