@@ -67,7 +67,7 @@ def tokenizers(corpus: str, encoder: str, max_length_tokens: int, batch_size_row
     def run() -> tuple[int, float]:
         rows, seconds = 0, 0.0
         for split in SPLITS:
-            file = pq.ParquetFile(Path(corpus) / f"{split}.parquet")
+            file = pq.ParquetFile(Path(corpus) / f"{split}.parquet", pre_buffer=False)
             for batch in file.iter_batches(batch_size_rows, columns=["text"]):
                 texts = batch.column(0).to_pylist()
                 clock = time.perf_counter()

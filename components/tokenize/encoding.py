@@ -16,6 +16,8 @@ from tokenizers import Encoding, Tokenizer
 from decant.data.tokens import ARROW_SCHEMA, UNLABELLED
 from decant.runtime.reporter import Advance
 
+_READ_BYTES = 2**20
+
 
 @dataclass(kw_only=True)
 class SplitCounts:
@@ -50,7 +52,9 @@ def encode_split(
     Two batches at most are in memory.
     """
     counts = SplitCounts(rows=0, truncated_rows=0, tokens=np.zeros(vocabulary_size, dtype=np.int64))
-    file = pq.ParquetFile(source)
+    # With pre-buffering the whole compressed file would stay in memory; without a buffer, a row
+    # group's column would.
+    file = pq.ParquetFile(source, pre_buffer=False, buffer_size=_READ_BYTES)
     columns = [name for name in ("text", "label") if name in file.schema_arrow.names]
     with pa.OSFile(str(target), "wb") as sink, pa.ipc.new_file(sink, ARROW_SCHEMA) as writer:
         batches = file.iter_batches(batch_size_rows, columns=columns)

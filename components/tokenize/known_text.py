@@ -98,7 +98,7 @@ def knowledge(texts: Sequence[str], tokenizer: Tokenizer, unk_id: int) -> Knowle
 
 def sample_texts(file: Path) -> list[str]:
     """About 500 texts, spread evenly over at most ten row groups of the file."""
-    parquet = pq.ParquetFile(file)
+    parquet = pq.ParquetFile(file, pre_buffer=False)
     if not parquet.metadata.num_rows:
         return []
     last = parquet.num_row_groups - 1

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from tokenizers import Tokenizer
 
@@ -62,3 +63,23 @@ def test_a_failure_in_a_later_batch_is_raised(tmp_path: Path, tokenizer: Tokeniz
     rows.loc[20, "text"] = None
     with pytest.raises(TypeError):
         encode(rows, tmp_path, tokenizer, 5)
+
+
+def test_memory_does_not_grow_with_the_rows(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    draw = np.random.default_rng(0)
+    texts = [draw.bytes(100).hex() for _ in range(20_000)]  # hardly compressible: 100 bytes each
+    pq.write_table(pa.table({"text": texts}), tmp_path / "train.parquet", row_group_size=1000)
+    held: list[int] = []
+    before = pa.total_allocated_bytes()
+    encode_split(
+        tmp_path / "train.parquet",
+        tmp_path / "train.arrow",
+        tokenizer,
+        LABELS,
+        tokenizer.get_vocab_size(),
+        1000,
+        lambda amount: held.append(pa.total_allocated_bytes() - before),
+    )
+    assert len(held) == 20
+    assert max(held) < 2e6 < (tmp_path / "train.parquet").stat().st_size
+    assert held[-2] < 1.5 * held[4]
