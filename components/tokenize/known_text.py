@@ -73,20 +73,21 @@ def warnings_on(
 
 def knowledge(texts: Sequence[str], tokenizer: Tokenizer, unk_id: int) -> Knowledge:
     """Of the parts of the texts that the tokenizer does not cut off."""
-    letters = pieces = 0
-    most_pieces = float(len(texts))  # some tokenizers mark the beginning of a text by a piece
+    pieces = 0
+    characters: Counter[str] = Counter()
     unknown: Counter[str] = Counter()
     for text, encoding in zip(texts, tokenizer.encode_batch(texts), strict=True):
         spans = _spans(encoding)
-        kept = text[: max((end for _, _, end in spans), default=0)]
-        letters += len(_LETTER.findall(kept))
-        alphabetic = len(_ALPHABETIC.findall(kept))
-        most_pieces += len("".join(kept.split())) - alphabetic
-        most_pieces += _MOST_PIECES_PER_LETTER * alphabetic
         pieces += len(spans)
+        kept = text[: max((end for _, _, end in spans), default=0)]
+        characters.update("".join(kept.split()))
         unknown.update(text[start:end] for piece, start, end in spans if piece == unk_id)
+    letters = sum(times for one, times in characters.items() if _LETTER.match(one))
     letters_in = {piece: len(_LETTER.findall(piece)) for piece in unknown}
     unknown_letters = sum(letters_in[piece] * times for piece, times in unknown.items())
+    alphabetic = sum(times for one, times in characters.items() if _ALPHABETIC.match(one))
+    most_pieces = characters.total() - (1 - _MOST_PIECES_PER_LETTER) * alphabetic
+    most_pieces += len(texts)  # some tokenizers mark the beginning of a text by a piece
     return Knowledge(
         unknown_share=unknown_letters / letters if letters else 0.0,
         examples=tuple(piece for piece, _ in unknown.most_common() if letters_in[piece])[
