@@ -75,6 +75,14 @@ def test_the_whole_benchmark(tmp_path: Path, tiny_params: dict[str, Any]) -> Non
     assert all(one == other for one, other in pairwise(tokenized))
 
 
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_the_engine_alone_reads_every_row(tmp_path: Path, suffix: str) -> None:
+    pytest.importorskip("duckdb")
+    file = tmp_path / f"rows.{suffix}"
+    write_rows(made_rows(BASE, text="text", group="film", rows=150, seed=1), [file])
+    assert measure("engine", {"file": str(file)}).rows == 150
+
+
 def test_a_job_that_fails(tmp_path: Path) -> None:
     with raises("benchmark-failed", "'tokenizers'", "exit code 2", "tokenizer-invalid"):
         missing = {"corpus": str(tmp_path), "encoder": str(tmp_path)}
