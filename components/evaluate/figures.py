@@ -90,6 +90,7 @@ def quality_figures(
                 **dict(_model(quality[TFIDF], drawn[TFIDF], data.labels)),
                 c=control.c,
                 features=control.features,
+                unspaced_share=control.unspaced_share or None,
                 validation_accuracy=control.validation_accuracy,
             ),
             majority=MajorityFigures(

@@ -1,12 +1,13 @@
 """The tables of the report: cells ready to print."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from components.evaluate.class_names import number_of
 from components.evaluate.exported_manifest import Quantisation
 from components.evaluate.figures import BERT_BASE
 from components.evaluate.pictures import TITLES
@@ -177,12 +178,18 @@ def quantisation_table(records: Mapping[str, Quantisation]) -> Table:
     )
 
 
-def class_table(labels: Sequence[str], quality: Mapping[str, Quality]) -> Table:
-    """Per class: rows, and the student's and the teacher's scores."""
+def class_table(
+    labels: Sequence[str], quality: Mapping[str, Quality], numbered: Collection[int]
+) -> Table:
+    """Per class: rows, and the student's and the teacher's scores.
+
+    Args:
+        numbered: indices of the classes that pictures show by number; it stands before the name.
+    """
     student, teacher = quality["student"].per_class, quality["teacher"].per_class
     rows = [
         [
-            _cut(label, 40),
+            f"{number_of(index)} {_cut(label)}" if index in numbered else _cut(label, 40),
             f"{student['support'].iloc[index]:,}",
             f"{student['answers'].iloc[index]:,}",
             *(f"{student[column].iloc[index]:.3f}" for column in ("precision", "recall", "f1")),

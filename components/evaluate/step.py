@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from components.evaluate.bert_base import BertBase
+from components.evaluate.class_names import drawn_names
 from components.evaluate.exported_manifest import Manifest
 from components.evaluate.figures import BERT_BASE, quality_figures, timing_figures
 from components.evaluate.findings import class_findings
@@ -120,12 +121,14 @@ def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) ->
     figures = Figures.of(of_quality, timing, verdict)
     write_json(outputs.report / METRICS, as_json(figures))
     _accuracy_latency_table(figures).to_csv(outputs.report / "accuracy_latency.csv", index=False)
-    pictures = draw_pictures(outputs.report, labels, actual, predicted, quality, figures)
+    names = drawn_names(labels)
+    pictures = draw_pictures(outputs.report, names, actual, predicted, quality, figures)
     write_report(
         outputs.report,
         figures=figures,
         quick=params.quick,
         labels=labels,
+        numbered=names.numbered,
         quality=quality,
         test=test,
         probabilities=probabilities,

@@ -142,7 +142,12 @@ class TfidfFigures(ModelFigures):
     """Inverse strength of the regularisation, chosen on the validation split."""
 
     features: int
-    """Words and pairs of words in its vocabulary."""
+    """Terms in its vocabulary: words and pairs of words; in scripts without blanks between words,
+    such as Chinese, Japanese and Thai, one to three characters."""
+
+    unspaced_share: LeftOut[float] = None
+    """Share of the training texts' letters that are of such a script, 0 to 1; left out where none
+    is."""
 
     validation_accuracy: float
     """Share of the validation rows that it gets right with that `c`, 0 to 1."""

@@ -95,6 +95,7 @@ ERROR_CODES: dict[str, str] = {
     "encoder-weights-invalid": "The weights of an encoder are damaged or do not fit its config.",
     "encoder-weights-missing": "An encoder lacks weights, or has none in safetensors format.",
     "head-unknown": "There is no head of this name.",
+    "language-unknown": "The encoder's tokenizer knows next to nothing of the texts.",
     "masked-lm-head-missing": "An encoder has no masked-LM head.",
     "student-unknown": "There is no student architecture of this name.",
     "tokenizer-invalid": "A tokenizer cannot be read or made.",
@@ -161,6 +162,7 @@ ERROR_CODES: dict[str, str] = {
     "train-job-timeout": "A TrainJob takes longer than allowed.",
     "trainer-missing": "Kubeflow Trainer is not installed in the cluster.",
     # Benchmarks
+    "benchmark-failed": "A job of a benchmark failed.",
     "study-failed": "Trainings of a study failed.",
     "study-name-unknown": "A study has no data set or variant of this name.",
     "study-unfinished": "A study has no results yet.",
