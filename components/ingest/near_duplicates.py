@@ -4,6 +4,7 @@ The engine joins the signatures of signatures.py, so that memory hardly grows wi
 per hash of a held-out text is all that is kept.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
@@ -28,12 +29,16 @@ _FILTER_BITS = 1 << 28  # 32 MiB: which hashes a held-out text has
 _HELD_OUT = "split IN ('validation', 'test')"
 _TRAINING = "(split = 'train' OR unlabelled)"
 _SHOWN = 3
+_NUMBER = re.compile(r"\d+")
+_LARGE_SHARE = 0.1  # of the training side
 
 
 def drop_near_duplicates(
     engine: Engine, policy: Policy, similarity: float, reporter: Reporter
 ) -> None:
     """Find rows of the training side that are nearly a held-out text; reject them by the policy.
+
+    Texts with different numbers are different: an order, a date, an amount.
 
     Args:
         similarity: of the character 5-grams (Jaccard) from which on two texts are nearly the same.
@@ -48,7 +53,11 @@ def drop_near_duplicates(
     """
     for batch in engine.batches(pairs, _ROWS_AT_ONCE):
         rows = zip(*(column.to_pylist() for column in batch.columns), strict=True)
-        found = [(row, twin, jaccard(text, its_text)) for row, twin, text, its_text in rows]
+        found = [
+            (row, twin, jaccard(text, its_text))
+            for row, twin, text, its_text in rows
+            if _NUMBER.findall(text) == _NUMBER.findall(its_text)
+        ]
         near = [one for one in found if one[2] >= similarity]
         if near:
             ids, twins, shares = zip(*near, strict=True)
@@ -159,3 +168,10 @@ def _report(engine: Engine, policy: Policy, reporter: Reporter) -> None:
         f"{count} training or unlabelled texts nearly repeat a validation or test text and {done}: "
         f"{shown}{', ...' if count > _SHOWN else ''}"
     )
+    ((rows,),) = engine.all(f"SELECT count(*) FROM live WHERE {_TRAINING}")
+    if count > _LARGE_SHARE * rows:
+        reporter.warning(
+            f"these are {count / rows:.0%} of the training and unlabelled rows; if such texts are "
+            "different ones, set ingest.near_duplicates to report, or raise "
+            "ingest.near_duplicate_similarity"
+        )

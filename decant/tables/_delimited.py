@@ -94,6 +94,9 @@ def open_delimited(
 
 def _load(path: Path, engine: Engine, relation: str, header: _Header, dialect: _Dialect) -> None:
     columns = ", ".join(f"c{n}: 'VARCHAR'" for n in range(len(header.names)))
+    # Of one column, a blank line is no row, but "" is one.
+    alone = len(header.names) == 1
+    blank_lines = " WHERE c0 IS NOT NULL" if alone else ""
     engine.run(
         f"CREATE OR REPLACE TABLE {relation} AS SELECT row_number() OVER () AS row, * "
         f"FROM read_csv({literal(str(path))}, auto_detect=false, header=false, "
@@ -101,7 +104,8 @@ def _load(path: Path, engine: Engine, relation: str, header: _Header, dialect: _
         f"quote={literal(dialect.quote)}, escape={literal(dialect.escape)}, "
         f"columns={{{columns}}}, strict_mode=true, null_padding=false, comment='', "
         "compression='none', hive_partitioning=false, "
-        f"max_line_size={MAX_ROW_BYTES}, buffer_size={2 * MAX_ROW_BYTES})"
+        f"allow_quoted_nulls={not alone}, max_line_size={MAX_ROW_BYTES}, "
+        f"buffer_size={2 * MAX_ROW_BYTES}){blank_lines}"
     )
 
 

@@ -96,6 +96,20 @@ def test_training_texts_that_nearly_repeat_a_test_text_are_dropped(
     assert not strict.reasons
 
 
+def test_texts_that_differ_in_a_number_are_different(
+    ingest: Ingest, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = "my order number {} has not arrived yet and nobody answers the phone"
+    train, test = ([said.format(n) for n in numbers] for numbers in (range(40), range(100, 104)))
+    options = {"test": labelled(test), "validation": labelled(distinct(4, seed=5))}
+    result = ingest(source=labelled(train), **options)
+    assert not result.reasons
+    capsys.readouterr()
+    many = [f"{text}!" for text in test]
+    ingest("many", source=labelled([*distinct(20), *many]), **options)
+    assert "17% of the training" in " ".join(capsys.readouterr().out.split())
+
+
 def test_near_duplicates_among_unlabelled_chinese_texts(ingest: Ingest, tmp_path: Path) -> None:
     test = "这个酒店的房间很干净,服务员的态度也非常好,早餐的种类很多,下次还会再来住的。"
     more = [test.removesuffix("。") + "!!", "完全不同的一句话,说的是另一件事情。"]

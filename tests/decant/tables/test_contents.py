@@ -138,6 +138,7 @@ def test_a_parquet_file_of_any_name(tmp_path: Path) -> None:
         ("\n\ntext,label\na,b\n\n\nc,d\n", ["a", "c"], ""),
         ("text;a,b\nx;1\ny;2\n", ["x", "y"], "semicolons"),
         ("# text,label\n#,b\n", ["#"], ""),
+        ('text\na\n\n""\nb\n\n', ["a", "", "b"], ""),
     ],
 )
 def test_dialects(content: str, texts: list[str], note: str, tmp_path: Path) -> None:
