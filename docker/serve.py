@@ -9,11 +9,14 @@ Routes: /ping, /health, /version, /invocations, as `mlflow models serve` has the
 would start a second process and not wait for its end; here SIGTERM reaches the server itself.
 
 MLflow answers a request without a content type with code 500, turns `inputs` that are not
-strings into strings, and sends a stack trace with some errors. Here Requests checks a request first
-and reports what is wrong, with the row.
+strings into strings, reads the texts `NA` and `null` of a CSV file as missing, and sends a stack
+trace with some errors. Here Requests checks a request first and reports what is wrong, with the
+row; CSV goes to MLflow as the JSON table that it is.
 """
 
+import csv
 import gc
+import io
 import json
 import os
 import re
@@ -28,6 +31,7 @@ GRACE_SECONDS = 20  # for the open requests
 MAX_BODY_BYTES = 16 << 20  # a pod has a gigabyte of memory
 JSON, CSV = "application/json", "text/csv"
 TEXT = "text"  # the column that the model reads
+_OF_THE_BODY = (b"content-type", b"content-length")
 EXAMPLE = '{"dataframe_split": {"columns": ["text"], "data": [["a text"]]}}'
 
 Message = dict[str, Any]
@@ -80,10 +84,13 @@ class Requests:
             return
         try:
             kind = dict(scope["headers"]).get(b"content-type", b"").decode("latin-1")
-            body = checked(await _body(receive), kind)
+            body, kind = checked(await _body(receive), kind)
         except Refused as refused:
             await _answer(send, refused.status, "BAD_REQUEST", str(refused))
             return
+        others = [one for one in scope["headers"] if one[0] not in _OF_THE_BODY]
+        values = (kind.encode("latin-1"), str(len(body)).encode())
+        scope = {**scope, "headers": [*others, *zip(_OF_THE_BODY, values, strict=True)]}
         unread = [{"type": "http.request", "body": body, "more_body": False}]
 
         async def receive_again() -> Message:
@@ -92,30 +99,65 @@ class Requests:
         await self.app(scope, receive_again, _without_stack_traces(send))
 
 
-def checked(body: bytes, content_type: str) -> bytes:
-    """The body for MLflow. Raises Refused, naming the row if one is wrong."""
-    kind = content_type.partition(";")[0].strip().lower()
+def checked(body: bytes, content_type: str) -> tuple[bytes, str]:
+    """The body for MLflow and its content type. Raises Refused, naming the row if one is wrong."""
+    kind, _, parameters = content_type.partition(";")
+    kind = kind.strip().lower()
     if not kind:
         raise Refused(f"the request has no content type; send `content-type: {JSON}`", status=415)
     if kind not in (JSON, CSV):
-        return body  # MLflow reads Parquet, and answers the others with 415
+        return body, content_type  # MLflow reads Parquet, and answers the others with 415
     if not body.strip():
         raise Refused(f"the body is empty; send for example {EXAMPLE}")
     text = body.decode("utf-8", "surrogateescape")  # a byte that is not UTF-8 becomes U+DC00 + byte
-    content, rows = None, []
-    if kind == JSON:
-        try:
-            content = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise Refused(f"the body is not JSON: {error}; send for example {EXAMPLE}") from None
-        rows = list(_rows(content))
-        for number, value in enumerate(rows):
-            if problem := _problem(value):
-                raise Refused(f"row {number} of the input {problem} (rows are counted from 0)")
+    if kind == CSV:
+        _check_lines(text)
+        # MLflow judges the parameters, such as a charset.
+        return _as_table(_csv_texts(text)), f"{JSON};{parameters}" if parameters else JSON
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise Refused(f"the body is not JSON: {error}; send for example {EXAMPLE}") from None
+    rows = list(_rows(content))
+    for number, value in enumerate(rows):
+        if problem := _problem(value):
+            raise Refused(f"row {number} of the input {problem} (rows are counted from 0)")
+    _check_lines(text)
+    return _as_table(rows) if _is_list(content) else body, content_type
+
+
+def _check_lines(text: str) -> None:
     for number, line in enumerate(text.split("\n"), start=1):
         if problem := _problem(line):
             raise Refused(f"line {number} of the body {problem} (the first line is 1)")
-    return _as_table(rows) if _is_list(content) else body
+
+
+def _csv_texts(content: str) -> list[str]:
+    """The column `text` as it stands there: `NA` is a text, an empty field is the empty text.
+
+    Blank lines are no rows, as for `decant predict --file`. Other columns are ignored, as MLflow
+    does with those of a JSON table.
+    """
+    csv.field_size_limit(MAX_BODY_BYTES)
+    lines = io.StringIO(content.removeprefix("\ufeff"), newline="")
+    reader = filter(None, csv.reader(lines, strict=True))
+    texts: list[str] = []
+    try:
+        header = next(reader, [])
+        if header.count(TEXT) != 1:
+            problem = f"{'more than one' if TEXT in header else 'no'} column '{TEXT}'"
+            raise Refused(f"the CSV has {problem}; its header is {reprlib.repr(header)}")
+        place, width = header.index(TEXT), len(header)
+        for fields in reader:
+            if len(fields) != width:
+                raise csv.Error(f"{len(fields)} fields, but the header has {width}")
+            texts.append(fields[place])
+    except csv.Error as error:
+        raise Refused(
+            f"row {len(texts)} of the input is not CSV: {error} (rows are counted from 0, without "
+            "the header); quote a field that has a comma, a quote or a line break"
+        ) from None
+    return texts
 
 
 def _is_list(content: Any) -> bool:

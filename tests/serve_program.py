@@ -11,6 +11,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import IO
 
 import psutil
 
@@ -35,6 +36,11 @@ class Server:
 
     url: str
     process: psutil.Process
+    log: IO[bytes]
+
+    def logged(self) -> str:
+        """What it has written to its outputs so far."""
+        return os.pread(self.log.fileno(), 1 << 30, 0).decode("utf-8", "replace")
 
     def resident_mib(self) -> float:
         return self.process.memory_info().rss / _MIB
@@ -66,7 +72,7 @@ def serving(model_uri: str) -> Iterator[Server]:
                     log.seek(0)
                     raise RuntimeError(_reason(log.read().decode("utf-8", "replace")))
                 time.sleep(_POLL_SECONDS)
-            yield Server(url=url, process=psutil.Process(process.pid))
+            yield Server(url=url, process=psutil.Process(process.pid), log=log)
         finally:
             process.terminate()
             try:

@@ -7,19 +7,17 @@ of a masked-LM head. Splicing joins the front of one row and the back of another
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Annotated, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
-from tokenizers import Tokenizer
 
+from components.distill.word_pieces import NO_NEIGHBOUR, WordPieces
 from decant.data.tokens import UNLABELLED, TokenRows, TokensInfo
 from decant.runtime.settings import settings
 
 Probability = Annotated[float, Field(ge=0, le=1)]
-NO_NEIGHBOUR = -1
 
 
 @settings
@@ -42,22 +40,6 @@ class Augmentation:
                 "a word is masked or replaced, not both"
             )
         return self
-
-
-@dataclass(frozen=True)
-class WordPieces:
-    """What augmentation needs of the vocabulary.
-
-    Attributes:
-        continues: (V,) bool, the piece continues a word (`##ing`).
-        words: (V,) bool, alphabetic whole words that occur in the rows.
-        neighbours: (V, k) ids of the nearest whole words, NO_NEIGHBOUR for a piece that is not a
-            word.
-    """
-
-    continues: NDArray[np.bool_]
-    words: NDArray[np.bool_]
-    neighbours: NDArray[np.int64]
 
 
 def augmented_copy(
@@ -86,42 +68,6 @@ def augmented_copy(
             row = _span(row, pieces, random)
         copies.append(row)
     return TokenRows.of(copies, [UNLABELLED] * len(copies))
-
-
-def word_pieces(
-    tokenizer: Tokenizer, embeddings: NDArray[np.float32], used: NDArray[np.bool_], *, k: int
-) -> WordPieces:
-    """Neighbours by cosine among the alphabetic whole words that occur in the rows.
-
-    Words that do not occur are excluded: the student may have no embedding for them.
-
-    Args:
-        embeddings: (V, H), BERT's input embeddings.
-        used: (V,), the pieces that occur in the rows.
-    """
-    size = len(embeddings)
-    texts = [tokenizer.id_to_token(index) or "" for index in range(size)]
-    # WordPiece marks a continuation (##ing); byte-pair and unigram vocabularies mark a beginning.
-    marks_start = any(text.startswith(("Ġ", "▁")) for text in texts)
-    if marks_start:
-        continues = np.array([not text.startswith(("Ġ", "▁")) for text in texts])
-    else:
-        continues = np.array([text.startswith("##") for text in texts])
-    letters = [text.lstrip("Ġ▁") for text in texts]
-    words = ~continues & used & np.array([len(text) > 1 and text.isalpha() for text in letters])
-    candidates = np.flatnonzero(words)
-    k = min(k, len(candidates) - 1)
-    neighbours = np.full((size, max(k, 1)), NO_NEIGHBOUR, dtype=np.int64)
-    if k < 1:
-        return WordPieces(continues, words, neighbours)
-    unit = embeddings / np.maximum(np.linalg.norm(embeddings, axis=1, keepdims=True), 1e-12)
-    for start in range(0, len(candidates), 1024):  # bounds the similarity matrix
-        chosen = candidates[start : start + 1024]
-        similarity = unit[chosen] @ unit[candidates].T
-        similarity[chosen[:, None] == candidates[None]] = -np.inf
-        nearest = np.argpartition(-similarity, k - 1, axis=1)[:, :k]
-        neighbours[chosen] = np.sort(candidates[nearest], axis=1)
-    return WordPieces(continues, words, neighbours)
 
 
 def _change_words(
@@ -189,6 +135,4 @@ def _span(
 
 def _words(body: NDArray[np.int32], pieces: WordPieces) -> NDArray[np.int64]:
     """(tokens,): which word each token belongs to, from 0."""
-    starts = ~pieces.continues[body]
-    starts[0] = True
-    return np.asarray(np.cumsum(starts) - 1)
+    return np.asarray(np.cumsum(pieces.starts(body)) - 1)

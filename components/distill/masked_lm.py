@@ -12,8 +12,9 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from components.distill.word_pieces import WordPieces
 from decant.data.tokens import TokenRows, TokensInfo, pad
-from decant.models.encoder import load_pretrained
+from decant.models.encoder_weights import load_pretrained
 from decant.runtime.errors import UserError
 
 BATCH_ROWS = 64
@@ -40,7 +41,7 @@ def load_masked_lm(encoder: Path) -> nn.Module:
 def replaced_words(
     rows: TokenRows,
     model: nn.Module,
-    words: NDArray[np.bool_],
+    pieces: WordPieces,
     info: TokensInfo,
     *,
     probability: float,
@@ -54,18 +55,18 @@ def replaced_words(
     All places of a row are masked at once.
 
     Args:
-        words: (V,) the pieces that may be replaced and may replace others: whole words.
+        pieces: which of them are whole words: these may be replaced, and may replace others.
     """
     random = np.random.default_rng(seed)
     model = model.to(device)
     result: list[NDArray[np.int32]] = [np.empty(0, np.int32)] * len(rows)
     order = np.argsort(rows.lengths, kind="stable")
-    allowed = np.flatnonzero(words)
+    allowed = np.flatnonzero(pieces.words)
     choices = min(choices, len(allowed) - 1)  # without the word itself
     for start in range(0, len(order), BATCH_ROWS):
         chosen = order[start : start + BATCH_ROWS]
         ids = pad((rows[row] for row in chosen), info.pad_id)
-        places = words[ids] & (random.random(ids.shape) < probability)
+        places = pieces.whole_words(ids) & (random.random(ids.shape) < probability)
         if places.any() and choices > 0:
             masked = torch.from_numpy(np.where(places, info.mask_id, ids)).to(device)
             output: Any = model(input_ids=masked, attention_mask=(masked != info.pad_id).long())

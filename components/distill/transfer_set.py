@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from tokenizers import Tokenizer
 
-from components.distill.augment import Augmentation, WordPieces, augmented_copy, word_pieces
+from components.distill.augment import Augmentation, augmented_copy
 from components.distill.masked_lm import load_masked_lm, replaced_words
 from components.distill.shards import cut, fill, rows_file
+from components.distill.word_pieces import WordPieces, word_pieces
+from decant.data.pieces import read_tokenizer
 from decant.data.tokens import TokenRows, read_info
 from decant.models.teacher import WEIGHTS, load_teacher
 from decant.runtime.cache_folder import write_once
@@ -127,7 +128,7 @@ class _Copies:
             rows = replaced_words(
                 real,
                 masked_lm,
-                pieces.words,
+                pieces,
                 self.info,
                 probability=self.plan.replace_probability,
                 choices=self.plan.neighbours,
@@ -145,7 +146,7 @@ class _Copies:
         for row in self.real:
             used[row] = True
         return word_pieces(
-            Tokenizer.from_file(str(self.tokens / "tokenizer.json")),
+            read_tokenizer(self.tokens / "tokenizer.json"),
             table.detach().numpy()[: self.info.vocabulary_size],  # some tables are padded
             used,
             k=self.plan.neighbours,

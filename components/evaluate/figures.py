@@ -18,6 +18,7 @@ from components.evaluate.tested_models import (
 from components.evaluate.tfidf import TfidfControl
 from decant.figures.figure_set import Interval
 from decant.figures.quality_figures import (
+    ClassRecall,
     Controls,
     DataFigures,
     Difference,
@@ -29,6 +30,7 @@ from decant.figures.quality_figures import (
     StudentFigures,
     TeacherFigures,
     TfidfFigures,
+    UnansweredClass,
 )
 from decant.figures.timing_figures import (
     ComparedWith,
@@ -69,7 +71,7 @@ def quality_figures(
     correct = {model: answers == actual for model, answers in predicted.items()}
     drawn = resampled_accuracies(correct, samples=samples, seed=seed)
     exported = {
-        name: _exported(name, predicted, quality[name], drawn[name], manifest)
+        name: _exported(name, predicted, quality[name], drawn[name], manifest, data.labels)
         for name, manifest in manifests.items()
     }
     teacher, student = exported["teacher"], exported["student"]
@@ -79,14 +81,16 @@ def quality_figures(
             **dict(student),
             retention=student.accuracy / teacher.accuracy if teacher.accuracy else None,
             retention_interval=interval(ratio(drawn["student"], drawn["teacher"])),
+            unanswered_classes=_unanswered(quality["student"], quality["teacher"], data.labels),
         ),
         student_float32=exported.get(STUDENT_FLOAT32),
         controls=Controls(
             undistilled=exported["undistilled"],
             tfidf=TfidfFigures(
-                **dict(_model(quality[TFIDF], drawn[TFIDF])),
+                **dict(_model(quality[TFIDF], drawn[TFIDF], data.labels)),
                 c=control.c,
                 features=control.features,
+                unspaced_share=control.unspaced_share or None,
                 validation_accuracy=control.validation_accuracy,
             ),
             majority=MajorityFigures(
@@ -155,30 +159,58 @@ def timing_figures(
     )
 
 
+def worst_class(quality: Quality, labels: Sequence[str]) -> ClassRecall:
+    """Of the classes with test rows, the one with the lowest recall."""
+    index, table = quality.worst_class, quality.per_class
+    return ClassRecall(
+        label=labels[index],
+        recall=float(table["recall"].iloc[index]),
+        test_rows=int(table["support"].iloc[index]),
+    )
+
+
 def _exported(
     name: str,
     predicted: Mapping[str, NDArray[np.int64]],
     quality: Quality,
     drawn: NDArray[np.float64],
     manifest: Manifest,
+    labels: Sequence[str],
 ) -> ExportedFigures:
     float32 = FLOAT32_OF.get(name, "")
     agreement = (
         float((predicted[name] == predicted[float32]).mean()) if float32 in predicted else None
     )
     return ExportedFigures(
-        **dict(_model(quality, drawn)), **dict(manifest), label_agreement_with_float32=agreement
+        **dict(_model(quality, drawn, labels)),
+        **dict(manifest),
+        label_agreement_with_float32=agreement,
     )
 
 
-def _model(quality: Quality, drawn: NDArray[np.float64]) -> ModelFigures:
+def _model(quality: Quality, drawn: NDArray[np.float64], labels: Sequence[str]) -> ModelFigures:
     """Args: drawn: the model's accuracy over the resamples (samples,)."""
     return ModelFigures(
         accuracy=quality.accuracy,
         accuracy_interval=_interval(drawn),
         macro_f1=quality.macro_f1,
         ece=quality.ece,
+        worst_class=worst_class(quality, labels),
     )
+
+
+def _unanswered(
+    student: Quality, teacher: Quality, labels: Sequence[str]
+) -> tuple[UnansweredClass, ...]:
+    found = [
+        UnansweredClass(
+            label=labels[index],
+            test_rows=int(student.per_class["support"].iloc[index]),
+            teacher_answers=int(teacher.per_class["answers"].iloc[index]),
+        )
+        for index in student.unanswered
+    ]
+    return tuple(sorted(found, key=lambda one: -one.test_rows))
 
 
 def _interval(values: NDArray[np.float64]) -> Interval:

@@ -8,5 +8,13 @@ from decant.figures.templates import render_lines, template_environment
 
 def findings(figures: Figures) -> list[str]:
     """Sentences for the head of the report, the most important first."""
-    environment = template_environment(Path(__file__).parent)
-    return render_lines(environment, "findings.txt.j2", figures=figures)
+    return _lines("findings.txt.j2", figures)
+
+
+def class_findings(figures: Figures) -> list[str]:
+    """Those of them about classes that the student never answers; empty when there is none."""
+    return _lines("class_findings.txt.j2", figures)
+
+
+def _lines(template: str, figures: Figures) -> list[str]:
+    return render_lines(template_environment(Path(__file__).parent), template, figures=figures)

@@ -4,8 +4,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from decant.figures.gate_check import Check, above, at_least, at_most
-from decant.figures.quality_figures import QualityFigures
+from decant.figures.figure_text import one_line
+from decant.figures.gate_check import Check, above, at_least, at_most, no_class_lost
+from decant.figures.quality_figures import ClassRecall, QualityFigures, StudentFigures
 from decant.figures.timing_figures import TimingFigures
 from decant.runtime.settings import settings
 
@@ -18,12 +19,15 @@ class Gate:
 
     min_student_accuracy: Share | None
     min_retention: Annotated[float, Field(ge=0)] | None
+    min_student_macro_f1: Share | None
+    min_student_worst_class_recall: Share | None
     max_ece: Share | None
     min_speedup_end_to_end_vs_teacher: Annotated[float, Field(gt=0)] | None
     max_latency_p50_us: Annotated[float, Field(gt=0)] | None
     max_size_bytes: Annotated[int, Field(gt=0)] | None
     must_beat_tfidf: bool
     must_beat_undistilled: bool
+    must_answer_class_from_rows: Annotated[int, Field(ge=1)] | None
 
 
 def gate_checks(gate: Gate, quality: QualityFigures, timing: TimingFigures) -> list[Check]:
@@ -32,6 +36,12 @@ def gate_checks(gate: Gate, quality: QualityFigures, timing: TimingFigures) -> l
     lower_limits = (
         ("student accuracy", student.accuracy, gate.min_student_accuracy),
         ("retention (student / teacher accuracy)", student.retention, gate.min_retention),
+        ("student macro-F1", student.macro_f1, gate.min_student_macro_f1),
+        (
+            _of_worst_class(student.worst_class),
+            student.worst_class.recall if student.worst_class else None,
+            gate.min_student_worst_class_recall,
+        ),
         (
             "end-to-end speedup over the teacher",
             timing.speedup.end_to_end.vs_teacher,
@@ -59,4 +69,19 @@ def gate_checks(gate: Gate, quality: QualityFigures, timing: TimingFigures) -> l
             for name, rival, required in rivals
             if required
         ),
+        *no_class_lost(
+            _lost_classes(student),
+            gate.must_answer_class_from_rows,
+            names=("the teacher", "the student"),
+        ),
     ]
+
+
+def _of_worst_class(worst: ClassRecall | None) -> str:
+    return "student recall of its worst class" + (f", '{one_line(worst.label)}'," if worst else "")
+
+
+def _lost_classes(student: StudentFigures) -> dict[str, int]:
+    """Test rows of the classes that the teacher answers and the student never."""
+    unanswered = student.unanswered_classes or ()
+    return {one.label: one.test_rows for one in unanswered if one.teacher_answers}

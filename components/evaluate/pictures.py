@@ -1,7 +1,8 @@
 """The pictures of the report, as PNG."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 
@@ -14,9 +15,11 @@ from matplotlib.collections import PathCollection
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+from rich.cells import cell_len
 from sklearn.metrics import confusion_matrix
 
 from components.evaluate import bert_base
+from components.evaluate.class_names import DrawnNames
 from components.evaluate.figures import BERT_BASE
 from components.evaluate.quality import Quality
 from decant.figures.evaluation_figures import Figures
@@ -50,24 +53,24 @@ _MARKERS = {
 # Another form of a model gives almost the same answers: one curve of each is enough.
 _DRAWN = ("teacher", "student", "undistilled", "tfidf")
 _ANNOTATED_CLASSES = 12
-_LONGEST_LABEL = 24
+_SPACIOUS_CLASSES, _NAMED_CLASSES = 60, 300  # of more classes every second, third, ... is named
+_TALLEST_INCHES = 400  # matplotlib draws at most 65,535 pixels
 
 
 def draw_pictures(
     folder: Path,
-    labels: Sequence[str],
+    names: DrawnNames,
     actual: NDArray[np.int64],
     predicted: Mapping[str, NDArray[np.int64]],
     quality: Mapping[str, Quality],
     figures: Figures,
 ) -> dict[str, Path]:
     """Draw all pictures into the folder; returns the file per picture, in the report's order."""
-    short = [_short(label) for label in labels]
     drawn = {
         "accuracy_latency": _accuracy_latency(figures),
-        "confusion": _confusion(short, actual, predicted),
+        "confusion": _confusion(names, actual, predicted),
         "reliability": _reliability(quality),
-        "per_class_f1": _per_class_f1(short, quality),
+        "per_class_f1": _per_class_f1(names, quality),
     }
     files = {}
     for name, figure in drawn.items():
@@ -114,13 +117,16 @@ def _accuracy_latency(figures: Figures) -> Figure:
 
 
 def _confusion(
-    labels: Sequence[str], actual: NDArray[np.int64], predicted: Mapping[str, NDArray[np.int64]]
+    names: DrawnNames, actual: NDArray[np.int64], predicted: Mapping[str, NDArray[np.int64]]
 ) -> Figure:
-    classes = len(labels)
+    classes = len(names.texts)
     many = classes > _ANNOTATED_CLASSES
-    longest = max(map(len, labels))
+    longest = max(map(cell_len, names.texts))
     flat = classes * longest <= 30
-    side = max(4.0, 0.28 * classes + 2)
+    cell = 0.28 if classes <= _SPACIOUS_CLASSES else 0.15  # inches
+    side = max(4.0, cell * min(classes, _NAMED_CLASSES) + 2)
+    named = range(0, classes, -(-classes // _NAMED_CLASSES))
+    texts = [names.texts[index] for index in named]
     # Many classes: one below the other and with small shares made visible.
     shape, (width, height) = ((2, 1), (side, 2 * side)) if many else ((1, 2), (2 * side, side))
     room = 0.085 * longest  # inches that the tick labels take
@@ -136,15 +142,17 @@ def _confusion(
         if not many:
             _annotate(axes, counts, shares)
         font = 8 if many else 10
-        axes.set_xticks(range(classes), labels, fontsize=font, rotation=0 if flat else 90)
-        axes.set_yticks(range(classes), labels, fontsize=font)
+        written = {"fontsize": font, **_written(names)}
+        axes.set_xticks(named, texts, rotation=0 if flat else 90, **written)
+        axes.set_yticks(named, texts, **written)
         axes.set_xlabel("predicted")
         axes.set_title(
             f"Confusion, {model}: {100 * (actual == predicted[model]).mean():.1f} % correct"
         )
         if many or model == "teacher":
             axes.set_ylabel("actual")
-    figure.colorbar(image, ax=both, label="share of the actual class", shrink=0.8, aspect=30)
+    slender = max(30, 5 * side)
+    figure.colorbar(image, ax=both, label="share of the actual class", shrink=0.8, aspect=slender)
     return figure
 
 
@@ -204,12 +212,12 @@ def _reliability(quality: Mapping[str, Quality]) -> Figure:
     return figure
 
 
-def _per_class_f1(labels: Sequence[str], quality: Mapping[str, Quality]) -> Figure:
+def _per_class_f1(names: DrawnNames, quality: Mapping[str, Quality]) -> Figure:
     student = quality["student"].per_class
-    order = np.lexsort((np.arange(len(labels)), -student["f1"].to_numpy()))[::-1]
-    figure, axes = plt.subplots(
-        figsize=(8, max(2.8, 0.34 * len(labels) + 1.9)), layout="constrained"
-    )
+    classes = len(names.texts)
+    order = np.lexsort((np.arange(classes), -student["f1"].to_numpy()))[::-1]
+    height = min(max(2.8, 0.34 * classes + 1.9), _TALLEST_INCHES)
+    figure, axes = plt.subplots(figsize=(8, height), layout="constrained")
     heights = np.arange(len(order))
     axes.hlines(heights, 0, 1, color="#e6e8eb", linewidth=1, zorder=0)
     for offset, model in zip((0.24, 0.08, -0.08, -0.24), _DRAWN, strict=True):
@@ -222,7 +230,8 @@ def _per_class_f1(labels: Sequence[str], quality: Mapping[str, Quality]) -> Figu
             label=TITLES[model],
         )
     support = student["support"].to_numpy()
-    axes.set_yticks(heights, [f"{labels[i]} ({support[i]:,})" for i in order], fontsize=9)
+    texts = [f"{names.texts[i]} ({support[i]:,})" for i in order]
+    axes.set_yticks(heights, texts, fontsize=9, **_written(names))
     axes.set_xlim(-0.02, 1.02)
     axes.set_ylim(-0.7, len(order) - 0.3)
     axes.set_xlabel("F1 on the test split")
@@ -232,7 +241,6 @@ def _per_class_f1(labels: Sequence[str], quality: Mapping[str, Quality]) -> Figu
     return figure
 
 
-def _short(label: str) -> str:
-    # A dollar sign would start matplotlib's formula mode.
-    cut = label if len(label) <= _LONGEST_LABEL else f"{label[: _LONGEST_LABEL - 1]}…"
-    return cut.replace("$", r"\$")
+def _written(names: DrawnNames) -> dict[str, Any]:
+    """How matplotlib draws them: in their fonts, and a dollar sign is no formula."""
+    return {"fontfamily": list(names.families), "parse_math": False}

@@ -18,7 +18,7 @@ class Quality:
         accuracy: share of rows whose most probable class is the label.
         macro_f1: unweighted mean of F1 over the classes that occur among the labels.
         ece: expected calibration error, 0 to 1.
-        per_class: a row per class: precision, recall, f1, support.
+        per_class: a row per class: precision, recall, f1, support (test rows), answers.
         reliability: a row per bin of confidence: lower, upper, rows, confidence, accuracy.
     """
 
@@ -27,6 +27,19 @@ class Quality:
     ece: float
     per_class: pd.DataFrame
     reliability: pd.DataFrame
+
+    @property
+    def worst_class(self) -> int:
+        """The class with the lowest recall among those with test rows; of equals the most rows."""
+        tested = self.per_class[self.per_class["support"] > 0]
+        order = tested.sort_values(["recall", "support"], ascending=[True, False], kind="stable")
+        return int(order.index[0])
+
+    @property
+    def unanswered(self) -> list[int]:
+        """Classes with test rows that are never the answer."""
+        table = self.per_class
+        return table.index[(table["support"] > 0) & (table["answers"] == 0)].tolist()
 
 
 def measure_quality(actual: NDArray[np.int64], probabilities: NDArray[np.float32]) -> Quality:
@@ -37,7 +50,13 @@ def measure_quality(actual: NDArray[np.int64], probabilities: NDArray[np.float32
         actual, predicted, labels=np.arange(probabilities.shape[1]), zero_division=0
     )
     per_class = pd.DataFrame(
-        {"precision": precision, "recall": recall, "f1": f1, "support": support}
+        {
+            "precision": precision,
+            "recall": recall,
+            "f1": f1,
+            "support": support,
+            "answers": np.bincount(predicted, minlength=probabilities.shape[1]),
+        }
     )
     reliability = reliability_bins(probabilities.max(axis=1), correct)
     return Quality(

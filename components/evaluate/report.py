@@ -2,7 +2,7 @@
 
 import base64
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +24,8 @@ from components.evaluate.report_tables import (
     speedup_table,
 )
 from decant.figures.evaluation_figures import Figures
+from decant.figures.figure_text import share
+from decant.figures.quality_figures import TfidfFigures
 from decant.figures.templates import template_environment
 
 _CAPTIONS = {
@@ -39,6 +41,7 @@ def write_report(
     *,
     figures: Figures,
     labels: Sequence[str],
+    numbered: Collection[int],
     quality: Mapping[str, Quality],
     test: pd.DataFrame,
     probabilities: Mapping[str, NDArray[np.float32]],
@@ -49,6 +52,7 @@ def write_report(
     """Write report.md and report.html. Texts of the data are shortened and escaped.
 
     Args:
+        numbered: indices of the classes that pictures show by number.
         quick: the training was cut short, which both state.
         quantisation: by role, the tried forms as in the manifest.
     """
@@ -58,13 +62,15 @@ def write_report(
         "figures": figures,
         "quick": quick,
         "findings": findings(figures),
+        "numbered": bool(numbered),
+        "tfidf_terms": _terms(figures.controls.tfidf),
         "data_rows": data_rows(figures, labels),
         "quality_table": quality_table(figures),
         "difference_table": difference_table(figures),
         "latency_table": latency_table(figures),
         "speedup_table": speedup_table(figures),
         "quantisation_table": quantisation_table(quantisation),
-        "class_table": class_table(labels, quality),
+        "class_table": class_table(labels, quality, numbered),
         "error_table": error_table(labels, test, probabilities["student"]),
         "disagreement_table": disagreement_table(labels, test, probabilities),
         "pictures": [
@@ -80,6 +86,17 @@ def write_report(
     for name in ("report.md", "report.html"):
         text = environment.get_template(f"{name}.j2").render(content)
         (folder / name).write_text(text, "utf-8")
+
+
+def _terms(control: TfidfFigures) -> str:
+    """What TF-IDF counts."""
+    words = "words and pairs of words"
+    if control.unspaced_share is None:
+        return words
+    return (
+        f"{words}; one to three characters of scripts without blanks between words, "
+        f"here {share(control.unspaced_share)} of the letters"
+    )
 
 
 def _escape_markdown(text: str) -> str:

@@ -1,12 +1,13 @@
 """The tables of the report: cells ready to print."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from components.evaluate.class_names import number_of
 from components.evaluate.exported_manifest import Quantisation
 from components.evaluate.figures import BERT_BASE
 from components.evaluate.pictures import TITLES
@@ -14,6 +15,7 @@ from components.evaluate.quality import Quality
 from components.evaluate.tested_models import STUDENT_FLOAT32, TEACHER_INT8
 from decant.figures.evaluation_figures import Figures
 from decant.figures.figure_text import (
+    one_line,
     points,
     points_range,
     share,
@@ -82,19 +84,21 @@ def quality_table(figures: Figures) -> Table:
                 share(model.accuracy),
                 share_range(model.accuracy_interval),
                 f"{model.macro_f1:.3f}",
+                share(model.worst_class.recall) if model.worst_class else _NONE,
                 f"{model.ece:.3f}",
                 f"{exported.parameters:,}" if exported else _NONE,
                 f"{exported.size_bytes / 1e6:,.2f}" if exported else _NONE,
             ]
         )
     majority = figures.controls.majority
-    rows.append([f"always '{_cut(majority.label, 40)}'", share(majority.accuracy), *[_NONE] * 5])
+    rows.append([f"always '{_cut(majority.label, 40)}'", share(majority.accuracy), *[_NONE] * 6])
     return Table(
         columns=[
             "model",
             "accuracy",
             "95 % interval",
             "macro-F1",
+            "worst class's recall",
             "ECE",
             "parameters",
             "size (MB)",
@@ -174,20 +178,28 @@ def quantisation_table(records: Mapping[str, Quantisation]) -> Table:
     )
 
 
-def class_table(labels: Sequence[str], quality: Mapping[str, Quality]) -> Table:
-    """Per class: rows, and the student's and the teacher's scores."""
+def class_table(
+    labels: Sequence[str], quality: Mapping[str, Quality], numbered: Collection[int]
+) -> Table:
+    """Per class: rows, and the student's and the teacher's scores.
+
+    Args:
+        numbered: indices of the classes that pictures show by number; it stands before the name.
+    """
     student, teacher = quality["student"].per_class, quality["teacher"].per_class
     rows = [
         [
-            _cut(label, 40),
+            f"{number_of(index)} {_cut(label)}" if index in numbered else _cut(label, 40),
             f"{student['support'].iloc[index]:,}",
+            f"{student['answers'].iloc[index]:,}",
             *(f"{student[column].iloc[index]:.3f}" for column in ("precision", "recall", "f1")),
             f"{teacher['f1'].iloc[index]:.3f}",
         ]
         for index, label in enumerate(labels)
     ]
     return Table(
-        columns=["class", "test rows", "precision", "recall", "F1", "teacher's F1"], rows=rows
+        columns=["class", "test rows", "answers", "precision", "recall", "F1", "teacher's F1"],
+        rows=rows,
     )
 
 
@@ -235,5 +247,4 @@ def _microseconds(value: float | None) -> str:
 
 
 def _cut(text: str, characters: int = _SHOWN_CHARACTERS) -> str:
-    line = " ".join(str(text).split())
-    return line if len(line) <= characters else f"{line[: characters - 1]}…"
+    return one_line(text, characters)

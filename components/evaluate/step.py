@@ -17,8 +17,10 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from components.evaluate.bert_base import BertBase
+from components.evaluate.class_names import drawn_names
 from components.evaluate.exported_manifest import Manifest
 from components.evaluate.figures import BERT_BASE, quality_figures, timing_figures
+from components.evaluate.findings import class_findings
 from components.evaluate.gate import Gate, gate_checks
 from components.evaluate.machine import machine_facts
 from components.evaluate.pictures import draw_pictures
@@ -119,12 +121,14 @@ def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) ->
     figures = Figures.of(of_quality, timing, verdict)
     write_json(outputs.report / METRICS, as_json(figures))
     _accuracy_latency_table(figures).to_csv(outputs.report / "accuracy_latency.csv", index=False)
-    pictures = draw_pictures(outputs.report, labels, actual, predicted, quality, figures)
+    names = drawn_names(labels)
+    pictures = draw_pictures(outputs.report, names, actual, predicted, quality, figures)
     write_report(
         outputs.report,
         figures=figures,
         quick=params.quick,
         labels=labels,
+        numbered=names.numbered,
         quality=quality,
         test=test,
         probabilities=probabilities,
@@ -137,8 +141,8 @@ def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) ->
     )
     reporter.measure("gate_passed", verdict.passed)
     reporter.message("gate passed" if verdict.passed else "gate failed")
-    for reason in verdict.reasons:
-        reporter.warning(reason)
+    for sentence in (*class_findings(figures), *verdict.reasons):
+        reporter.warning(sentence)
 
 
 def _predict(
@@ -289,6 +293,9 @@ def _log_quality(figures: QualityFigures, reporter: Reporter) -> None:
     reporter.metric("undistilled_accuracy", controls.undistilled.accuracy)
     reporter.metric("majority_accuracy", controls.majority.accuracy)
     reporter.metric("student_macro_f1", student.macro_f1)
+    if student.worst_class is not None:
+        reporter.metric("student_worst_class_recall", student.worst_class.recall)
+    reporter.metric("student_unanswered_classes", len(student.unanswered_classes or ()))
     reporter.metric("ece", student.ece)
 
 

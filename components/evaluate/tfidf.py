@@ -11,22 +11,21 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 
+from components.evaluate.ngrams import ngrams, unspaced_share
 from components.evaluate.tested_models import class_indices
 from decant.data.corpus import read_split
 from decant.runtime.errors import UserError
 
-# Words, and single signs, so that every text has a feature.
-_TOKEN = r"(?u)\w+|[^\w\s]"
-
 
 @dataclass(frozen=True, kw_only=True)
 class TfidfControl:
-    """Word 1-2-grams with sublinear term frequency, logistic regression.
+    """TF-IDF of `ngrams` with sublinear term frequency, logistic regression.
 
     Attributes:
         c: inverse regularisation strength, the best of the grid on the validation split.
         validation_accuracy: its accuracy there.
         features: n-grams of the training texts.
+        unspaced_share: of the training texts' letters, those of scripts without blanks, 0 to 1.
     """
 
     pipeline: Pipeline
@@ -34,6 +33,7 @@ class TfidfControl:
     c: float
     validation_accuracy: float
     features: int
+    unspaced_share: float
 
     def probabilities(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Probabilities (texts, classes); 0 for a class that has no training row."""
@@ -58,7 +58,7 @@ def fit_tfidf(
             code="class-single",
             hint="raise the label budget, or set it per class",
         )
-    vectorizer = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=_TOKEN)
+    vectorizer = TfidfVectorizer(analyzer=ngrams, sublinear_tf=True)
     features = vectorizer.fit_transform(train["text"])
     held_out = vectorizer.transform(validation["text"])
     target = class_indices(train["label"], labels)
@@ -77,6 +77,7 @@ def fit_tfidf(
         c=best[1],
         validation_accuracy=best[0],
         features=features.shape[1],
+        unspaced_share=unspaced_share(train["text"]),
     )
 
 

@@ -19,6 +19,7 @@ from decant.models.encoder import (
     load_encoder,
     load_tokenizer,
     more_encoders,
+    position_limit,
     special_ids,
 )
 from decant.models.heads import check_heads
@@ -153,11 +154,12 @@ def _fine_tune(
 def _rows(tokens: Path, encoder: Path, folder: Path) -> tuple[TokenRows, TokenRows, int]:
     """Training and validation rows in the encoder's ids and its padding id.
 
-    Also puts its tokenizer, cutting where the tokens artifact cuts, into the teacher's folder.
+    Also puts its tokenizer into the teacher's folder, cutting where the tokens artifact cuts, or
+    where a further encoder's positions end.
     """
     info, target = read_info(tokens), folder / "tokenizer.json"
     tokenizer = load_tokenizer(encoder)
-    tokenizer.enable_truncation(info.max_length_tokens)
+    tokenizer.enable_truncation(min(info.max_length_tokens, position_limit(encoder)))
     tokenizer.save(str(target))
     retokenizer = Retokenizer(tokens / "tokenizer.json", target)
     train, validation = (TokenRows.open(tokens, split) for split in ("train", "validation"))

@@ -3,14 +3,16 @@
 from collections.abc import Sequence
 
 import numpy as np
-import pandas as pd
+from numpy.typing import NDArray
 
+from components.ingest.splits import mark
 from decant.runtime.errors import UserError
 from decant.runtime.reporter import Reporter
+from decant.tables import Engine, literal
 
 
 def take_budget(
-    rows: pd.DataFrame,
+    engine: Engine,
     labels: Sequence[str],
     budget: int | None,
     *,
@@ -29,17 +31,20 @@ def take_budget(
     """
     if budget is None:
         return
-    train = rows.loc[rows["split"] == "train", "label"]
-    sizes = np.array([int((train == label).sum()) for label in labels])
+    ids = [_training_ids(engine, label) for label in labels]
+    sizes = np.array([len(one) for one in ids])
     wanted = _per_class(sizes, labels, budget) if per_class else _shared(sizes, budget)
     draw = np.random.default_rng(seed)
-    withheld: list[int] = []
-    for label, count in zip(labels, wanted, strict=True):
-        order = draw.permutation(train.index[train == label].to_numpy())
-        withheld += order[count:].tolist()
-    rows.loc[withheld, "split"] = "unlabelled"
-    rows.loc[withheld, "withheld"] = True
-    reporter.message(f"label budget: {sum(wanted)} of {len(train)} training labels kept")
+    for rows, count in zip(ids, wanted, strict=True):
+        beyond = draw.permutation(rows)[count:]
+        mark(engine, beyond, "split = 'unlabelled', unlabelled = true, withheld = true")
+    reporter.message(f"label budget: {sum(wanted)} of {sizes.sum()} training labels kept")
+
+
+def _training_ids(engine: Engine, label: str) -> NDArray[np.int64]:
+    query = f"SELECT id FROM live WHERE split = 'train' AND label = {literal(label)} ORDER BY id"
+    batches = [batch.column(0).to_numpy() for batch in engine.batches(query, 1 << 20)]
+    return np.concatenate([np.zeros(0, dtype=np.int64), *batches])
 
 
 def _per_class(sizes: np.ndarray, labels: Sequence[str], budget: int) -> list[int]:

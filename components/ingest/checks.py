@@ -3,15 +3,18 @@
 import re
 from collections.abc import Sequence
 
-import pandas as pd
-
+from components.ingest.rows import place, reject
+from components.ingest.spelling import respelled
 from decant.runtime.errors import UserError
+from decant.tables import Engine, literal
+
+GIVEN = "role IN ('validation', 'test')"
 
 
 def check_rows(
-    rows: pd.DataFrame, labels: Sequence[str] | None, unlabelled_labels: Sequence[str]
+    engine: Engine, labels: Sequence[str] | None, unlabelled_labels: Sequence[str]
 ) -> list[str]:
-    """Reject rows without text, label or known label; mark the unlabelled ones; return the classes.
+    """Reject rows without label or known label; mark the unlabelled ones; return the classes.
 
     Rows of the source whose label is one of `unlabelled_labels` become unlabelled text.
 
@@ -19,55 +22,55 @@ def check_rows(
         UserError: fewer than two classes, a class without rows in the source, or, where the
             classes are those found, a label in validation or test that the source lacks.
     """
-    _check_names(labels, unlabelled_labels)
-    reject(rows, rows["text"].fillna("").str.strip() == "", "no_text", "no text")
-    plain = rows["role"].str.startswith("unlabelled")
-    label = rows["label"].fillna("")  # the mark "" is a missing label, in every format
-    marked = label.isin(list(unlabelled_labels))
+    one = respelled([*(labels or ()), *unlabelled_labels])
+    labels = None if labels is None else [one[label] for label in labels]
+    marks = [one[mark] for mark in unlabelled_labels]
+    _check_names(labels, marks)
+    marked = f"coalesce(label, '') IN ({', '.join(map(literal, marks))})" if marks else "false"
     reject(
-        rows,
-        marked & (label != "") & rows["role"].isin(["validation", "test"]),
+        engine,
         "no_label",
-        "marked as unlabelled by its label '" + rows["label"].fillna("") + "' in a given split",
+        "SELECT id, 'marked as unlabelled by its label ''' || label || ''' in a given split' "
+        f"AS reason FROM live WHERE {marked} AND label IS NOT NULL AND {GIVEN}",
     )
-    unlabelled = (plain | (marked & (rows["role"] == "source"))) & usable(rows)
-    rows.loc[unlabelled, "split"] = "unlabelled"
-    rows.loc[unlabelled, "label"] = pd.NA
-    no_label = ~plain & ~unlabelled & (rows["label"].fillna("") == "")
-    reject(rows, no_label, "no_label", "no label")
-
-    classes = list(labels) if labels is not None else _found(rows)
-    unknown = candidates(rows) & ~rows["label"].isin(classes)
-    if labels is None:
-        _refuse_unseen(rows[unknown])
+    engine.run(
+        f"UPDATE live SET unlabelled = true, split = 'unlabelled', label = NULL "
+        f"WHERE role = 'unlabelled' OR ({marked} AND role = 'source')"
+    )
     reject(
-        rows,
-        unknown,
-        "unknown_label",
-        "label '" + rows["label"].fillna("") + "' is not among ingest.labels",
+        engine,
+        "no_label",
+        "SELECT id, 'no label' AS reason FROM live WHERE NOT unlabelled AND label IS NULL",
     )
-    _check_classes(rows, classes)
+    classes = labels if labels is not None else _found(engine)
+    unknown = "NOT unlabelled AND label NOT IN (SELECT unnest($classes))".replace(
+        "$classes", _list(classes)
+    )
+    if labels is None:
+        _refuse_unseen(engine, unknown)
+    found = _all_labels(engine)
+    reject(
+        engine,
+        "unknown_label",
+        "SELECT id, 'label ''' || label || ''' is not among ingest.labels' AS reason "
+        f"FROM live WHERE {unknown}",
+    )
+    _check_classes(engine, classes, found)
     return classes
 
 
-def reject(
-    rows: pd.DataFrame, where: "pd.Series[bool]", kind: str, reason: "str | pd.Series[str]"
-) -> None:
-    """Reject the rows that are not rejected yet; the first reason is kept."""
-    where = where & rows["reason"].isna()
-    rows.loc[where, "kind"] = kind
-    rows.loc[where, "reason"] = reason if isinstance(reason, str) else reason[where]
-    rows.loc[where, "split"] = pd.NA
+def class_sizes(engine: Engine) -> dict[str, int]:
+    """Rows of the source per class, the largest first."""
+    return dict(
+        engine.all(
+            "SELECT label, count(*) FROM live WHERE role = 'source' AND NOT unlabelled "
+            "GROUP BY label ORDER BY 2 DESC, 1"
+        )
+    )
 
 
-def usable(rows: pd.DataFrame) -> "pd.Series[bool]":
-    """The rows that are not rejected."""
-    return rows["reason"].isna()
-
-
-def candidates(rows: pd.DataFrame) -> "pd.Series[bool]":
-    """The rows with a label that are not rejected."""
-    return usable(rows) & (rows["split"].isna() | (rows["split"] != "unlabelled"))
+def _list(values: Sequence[str]) -> str:
+    return f"[{', '.join(map(literal, values))}]::VARCHAR[]"
 
 
 def _check_names(labels: Sequence[str] | None, unlabelled_labels: Sequence[str]) -> None:
@@ -83,33 +86,35 @@ def _check_names(labels: Sequence[str] | None, unlabelled_labels: Sequence[str])
         )
 
 
-def _found(rows: pd.DataFrame) -> list[str]:
+def _found(engine: Engine) -> list[str]:
     """The labels of the source, sorted; whole numbers by their value."""
-    found = rows.loc[candidates(rows) & (rows["role"] == "source"), "label"].unique().tolist()
+    found = list(class_sizes(engine))
     if all(re.fullmatch(r"-?\d+", label) for label in found):
         return sorted(found, key=int)
     return sorted(found)
 
 
-def _refuse_unseen(unseen: pd.DataFrame) -> None:
-    if len(unseen):
-        first = unseen.iloc[0]
-        raise UserError(
-            f"{first['row_id']}: label '{first['label']}' has no training row "
-            f"({len(unseen)} rows of {first['role']} have such labels)",
-            code="label-untrained",
-            hint="add training rows of that class, or list the classes in ingest.labels, "
-            "which rejects rows of any other",
-        )
+def _refuse_unseen(engine: Engine, unknown: str) -> None:
+    first = engine.first(f"SELECT id, label, role FROM live WHERE {unknown} ORDER BY id")
+    if first is None:
+        return
+    row, label, role = first
+    ((count,),) = engine.all(f"SELECT count(*) FROM live WHERE {unknown} AND role = '{role}'")
+    raise UserError(
+        f"{place(engine, row)}: label '{label}' has no training row "
+        f"({count} rows of {role} have such labels)",
+        code="label-untrained",
+        hint="add training rows of that class, or list the classes in ingest.labels, "
+        "which rejects rows of any other",
+    )
 
 
-def _check_classes(rows: pd.DataFrame, classes: Sequence[str]) -> None:
-    counts = rows.loc[candidates(rows) & (rows["role"] == "source"), "label"].value_counts()
-    lacking = [label for label in classes if label not in counts.index]
-    if lacking:
+def _check_classes(engine: Engine, classes: Sequence[str], found: Sequence[str]) -> None:
+    sizes = class_sizes(engine)
+    if lacking := [label for label in classes if label not in sizes]:
         raise UserError(
             f"class '{lacking[0]}' of ingest.labels has no row in ingest.source; "
-            f"labels found: {', '.join(sorted(_all_labels(rows))[:20]) or 'none'}",
+            f"labels found: {', '.join(found[:20]) or 'none'}",
             code="class-empty",
             hint="correct ingest.labels or ingest.label_column",
         )
@@ -123,5 +128,5 @@ def _check_classes(rows: pd.DataFrame, classes: Sequence[str]) -> None:
         )
 
 
-def _all_labels(rows: pd.DataFrame) -> set[str]:
-    return set(rows.loc[rows["role"] == "source", "label"].dropna().unique())
+def _all_labels(engine: Engine) -> list[str]:
+    return sorted(class_sizes(engine))

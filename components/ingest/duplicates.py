@@ -3,22 +3,24 @@
 Two texts are the same when they differ only in case and white space.
 """
 
-import pandas as pd
-
-from components.ingest.checks import candidates, reject, usable
+from components.ingest.checks import GIVEN
+from components.ingest.rows import ROW_ID, reject
 from decant.runtime.reporter import Reporter
+from decant.tables import Engine
+
+_SOURCE = "role = 'source' AND NOT unlabelled"
+_HELD_OUT = "split IN ('validation', 'test')"
+_FREE = "unlabelled AND NOT withheld"
 
 
-def drop_groups_of_given_splits(rows: pd.DataFrame, reporter: Reporter) -> None:
+def drop_groups_of_given_splits(engine: Engine, reporter: Reporter) -> None:
     """Reject labelled rows of the source whose group is in a given split.
 
     Given splits without the group column have no groups, so nothing is rejected.
     """
-    given = rows["role"].isin(["validation", "test"]) & usable(rows)
-    if not (given & rows["group"].notna()).any():
+    if engine.first(f"SELECT 1 FROM live WHERE {GIVEN} AND grp IS NOT NULL") is None:
         return
-    source = (rows["role"] == "source") & candidates(rows)
-    dropped = _reject_groups(rows, source, rows[given].set_index("group")["role"])
+    dropped = _reject_groups(engine, _SOURCE, GIVEN, "role")
     reporter.metric("group_leaks_dropped_for_given_splits", dropped)
     if dropped:
         reporter.warning(
@@ -27,79 +29,72 @@ def drop_groups_of_given_splits(rows: pd.DataFrame, reporter: Reporter) -> None:
         )
 
 
-def drop_duplicates(rows: pd.DataFrame, reporter: Reporter) -> None:
+def drop_duplicates(engine: Engine, reporter: Reporter) -> None:
     """Reject labelled rows of the source whose text is in a given split or earlier in the source.
 
     Given splits are kept as they are; repeats within them are only reported.
     """
-    rows["key"] = text_keys(rows["text"])
-    given = rows["role"].isin(["validation", "test"]) & usable(rows)
-    source = (rows["role"] == "source") & candidates(rows)
-    if given.any():
-        repeated = int(rows.loc[given, "key"].duplicated().sum())
+    ((given, distinct),) = engine.all(
+        f"SELECT count(*), count(DISTINCT key) FROM live WHERE {GIVEN}"
+    )
+    if given:
+        repeated = given - distinct
         reporter.metric("duplicates_kept_in_given_splits", repeated)
-        first = rows[given].drop_duplicates("key").set_index("key")
-        dropped = _reject_known(rows, source, first, "duplicate", "duplicate of ")
+        dropped = _reject_known(engine, _SOURCE, GIVEN, "duplicate", "duplicate of ")
         reporter.metric("duplicates_dropped_for_given_splits", dropped)
         if repeated or dropped:
             reporter.warning(
                 f"given splits: {dropped} training rows repeat a validation or test text and were "
                 f"dropped; {repeated} repeats within validation and test were kept as given"
             )
-    source &= usable(rows)
-    first = rows[source].drop_duplicates("key").set_index("key")
-    later = source & rows["key"].duplicated(keep=False)
-    _reject_known(rows, later, first, "duplicate", "duplicate of ")
+    _reject_known(engine, _SOURCE, _SOURCE, "duplicate", "duplicate of ")
 
 
-def drop_known_unlabelled(rows: pd.DataFrame) -> None:
-    """Reject unlabelled rows that repeat a text, or belong to a group of validation or test."""
-    unlabelled = (rows["split"] == "unlabelled") & ~rows["withheld"]
-    held_out = rows["split"].isin(["validation", "test"])
-    _reject_groups(rows, unlabelled, rows[held_out].set_index("group")["split"])
-    unlabelled &= usable(rows)
-    first = rows[held_out].drop_duplicates("key").set_index("key")
-    _reject_known(rows, unlabelled, first, "leak", "leak: same text as ")
-    unlabelled &= usable(rows)
-    known = (rows["split"] == "train") | rows["withheld"]
-    first = rows[known].drop_duplicates("key").set_index("key")
-    _reject_known(rows, unlabelled, first, "duplicate", "duplicate of ")
-    unlabelled &= usable(rows)
-    first = rows[unlabelled].drop_duplicates("key").set_index("key")
-    _reject_known(rows, unlabelled, first, "duplicate", "duplicate of ")
+def drop_unlabelled_leaks(engine: Engine) -> None:
+    """Reject unlabelled rows that have a text or a group of validation or test."""
+    _reject_groups(engine, _FREE, _HELD_OUT, "split")
+    _reject_known(engine, _FREE, _HELD_OUT, "leak", "leak: same text as ")
 
 
-def text_keys(texts: "pd.Series[str]") -> "pd.Series[str]":
-    """Texts with case folded and white space (Unicode's) collapsed."""
-    keys = [" ".join(text.split()).casefold() for text in texts.fillna("")]
-    return pd.Series(keys, index=texts.index, dtype="str")
+def drop_unlabelled_duplicates(engine: Engine) -> None:
+    """Reject unlabelled rows that repeat a training text or one another."""
+    known = "split = 'train' OR withheld"
+    _reject_known(engine, _FREE, known, "duplicate", "duplicate of ")
+    _reject_known(engine, _FREE, _FREE, "duplicate", "duplicate of ")
 
 
-def _reject_groups(
-    rows: pd.DataFrame, where: "pd.Series[bool]", split_of_group: "pd.Series[str]"
-) -> int:
-    """Reject rows whose group is in the index of `split_of_group`; returns how many."""
-    known = split_of_group[split_of_group.index.notna()]
-    split = rows["group"].map(known[~known.index.duplicated()])
-    where = where & split.notna()
-    reason = "leak: group '" + rows["group"].fillna("") + "' is in the split " + split.fillna("")
-    reject(rows, where, "leak", reason)
-    return int(where.sum())
-
-
-def _reject_known(
-    rows: pd.DataFrame, where: "pd.Series[bool]", first: pd.DataFrame, kind: str, prefix: str
-) -> int:
-    """Reject rows whose key is in `first`, except the first itself; returns how many."""
-    twin = rows.loc[where, "key"].map(first["row_id"])
-    twin = twin[twin.notna() & (twin != rows.loc[twin.index, "row_id"])]
-    label = rows.loc[twin.index, "key"].map(first["label"])
-    own = rows.loc[twin.index, "label"]
-    differs = label.notna() & own.notna() & (label != own)
-    reason = (
-        prefix + twin + (", whose label is '" + label + "', not '" + own + "'").where(differs, "")
+def _reject_groups(engine: Engine, where: str, known: str, split: str) -> int:
+    """Reject rows whose group is that of a known row; returns how many."""
+    return reject(
+        engine,
+        "leak",
+        f"""
+        WITH known AS (
+            SELECT grp, arg_min({split}, id) AS its_split FROM live
+            WHERE ({known}) AND grp IS NOT NULL GROUP BY grp
+        )
+        SELECT live.id, 'leak: group ''' || grp || ''' is in the split ' || its_split AS reason
+        FROM live JOIN known USING (grp) WHERE {where}
+        """,
     )
-    full = pd.Series(pd.NA, index=rows.index, dtype="str")
-    full[twin.index] = reason
-    reject(rows, full.notna(), kind, full)
-    return len(twin)
+
+
+def _reject_known(engine: Engine, where: str, known: str, kind: str, prefix: str) -> int:
+    """Reject rows whose text is that of a known row, except the first itself; returns how many."""
+    return reject(
+        engine,
+        kind,
+        f"""
+        WITH known AS (
+            SELECT key, min(id) AS first, arg_min_null(label, id) AS its_label
+            FROM live WHERE {known} GROUP BY key
+        ), twins AS (
+            SELECT live.id, known.first, live.label, known.its_label
+            FROM live JOIN known USING (key) WHERE {where} AND live.id != known.first
+        )
+        SELECT twins.id, '{prefix}' || {ROW_ID} || CASE WHEN twins.label != its_label
+            THEN printf(', whose label is ''%s'', not ''%s''', its_label, twins.label) ELSE '' END
+            AS reason
+        FROM twins JOIN rows ON rows.id = twins.first JOIN files USING (file)
+        """,
+    )

@@ -1,81 +1,165 @@
-"""All rows of all sources in one table, in the order of the files."""
+"""All rows of all sources in the engine, in the order of the files.
+
+files      file, name, role                    role: source, validation, test, unlabelled
+rows       id, file, row, text, label, grp     unchanged cells, NULL where they are missing
+rejected   id, kind, reason                    rows that are not used
+live       id, role, label, grp, key, unlabelled, split, withheld     all others, without their text
+
+`id` orders the rows; `row` is the data row of the file, from 1; `key` is the same for texts that
+differ only in case and white space.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
 
-import pandas as pd
-
 from components.ingest.origins import Origin, fetch_watched
+from components.ingest.spelling import has_text, spelled, stripped, text_key
+from components.ingest.swallowed_rows import refuse_swallowed_rows
 from decant.runtime.errors import UserError
-from decant.tables import AUTO, formats, known_format, read_table
+from decant.runtime.reporter import Reporter
+from decant.tables import (
+    Column,
+    Engine,
+    Table,
+    check_format,
+    formats,
+    known_format,
+    literal,
+    open_table,
+    reading,
+)
+
+ROW_ID = "files.name || ':' || rows.row"
+_SCHEMA = """
+    CREATE TABLE files (file INTEGER, name VARCHAR, role VARCHAR);
+    CREATE TABLE rows (
+        id BIGINT, file INTEGER, row BIGINT, text VARCHAR, label VARCHAR, grp VARCHAR
+    );
+    CREATE TABLE rejected (id BIGINT, kind VARCHAR, reason VARCHAR);
+"""
+_SHOWN_SPELLINGS = 5
 
 
-def read_rows(
+def load_rows(
     origins: Sequence[Origin],
+    engine: Engine,
+    reporter: Reporter,
     *,
     format_name: str,
     text_column: str,
     label_column: str,
     group_column: str | None,
-) -> pd.DataFrame:
-    """One row per row of the sources.
-
-    Columns: row_id ("train.csv:17", unique), role, source (file), row (data row, from 1), text,
-    label, group (strings, missing: NA); and, still empty, split, reason and kind (of rejection),
-    and withheld (whether a label was set aside).
+) -> None:
+    """Fill `files`, `rows`, `rejected` (with repeated headers) and `live`.
 
     Raises:
         UserError: a source is missing, empty or malformed, or lacks a column.
     """
-    if format_name not in (AUTO, *formats()):
-        raise UserError(
-            f"unknown format '{format_name}'",
-            code="format-unknown",
-            hint=f"set ingest.format to {AUTO} or one of: {', '.join(formats())}",
-        )
+    check_format(format_name)
+    engine.run(_SCHEMA)
     files = [(origin.role, file) for origin in origins for file in _files(fetch_watched(origin))]
     names = _names(files)
-    tables = []
-    for (role, file), name in zip(files, names, strict=True):
-        frame = read_table(file, format_name)
+    base = 0
+    for number, ((role, file), name) in enumerate(zip(files, names, strict=True)):
         labelled = not role.startswith("unlabelled")
-        text = _text(frame, text_column, file, labelled)
-        label = _column(frame, label_column, file, "label_column") if labelled else None
-        group = None
-        if group_column is not None and (role == "source" or group_column in frame.columns):
-            group = _column(frame, group_column, file, "group_by")
-        tables.append(_table(role, name, text, label, group))
-    rows = pd.concat(tables, ignore_index=True)
-    rows[["split", "reason", "kind"]] = pd.NA
-    rows = rows.astype({"split": "str", "reason": "str", "kind": "str"})
-    rows["withheld"] = False
-    return rows
+        wanted = [text_column, *([label_column] if labelled else [])]
+        if group_column is not None and role == "source":
+            wanted.append(group_column)
+        table = open_table(file, engine, format_name, wanted)
+        for note in table.notes:
+            reporter.message(note)
+        columns = _columns(
+            table, text_column, label_column if labelled else None, group_column, role
+        )
+        kept = role if labelled else "unlabelled"
+        engine.run(f"INSERT INTO files VALUES ({number}, {literal(name)}, '{kept}')")
+        base = _insert(table, engine, columns, number, base)
+        engine.run(f"DROP {'VIEW' if table.is_view else 'TABLE'} {table.relation}")
+    _settle_spellings(engine, reporter)
+    _make_live(engine)
 
 
-def _table(
-    role: str,
-    name: str,
-    text: "pd.Series[str]",
-    label: "pd.Series[str] | None",
-    group: "pd.Series[str] | None",
-) -> pd.DataFrame:
-    numbers = text.index.to_series()
-    columns = {
-        "row_id": name + ":" + numbers.astype("str"),
-        "role": role,
-        "source": name,
-        "row": numbers,
-        "text": text,
-        "label": label.str.strip() if label is not None else None,
-        "group": group.str.strip().replace({"": pd.NA}) if group is not None else None,
-    }
-    types = dict.fromkeys(("row_id", "role", "source", "text", "label", "group"), "str")
-    return pd.DataFrame(columns, index=text.index).astype({**types, "row": "int64"})
+def reject(engine: Engine, kind: str, query: str) -> int:
+    """Move the rows of `live` that a query gives, as id and reason, to `rejected`; how many."""
+    engine.run(f"CREATE OR REPLACE TABLE newly AS {query}")
+    engine.run(f"INSERT INTO rejected SELECT id, '{kind}', reason FROM newly")
+    engine.run("DELETE FROM live USING newly WHERE live.id = newly.id")
+    ((count,),) = engine.all("SELECT count(*) FROM newly")
+    return int(count)
+
+
+def place(engine: Engine, row: int) -> str:
+    """The place of a row by its id, such as `train.csv:17`."""
+    ((found,),) = engine.all(
+        f"SELECT {ROW_ID} FROM rows JOIN files USING (file) WHERE rows.id = {row}"
+    )
+    return str(found)
+
+
+def _insert(
+    table: Table, engine: Engine, columns: dict[str, Column | None], number: int, base: int
+) -> int:
+    """Insert the rows of a file; the largest id so far."""
+    named = [column for column in columns.values() if column]
+    with reading(table):
+        table.refuse_problems(engine, named)
+        cells = ", ".join(
+            f"{column.cell if column else 'NULL'} AS {name}" for name, column in columns.items()
+        )
+        engine.run(
+            f"INSERT INTO rows SELECT {base} + row, {number}, row, {cells} FROM {table.relation}"
+        )
+    if table.delimiter and len(table.columns) > 1:
+        header = " AND ".join(
+            f"trim({column.cell}, ' \ufeff') = {literal(column.name)}"
+            for column in table.columns
+            if column.name
+        )
+        engine.run(
+            f"INSERT INTO rejected SELECT {base} + row, 'header', "
+            f"'the header once more' FROM {table.relation} WHERE {header or 'false'}"
+        )
+        refuse_swallowed_rows(table, engine, columns["label"])
+    largest = engine.all(f"SELECT coalesce(max(id), {base}) FROM rows WHERE file = {number}")
+    return int(largest[0][0])
+
+
+def _make_live(engine: Engine) -> None:
+    engine.run(
+        f"""
+        CREATE TABLE live AS
+        SELECT rows.id, files.role, label_spellings.one AS label, grp_spellings.one AS grp,
+            CASE WHEN {has_text("rows.text")} THEN {text_key("rows.text")} END AS key,
+            false AS unlabelled, CAST(NULL AS VARCHAR) AS split, false AS withheld
+        FROM rows JOIN files USING (file)
+        LEFT JOIN label_spellings ON label_spellings.raw = rows.label
+        LEFT JOIN grp_spellings ON grp_spellings.raw = rows.grp
+        ANTI JOIN rejected ON rejected.id = rows.id
+        """
+    )
+    reject(engine, "no_text", "SELECT id, 'no text' AS reason FROM live WHERE key IS NULL")
+
+
+def _settle_spellings(engine: Engine, reporter: Reporter) -> None:
+    """The one spelling of every label and group; a value that is read as another one is told."""
+    for column, what in (("label", "label"), ("grp", "group")):
+        engine.run(
+            f"CREATE TABLE {column}_spellings AS SELECT raw, {spelled('raw')} AS one, rows FROM "
+            f"(SELECT {column} AS raw, count(*) AS rows FROM rows GROUP BY {column})"
+        )
+        found = engine.all(
+            f"SELECT raw, one FROM {column}_spellings WHERE {stripped('raw')} != one "
+            f"ORDER BY rows DESC, raw LIMIT {_SHOWN_SPELLINGS + 1}"
+        )
+        if found:
+            shown = ", ".join(f"'{raw}' as '{one}'" for raw, one in found[:_SHOWN_SPELLINGS])
+            more = ", ..." if len(found) > _SHOWN_SPELLINGS else ""
+            reporter.message(f"one spelling per {what}: {shown}{more}")
 
 
 def _files(path: Path) -> list[Path]:
     """The file itself, or the files of a folder whose names imply a known format, sorted."""
-    if path.is_file():
+    if not path.is_dir():
         return [path]
     files = [file for file in sorted(path.iterdir()) if file.is_file() and known_format(file)]
     if not files:
@@ -95,24 +179,17 @@ def _names(files: Sequence[tuple[str, Path]]) -> list[str]:
     ]
 
 
-def _text(frame: pd.DataFrame, column: str, file: Path, labelled: bool) -> "pd.Series[str]":
+def _columns(
+    table: Table, text: str, label: str | None, group: str | None, role: str
+) -> dict[str, Column | None]:
     """An unlabelled file may also have a single column of any name, as .txt has."""
-    if not labelled and column not in frame.columns and frame.shape[1] == 1:
-        return frame.iloc[:, 0]
-    return _column(frame, column, file, "text_column")
-
-
-def _column(frame: pd.DataFrame, column: str, file: Path, parameter: str) -> "pd.Series[str]":
-    if column not in frame.columns:
-        if column in (left_out := frame.attrs.get("left_out", {})):
-            raise UserError(
-                f"column '{column}' of {file.name} cannot be read as text: {left_out[column]}",
-                code="column-not-text",
-                hint=f"save it as text, or set ingest.{parameter} to another column",
-            )
-        raise UserError(
-            f"{file.name} has no column '{column}'; it has: {', '.join(map(str, frame.columns))}",
-            code="column-unknown",
-            hint=f"set ingest.{parameter} to one of them",
-        )
-    return frame[column]
+    if label is None and text not in table.names and len(table.columns) == 1:
+        text = table.columns[0].name
+    has_group = group is not None and (role == "source" or group in table.names)
+    return {
+        "text": table.column(text, "set ingest.text_column to one of them"),
+        "label": table.column(label, "set ingest.label_column to one of them") if label else None,
+        "grp": table.column(group, "set ingest.group_by to one of them")
+        if group is not None and has_group
+        else None,
+    }

@@ -2,92 +2,207 @@
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
+import pyarrow as pa
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold, train_test_split
 
-from components.ingest.checks import candidates
+from components.ingest.checks import GIVEN, class_sizes
 from decant.runtime.errors import UserError
+from decant.tables import Engine, literal
+
+# Beyond these the engine draws, which needs no memory for it: with so many rows chance alone keeps
+# the shares of the classes, and balancing groups one by one would take hours.
+MOST_ROWS_AT_ONCE = 1_000_000
+MOST_GROUPS_AT_ONCE = 20_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draw:
+    """How a split is drawn.
+
+    Attributes:
+        fraction: of the rows.
+        kept: classes whose rows stay in training, with all of their groups.
+    """
+
+    split: str
+    fraction: float
+    seed: int
+    grouped: bool
+    kept: Sequence[str]
 
 
 def assign_splits(
-    rows: pd.DataFrame,
+    engine: Engine,
     *,
     test_fraction: float,
     validation_fraction: float,
     seed: int,
     grouped: bool,
     labels: Sequence[str],
+    train_only: Sequence[str],
 ) -> None:
     """Give every labelled row its split: test first, then validation off the rest.
 
     A given split keeps its rows. Otherwise, stratified by class: with groups the first fold of
     StratifiedGroupKFold with round(1 / fraction) folds, else a random draw of the fraction.
 
+    Args:
+        train_only: classes too small to be split.
+
     Raises:
         UserError: too few rows or groups to split, or a class without training rows after the
             split.
     """
-    usable = candidates(rows)
+    engine.run(f"UPDATE live SET split = role WHERE {GIVEN}")
     for split, fraction in (("test", test_fraction), ("validation", validation_fraction)):
-        given = rows["role"] == split
-        if given.any():
-            if not (given & usable).any():
+        if engine.first(f"SELECT 1 FROM files WHERE role = '{split}'"):
+            if engine.first(f"SELECT 1 FROM live WHERE split = '{split}'") is None:
                 raise UserError(
                     f"ingest.{split} has no usable row",
                     code="rows-unusable",
                     hint="check its text and label columns",
                 )
-            rows.loc[given & usable, "split"] = split
             continue
-        pool = rows[usable & (rows["role"] == "source") & rows["split"].isna()]
-        held_out = _draw_groups if grouped else _draw_rows
-        rows.loc[pool.index[held_out(pool, fraction, seed, split)], "split"] = split
-    rows.loc[usable & rows["split"].isna(), "split"] = "train"
-    counts = rows.loc[rows["split"] == "train", "label"].value_counts()
-    if lacking := [label for label in labels if label not in counts.index]:
+        draw = Draw(split=split, fraction=fraction, seed=seed, grouped=grouped, kept=train_only)
+        _hold_out(engine, draw)
+    engine.run("UPDATE live SET split = 'train' WHERE split IS NULL AND NOT unlabelled")
+    found = {
+        label for (label,) in engine.all("SELECT DISTINCT label FROM live WHERE split = 'train'")
+    }
+    if lacking := [label for label in labels if label not in found]:
         raise UserError(
             f"class '{lacking[0]}' has no row left for training",
             code="class-empty",
-            hint="give more rows of that class, or another ingest.split_seed",
+            hint="give more rows of that class, another ingest.split_seed, or set "
+            "ingest.rare_classes to train_only with a larger ingest.min_rows_per_class",
         )
 
 
-def _draw_rows(pool: pd.DataFrame, fraction: float, seed: int, split: str) -> NDArray[np.int64]:
-    """Positions in the pool, about `fraction` of each class."""
+def mark(engine: Engine, ids: NDArray[np.int64], change: str) -> None:
+    """Change the rows of `live` with these ids, such as "split = 'test'"."""
+    marked = pa.table({"id": pa.array(ids)})
+    engine.connection.register("marked", marked)
+    engine.run(f"UPDATE live SET {change} FROM marked WHERE live.id = marked.id")
+    engine.connection.unregister("marked")
+
+
+def _hold_out(engine: Engine, draw: Draw) -> None:
+    pool = "role = 'source' AND NOT unlabelled AND split IS NULL"
+    if draw.kept:
+        kept = f"label IN ({', '.join(map(literal, draw.kept))})"
+        pool += f" AND NOT {kept}"
+        if draw.grouped:
+            theirs = f"SELECT grp FROM live WHERE {kept} AND grp IS NOT NULL"
+            pool += f" AND coalesce(grp NOT IN ({theirs}), true)"
+    # A row without a group is its own group.
+    engine.run(
+        f"""
+        CREATE OR REPLACE TABLE pool AS
+        SELECT id, dense_rank() OVER (ORDER BY label) - 1 AS label,
+            {"coalesce('g' || grp, 'i' || id)" if draw.grouped else "NULL"} AS grp
+        FROM live WHERE {pool}
+        """
+    )
+    ((rows, groups),) = engine.all("SELECT count(*), count(DISTINCT grp) FROM pool")
+    if draw.grouped:
+        _hold_out_groups(engine, draw, groups)
+    elif rows > MOST_ROWS_AT_ONCE or not _hold_out_rows(engine, draw):
+        _hold_out_every_nth(engine, draw)
+    engine.run("DROP TABLE pool")
+
+
+def _hold_out_rows(engine: Engine, draw: Draw) -> bool:
+    """Whether a draw with the share of every class was possible."""
+    ids, labels = _arrays(engine, "SELECT id, label FROM pool ORDER BY id")
     try:
         _, drawn = train_test_split(
-            np.arange(len(pool)),
-            test_size=fraction,
-            random_state=seed,
-            stratify=pool["label"].to_numpy(dtype=object),
+            ids, test_size=draw.fraction, random_state=draw.seed, stratify=labels
         )
-    except ValueError as error:
-        raise _cannot_split(pool, split, str(error)) from None
-    return np.sort(drawn)
+    except ValueError:
+        return False
+    mark(engine, drawn, f"split = '{draw.split}'")
+    return True
 
 
-def _draw_groups(pool: pd.DataFrame, fraction: float, seed: int, split: str) -> NDArray[np.int64]:
-    """Positions in the pool; a row without a group is its own group."""
-    groups = pool["group"].fillna(pool["row_id"])
-    folds = StratifiedGroupKFold(round(1 / fraction), shuffle=True, random_state=seed)
-    labels = pool["label"].to_numpy(dtype=object)
+def _hold_out_every_nth(engine: Engine, draw: Draw) -> None:
+    """Every n-th row, sorted by class, in random order within a class.
+
+    This is possible however small a class is, and needs no memory.
+    """
+    ((rows,),) = engine.all("SELECT count(*) FROM pool")
+    if rows * draw.fraction < 1 or rows < 2:
+        raise _cannot_split(engine, draw, "it would have no row")
+    order = f"md5_number_lower({draw.seed} || '{draw.split}' || id)"
+    engine.run(
+        f"""
+        UPDATE live SET split = '{draw.split}' FROM (
+            SELECT id, row_number() OVER (ORDER BY label, {order}, id) AS place FROM pool
+        ) AS ordered
+        WHERE live.id = ordered.id
+            AND floor(place * {draw.fraction}) > floor((place - 1) * {draw.fraction})
+        """
+    )
+
+
+def _hold_out_groups(engine: Engine, draw: Draw, groups: int) -> None:
+    if groups > MOST_GROUPS_AT_ONCE:
+        _hold_out_random_groups(engine, draw)
+        return
+    ids, labels, members = _arrays(
+        engine,
+        "SELECT id, label, dense_rank() OVER (ORDER BY first) - 1 FROM "
+        "(SELECT *, min(id) OVER (PARTITION BY grp) AS first FROM pool) ORDER BY id",
+    )
+    folds = StratifiedGroupKFold(round(1 / draw.fraction), shuffle=True, random_state=draw.seed)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # classes with fewer rows than folds
-            _, drawn = next(folds.split(np.zeros(len(pool)), labels, pd.factorize(groups)[0]))
+            _, drawn = next(folds.split(np.zeros(len(ids)), labels, members))
     except ValueError as error:
-        raise _cannot_split(pool, split, str(error)) from None
-    return np.sort(drawn)
+        raise _cannot_split(engine, draw, str(error)) from None
+    mark(engine, ids[drawn], f"split = '{draw.split}'")
 
 
-def _cannot_split(pool: pd.DataFrame, split: str, problem: str) -> UserError:
-    counts = pool["label"].value_counts()
-    smallest = f"; smallest class: '{counts.index[-1]}' with {counts.iloc[-1]}" if len(pool) else ""
+def _hold_out_random_groups(engine: Engine, draw: Draw) -> None:
+    """Groups in random order until they have the fraction of the rows."""
+    order = f"md5_number_lower({draw.seed} || '{draw.split}' || grp)"
+    engine.run(
+        f"""
+        CREATE OR REPLACE TABLE chosen AS SELECT grp FROM (
+            SELECT grp, sum(rows) OVER (ORDER BY {order}, grp) - rows AS before
+            FROM (SELECT grp, count(*) AS rows FROM pool GROUP BY grp)
+        ) WHERE before < {draw.fraction} * (SELECT count(*) FROM pool)
+        """
+    )
+    engine.run(
+        f"UPDATE live SET split = '{draw.split}' FROM pool JOIN chosen USING (grp) "
+        "WHERE live.id = pool.id"
+    )
+
+
+def _arrays(engine: Engine, query: str) -> list[NDArray[np.int64]]:
+    batches = list(engine.batches(query, 1 << 20))
+    if not batches:
+        return [np.zeros(0, dtype=np.int64)] * query.split("FROM")[0].count(",") + [
+            np.zeros(0, dtype=np.int64)
+        ]
+    table = pa.Table.from_batches(batches)
+    return [column.to_numpy().astype(np.int64) for column in table.columns]
+
+
+def _cannot_split(engine: Engine, draw: Draw, problem: str) -> UserError:
+    sizes = class_sizes(engine)
+    smallest = (
+        f"; smallest class: '{list(sizes)[-1]}' with {list(sizes.values())[-1]}" if sizes else ""
+    )
+    ((rows,),) = engine.all("SELECT count(*) FROM pool")
+    what = "groups" if draw.grouped else "rows"
     return UserError(
-        f"the {split} split cannot be made from {len(pool)} rows{smallest}: {problem}",
+        f"the {draw.split} split cannot be made from {rows} rows{smallest}: {problem}",
         code="split-impossible",
-        hint=f"give more rows, give ingest.{split} as a file, or change ingest.{split}_fraction",
+        hint=f"give more {what}, or give ingest.{draw.split} as a file",
     )

@@ -4,25 +4,32 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-import pandas as pd
 from pydantic import Field
 
 from components.ingest.budget import take_budget
 from components.ingest.checks import check_rows
+from components.ingest.corpus_files import report_rows, write_splits
 from components.ingest.duplicates import (
     drop_duplicates,
     drop_groups_of_given_splits,
-    drop_known_unlabelled,
+    drop_unlabelled_duplicates,
+    drop_unlabelled_leaks,
 )
+from components.ingest.label_in_text import warn_of_labels_in_text
+from components.ingest.near_duplicates import Policy as NearDuplicates
+from components.ingest.near_duplicates import Similarity, drop_near_duplicates
 from components.ingest.origins import Origin, fetch_watched, pins_of
-from components.ingest.rows import read_rows
+from components.ingest.rare_classes import MinRows, settle_rare_classes
+from components.ingest.rare_classes import Policy as RareClasses
+from components.ingest.rows import load_rows
 from components.ingest.splits import assign_splits
-from decant.data.corpus import LABELLED_SPLITS, SPLITS, Schema, write_schema
+from decant.data.corpus import Schema, write_schema
 from decant.models.encoder import MORE_ENCODERS, copy_encoder
 from decant.runtime.reporter import Reporter
 from decant.runtime.secrets import without_secrets
 from decant.runtime.settings import settings
 from decant.sources import is_local, pin
+from decant.tables import Engine, table_engine
 
 Fraction = Annotated[float, Field(gt=0, le=0.5)]
 
@@ -42,6 +49,10 @@ class Params:
     group_by: str | None
     labels: Annotated[list[str], Field(min_length=2)] | None
     unlabelled_labels: list[str]
+    min_rows_per_class: MinRows
+    rare_classes: RareClasses
+    near_duplicates: NearDuplicates
+    near_duplicate_similarity: Similarity
     test_fraction: Fraction
     validation_fraction: Fraction
     split_seed: Annotated[int, Field(ge=0, lt=2**32)]
@@ -74,7 +85,7 @@ def pins(params: Params) -> dict[str, str]:
 
 
 def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) -> None:
-    """Write the corpus and the encoder artifact.
+    """Write the corpus and the encoder artifact; memory use does not grow with the rows.
 
     Raises:
         UserError: a mistake in data, encoder or parameters that the user can fix.
@@ -87,50 +98,66 @@ def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) ->
         folder = outputs.encoder / MORE_ENCODERS / str(number) if number else outputs.encoder
         folder.mkdir(parents=True, exist_ok=True)
         with reporter.activity(f"fetching {origin.role} {without_secrets(origin.uri)}"):
-            copy_encoder(fetch_watched(origin), folder)
-    rows, labels = prepare_rows(params, reporter)
-    schema = Schema(
-        labels=tuple(labels),
-        text_column=params.text_column,
-        label_column=params.label_column,
-        group_column=params.group_by,
-    )
-    with reporter.activity("writing the corpus"):
-        _write(rows, schema, outputs.corpus)
-    _report(rows, schema, reporter)
+            facts = copy_encoder(fetch_watched(origin), folder)
+        for fact in facts:
+            reporter.message(f"{origin.role}: {fact}")
+    with table_engine(outputs.corpus) as engine:
+        labels = prepare_rows(engine, params, reporter)
+        schema = Schema(
+            labels=tuple(labels),
+            text_column=params.text_column,
+            label_column=params.label_column,
+            group_column=params.group_by,
+        )
+        write_schema(outputs.corpus, schema)
+        with reporter.activity("writing the corpus"):
+            write_splits(engine, outputs.corpus)
+        report_rows(engine, labels, reporter)
 
 
-def prepare_rows(params: Params, reporter: Reporter) -> tuple[pd.DataFrame, list[str]]:
-    """All rows of the data, each with its split or the reason why it is rejected; the classes.
+def prepare_rows(engine: Engine, params: Params, reporter: Reporter) -> list[str]:
+    """Load all rows of the data, each with its split or the reason why it is rejected; the classes.
 
-    Columns as `read_rows` has them. Nothing is written.
+    rows.py has the tables. Nothing else is written.
 
     Raises:
         UserError: whatever of the data or its parameters the user can fix.
     """
     with reporter.activity(f"reading {without_secrets(params.source)}"):
-        rows = read_rows(
+        load_rows(
             _data(params),
+            engine,
+            reporter,
             format_name=params.format,
             text_column=params.text_column,
             label_column=params.label_column,
             group_column=params.group_by,
         )
     with reporter.activity("checking the rows"):
-        labels = check_rows(rows, params.labels, params.unlabelled_labels)
+        labels = check_rows(engine, params.labels, params.unlabelled_labels)
     with reporter.activity("looking for duplicates"):
-        drop_groups_of_given_splits(rows, reporter)
-        drop_duplicates(rows, reporter)
-    assign_splits(
-        rows,
-        test_fraction=params.test_fraction,
-        validation_fraction=params.validation_fraction,
-        seed=params.split_seed,
-        grouped=params.group_by is not None,
-        labels=labels,
-    )
+        drop_groups_of_given_splits(engine, reporter)
+        drop_duplicates(engine, reporter)
+    with reporter.activity("splitting"):
+        labels, train_only = settle_rare_classes(
+            engine, labels, params.min_rows_per_class, params.rare_classes, reporter
+        )
+        assign_splits(
+            engine,
+            test_fraction=params.test_fraction,
+            validation_fraction=params.validation_fraction,
+            seed=params.split_seed,
+            grouped=params.group_by is not None,
+            labels=labels,
+            train_only=train_only,
+        )
+    with reporter.activity("looking for texts that nearly repeat held-out ones"):
+        drop_unlabelled_leaks(engine)
+        drop_near_duplicates(
+            engine, params.near_duplicates, params.near_duplicate_similarity, reporter
+        )
     take_budget(
-        rows,
+        engine,
         labels,
         params.label_budget,
         per_class=params.label_budget_per_class,
@@ -138,8 +165,9 @@ def prepare_rows(params: Params, reporter: Reporter) -> tuple[pd.DataFrame, list
         reporter=reporter,
     )
     with reporter.activity("looking for duplicates among unlabelled rows"):
-        drop_known_unlabelled(rows)
-    return rows, labels
+        drop_unlabelled_duplicates(engine)
+    warn_of_labels_in_text(engine, reporter)
+    return labels
 
 
 def _data(params: Params) -> list[Origin]:
@@ -164,43 +192,3 @@ def _encoders(params: Params) -> list[Origin]:
             *((f"encoder.{n}", uri) for n, uri in enumerate(params.more_encoders, start=1)),
         ]
     ]
-
-
-def _write(rows: pd.DataFrame, schema: Schema, folder: Path) -> None:
-    """Every row goes to exactly one split or to the rejected ones."""
-    if (rows["split"].notna() == rows["reason"].notna()).any():
-        raise RuntimeError("a row is neither kept nor rejected, or both")
-    write_schema(folder, schema)
-    for split in SPLITS:
-        columns = ["row_id", "text", "label", "group"]
-        if split == "unlabelled":
-            columns.remove("label")
-        kept = rows.loc[rows["split"] == split, columns]
-        kept.to_parquet(folder / f"{split}.parquet", index=False)
-    rejected = rows.loc[rows["reason"].notna(), ["source", "row", "reason", "text"]]
-    rejected.to_parquet(folder / "rejected.parquet", index=False)
-
-
-def _report(rows: pd.DataFrame, schema: Schema, reporter: Reporter) -> None:
-    sizes = rows["split"].value_counts()
-    reporter.metric("rows_in", len(rows))
-    for split in SPLITS:
-        reporter.metric(f"rows_{split}", int(sizes.get(split, 0)))
-    reporter.metric("rows_rejected", int(rows["reason"].notna().sum()))
-    reporter.metric("classes", len(schema.labels))
-    reporter.metric("labels_withheld", int(rows["withheld"].sum()))
-    kinds = rows["kind"].value_counts()
-    for kind in sorted(kinds.index):
-        reporter.metric(f"rejected_{kind}", int(kinds[kind]))
-    counts = rows.groupby(["label", "split"]).size()
-    table = [
-        [label, *(int(counts.get((label, split), 0)) for split in LABELLED_SPLITS), ""]
-        for label in schema.labels
-    ]
-    table.append(["all", *(int(sizes.get(split, 0)) for split in SPLITS)])
-    reporter.table("rows per class and split", ("class", *SPLITS), table)
-    reporter.message(
-        f"{len(rows)} rows in = {int(sizes.sum())} kept + {int(rows['reason'].notna().sum())} "
-        f"rejected ({', '.join(f'{kinds[kind]} {kind}' for kind in kinds.index) or 'none'}; "
-        "each with its reason in rejected.parquet)"
-    )

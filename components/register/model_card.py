@@ -3,14 +3,25 @@
 Its sections follow Mitchell et al. 2019, Model Cards for Model Reporting.
 """
 
-from collections.abc import Mapping
+from bisect import bisect_right
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
+
+from jinja2 import Template
 
 from components.register.version_tags import Evidence
 from decant.figures.metrics_file import dotted
 from decant.figures.templates import template_environment
 
+# MLflow's column, in characters: SQL counts a Chinese one as one. PostgreSQL and MySQL refuse more.
+DESCRIPTION_CHARACTERS = 5000
+
 _LINEAGE = "decant."
+_NEEDED_LINEAGE = ("teacher_run", "test_digest", "commit", "identity", "params", "dvc_lock")
+_LEFT_OUT_FIRST = ("use", "intended_use", "limits", "data", "figures")
+_FEWEST_LABELS = 5  # are shown, or a section is left out for them
+_FEWEST_LABELS_CHARACTERS = 500  # of all five: longer ones are not worth a section
 
 
 def model_card(name: str, evidence: Evidence, tags: Mapping[str, str]) -> str:
@@ -19,23 +30,90 @@ def model_card(name: str, evidence: Evidence, tags: Mapping[str, str]) -> str:
     Args:
         tags: of the model version; those of Decant are its lineage.
     """
-    figures = evidence.figures
-    return (
-        template_environment(Path(__file__).parent)
-        .get_template("model_card.md.j2")
-        .render(
-            name=name,
-            student=evidence.manifest,
-            figures=figures,
-            data={
-                key: value
-                for key, value in sorted(dotted(figures.data).items())
-                if not isinstance(value, list)
-            },
-            lineage={
-                tag.removeprefix(_LINEAGE): value
-                for tag, value in sorted(tags.items())
-                if tag.startswith(_LINEAGE)
-            },
-        )
-    )
+    return _template().render(_values(name, evidence, tags))
+
+
+def version_description(
+    name: str,
+    evidence: Evidence,
+    tags: Mapping[str, str],
+    *,
+    whole_card: str,
+    limit: int = DESCRIPTION_CHARACTERS,
+) -> str:
+    """The card as the description of a version: whole where it fits, else shortened.
+
+    First the list of labels is shortened, then whole sections are left out: use, intended use,
+    limits, data, figures. Last goes the end of the lineage, which begins with the teacher's run and
+    the digest of the test rows then. Nothing is cut within a line.
+
+    Args:
+        whole_card: where it is, such as `README.md of run 0a1b`.
+        limit: in characters.
+    """
+    values = _values(name, evidence, tags)
+    template = _template()
+    if len(card := template.render(values)) <= limit:
+        return card
+    lineage = values["lineage"]
+    assert isinstance(lineage, dict)
+    values["note"] = f"Shortened to {limit:,} characters. The whole card: {whole_card}."
+    values["lineage"] = {
+        key: lineage[key] for key in (*_NEEDED_LINEAGE, *lineage) if key in lineage
+    }
+    labels = [str(label) for label in evidence.manifest["labels"]]
+    first = labels[:_FEWEST_LABELS]
+    fewest = len(first) if len("".join(first)) <= _FEWEST_LABELS_CHARACTERS else 0
+
+    for left_out in range(len(_LEFT_OUT_FIRST) + 1):
+        blocks = [block for block in template.blocks if block not in _LEFT_OUT_FIRST[:left_out]]
+
+        def with_labels(count: int, blocks: Sequence[str] = blocks) -> str:
+            return _rendered(template, blocks, values | {"shown_labels": count})
+
+        count = _most(with_labels, len(labels), limit)
+        if count >= fewest:
+            return with_labels(count)
+
+    def with_lineage(count: int) -> str:
+        shown = {"shown_labels": 0, "shown_lineage": count}
+        return _rendered(template, ("head", "lineage"), values | shown)
+
+    return with_lineage(_most(with_lineage, len(lineage), limit))
+
+
+def _most(text: Callable[[int], str], count: int, limit: int) -> int:
+    """The highest number, at most `count`, with which the text fits; -1 when none does."""
+    return bisect_right(range(count + 1), limit, key=lambda number: len(text(number))) - 1
+
+
+def _rendered(template: Template, blocks: Sequence[str], values: Mapping[str, object]) -> str:
+    context = template.new_context(dict(values))
+    return "".join("".join(template.blocks[block](context)) for block in blocks)
+
+
+@cache
+def _template() -> Template:
+    return template_environment(Path(__file__).parent).get_template("model_card.md.j2")
+
+
+def _values(name: str, evidence: Evidence, tags: Mapping[str, str]) -> dict[str, object]:
+    lineage = {
+        tag.removeprefix(_LINEAGE): value
+        for tag, value in sorted(tags.items())
+        if tag.startswith(_LINEAGE)
+    }
+    return {
+        "name": name,
+        "note": "",
+        "student": evidence.manifest,
+        "shown_labels": len(evidence.manifest["labels"]),
+        "figures": evidence.figures,
+        "data": {
+            key: value
+            for key, value in sorted(dotted(evidence.figures.data).items())
+            if not isinstance(value, list)
+        },
+        "lineage": lineage,
+        "shown_lineage": len(lineage),
+    }

@@ -37,7 +37,6 @@ RUN_TAG = "decant.run."
 LOGGED_NAME = "student"
 CARD_FILE = "README.md"
 EXAMPLE_TEXT = "A short text, such as one line of a review."
-_MAX_DESCRIPTION_CHARACTERS = 5000  # of MLflow's column
 _MAX_DATASET_DIGEST_CHARACTERS = 36  # of MLflow's column
 
 
@@ -222,7 +221,7 @@ def register_version(
 
     Args:
         exported: the student's folder, with its card.
-        description: of the version, as Markdown; cut to MLflow's limit.
+        description: of the version, as Markdown, within MLflow's limit.
 
     Two hosts may do this at the same time, and MLflow's client retries when an answer is lost: the
     oldest version is kept, the others are deleted.
@@ -243,7 +242,7 @@ def register_version(
         source,
         run_id=run_id,
         tags=dict(tags),
-        description=description[:_MAX_DESCRIPTION_CHARACTERS],
+        description=description,
         model_id=model_id,
     )
     oldest, *younger = _versions(client, name, tags[IDENTITY_TAG])

@@ -4,6 +4,9 @@ MLflow copies this script beside the exported folder and runs it when the model 
 nothing is pickled. It needs onnxruntime, tokenizers, numpy, pandas and MLflow itself.
 """
 
+import inspect
+import logging
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,9 +16,11 @@ from mlflow.models import set_model
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
 from decant.inference.classifier import OnnxClassifier, problem_of
+from decant.inference.csv_texts import csv_texts
 
 TEXT, LABEL, SCORE = "text", "label", "score"
 EXPORTED = "exported"  # the model's artifact with the exported folder
+_SERVED_MODEL = "__pyfunc_model_path__"  # set in the process of `mlflow models serve`
 
 
 class ServedModel(PythonModel):
@@ -24,6 +29,8 @@ class ServedModel(PythonModel):
     def load_context(self, context: PythonModelContext) -> None:
         """Open the exported folder; MLflow calls it once, before the first request."""
         self.classifier = OnnxClassifier(context.artifacts[EXPORTED])
+        if _SERVED_MODEL in os.environ:
+            _read_csv_as_texts()
 
     def predict(
         self,
@@ -50,6 +57,32 @@ class ServedModel(PythonModel):
                 SCORE: pd.Series([found.score for found in predictions], index=index, dtype=float),
             }
         )
+
+
+def _read_csv_as_texts() -> None:
+    """Have the scoring server of this process read CSV requests as they stand.
+
+    MLflow reads them with pandas' list of words that mean missing, so that `NA`, `null` and the
+    empty text reach no model, and it has no setting for that (mlflow/mlflow#5525). Its function is
+    replaced in the server's own process alone, and only where it is called as it is known.
+    """
+    from mlflow.pyfunc import scoring_server
+
+    known = ["csv_input", "schema"]
+    if list(inspect.signature(scoring_server.parse_csv_input).parameters) != known:
+        logging.getLogger(__name__).warning(
+            "this version of MLflow reads CSV in a way that is not known here: texts such as NA "
+            "are refused as missing; send JSON"
+        )
+        return
+    scoring_server.parse_csv_input = _csv_table
+
+
+def _csv_table(csv_input: Any, schema: object = None) -> pd.DataFrame:
+    try:
+        return pd.DataFrame({TEXT: csv_texts(csv_input.read(), TEXT)}, dtype=object)
+    except ValueError as error:
+        raise MlflowException.invalid_parameter_value(str(error)) from None
 
 
 def _texts(model_input: object) -> tuple[list[str], pd.Index]:

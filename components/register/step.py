@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import AfterValidator, Field
 
 from components.register.hub_metadata import front_matter
-from components.register.model_card import model_card
+from components.register.model_card import model_card, version_description
 from components.register.registry import (
     CARD_FILE,
     RUN_TAG,
@@ -170,7 +170,12 @@ def _register(
                 evidence=evidence,
                 exported=exported,
                 code=code,
-                description=card,
+                description=version_description(
+                    params.name,
+                    evidence,
+                    tags,
+                    whole_card=f"`{CARD_FILE}` of run `{run_id}`, and among this model's files",
+                ),
                 tags=tags,
             )
         if params.alias:

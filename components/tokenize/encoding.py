@@ -1,7 +1,9 @@
 """From a Parquet file of texts to an Arrow file of token ids, batch by batch."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +11,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
-from tokenizers import Tokenizer
+from tokenizers import Encoding, Tokenizer
 
 from decant.data.tokens import ARROW_SCHEMA, UNLABELLED
 from decant.runtime.reporter import Advance
+
+_READ_BYTES = 2**20
 
 
 @dataclass(kw_only=True)
@@ -43,23 +47,62 @@ def encode_split(
     batch_size_rows: int,
     advance: Advance,
 ) -> SplitCounts:
-    """Encode `text` and index `label` (absent: -1) of a Parquet file; one Arrow batch per batch."""
+    """Encode `text` and index `label` (absent: -1) of a Parquet file; one Arrow batch per batch.
+
+    Two batches at most are in memory.
+    """
     counts = SplitCounts(rows=0, truncated_rows=0, tokens=np.zeros(vocabulary_size, dtype=np.int64))
-    file = pq.ParquetFile(source)
+    # With pre-buffering the whole compressed file would stay in memory; without a buffer, a row
+    # group's column would.
+    file = pq.ParquetFile(source, pre_buffer=False, buffer_size=_READ_BYTES)
     columns = [name for name in ("text", "label") if name in file.schema_arrow.names]
     with pa.OSFile(str(target), "wb") as sink, pa.ipc.new_file(sink, ARROW_SCHEMA) as writer:
-        for batch in file.iter_batches(batch_size_rows, columns=columns):
-            encodings = tokenizer.encode_batch_fast(batch.column("text").to_pylist())
-            ids = pa.array([encoding.ids for encoding in encodings], pa.list_(pa.int32()))
+        batches = file.iter_batches(batch_size_rows, columns=columns)
+        for batch, encodings in _encoded(batches, tokenizer):
+            ids, values = _token_ids(encodings)
             writer.write_batch(
                 pa.RecordBatch.from_arrays([ids, _classes(batch, labels)], schema=ARROW_SCHEMA)
             )
             counts.rows += batch.num_rows
             counts.truncated_rows += sum(bool(encoding.overflowing) for encoding in encodings)
-            values = ids.values.to_numpy(zero_copy_only=True)
             counts.tokens += np.bincount(values, minlength=vocabulary_size)
             advance(batch.num_rows)
     return counts
+
+
+def _encoded(
+    batches: Iterator[pa.RecordBatch], tokenizer: Tokenizer
+) -> Iterator[tuple[pa.RecordBatch, list[Encoding]]]:
+    """The batches and their encodings; the next one is encoded while the caller works on one.
+
+    The tokenizer takes all cores and lets Python run meanwhile, so the cores do not wait for what
+    Python does alone: reading, converting, counting, writing.
+    """
+
+    def encode_next() -> tuple[pa.RecordBatch, list[Encoding]] | None:
+        batch = next(batches, None)
+        if batch is None:
+            return None
+        return batch, tokenizer.encode_batch_fast(batch.column("text").to_pylist())
+
+    with ThreadPoolExecutor(max_workers=1) as worker:
+        coming = worker.submit(encode_next)
+        while encoded := coming.result():
+            coming = worker.submit(encode_next)
+            yield encoded
+
+
+def _token_ids(encodings: Sequence[Encoding]) -> tuple[pa.ListArray, NDArray[np.int32]]:
+    """The rows' ids as list<int32>, and all ids one after the other, shape (tokens,).
+
+    Raises pyarrow.ArrowInvalid for 2^31 tokens or more, as offsets have 32 bits.
+    """
+    ends = np.zeros(len(encodings) + 1, dtype=np.int64)
+    ends[1:] = np.cumsum([len(encoding) for encoding in encodings])
+    # One row's Python integers at a time: faster than to make all rows' lists first.
+    ids = chain.from_iterable(encoding.ids for encoding in encodings)
+    values = np.fromiter(ids, dtype=np.int32, count=ends[-1])
+    return pa.ListArray.from_arrays(pa.array(ends, pa.int32()), pa.array(values)), values
 
 
 def _classes(batch: pa.RecordBatch, labels: Sequence[str]) -> pa.Array:

@@ -9,6 +9,7 @@ from pydantic import Field
 from tokenizers import Tokenizer
 
 from components.tokenize.encoding import SplitCounts, encode_split
+from components.tokenize.known_text import warnings_on
 from components.tokenize.vocabulary_statistics import vocabulary_table, write_vocabulary
 from decant.data.corpus import SPLITS, read_schema, split_rows
 from decant.data.tokens import TokensInfo, write_info
@@ -51,8 +52,8 @@ def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) ->
     """Write the tokens artifact; memory use does not grow with the rows.
 
     Raises:
-        UserError: the encoder has fewer positions than max_length_tokens, or lacks embeddings
-            for its tokenizer's pieces.
+        UserError: the encoder has fewer positions than max_length_tokens, lacks embeddings for
+            its tokenizer's pieces, or its tokenizer knows next to nothing of the texts.
     """
     limit = position_limit(inputs.encoder)
     if params.max_length_tokens > limit:
@@ -76,6 +77,8 @@ def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) ->
         sep_id=specials.sep_id,
         mask_id=specials.mask_id,
     )
+    for sentence in warnings_on(inputs.corpus, SPLITS, tokenizer, specials.unk_id):
+        reporter.warning(sentence)
     rows = {split: split_rows(inputs.corpus, split) for split in SPLITS}
     counts: dict[str, SplitCounts] = {}
     with reporter.progress("tokenizing", sum(rows.values()), unit="rows") as advance:

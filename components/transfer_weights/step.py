@@ -24,12 +24,12 @@ from components.transfer_weights.embeddings import (
 from components.transfer_weights.student_vocabulary import (
     Pruning,
     added_ids,
-    continuing_prefix,
     kept_ids,
     occurrences,
     pruned_tokenizer,
 )
 from decant.data.corpus import read_schema
+from decant.data.pieces import read_tokenizer
 from decant.data.tokens import read_info
 from decant.models.encoder import load_encoder
 from decant.models.teacher import load_teacher, parameter_count
@@ -102,17 +102,23 @@ def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) ->
     Raises UserError where what should be copied does not fit the student.
     """
     schema, info = read_schema(inputs.tokens), read_info(inputs.tokens)
-    tokenizer = inputs.tokens / "tokenizer.json"
+    file = inputs.tokens / "tokenizer.json"
+    tokenizer = read_tokenizer(file)
     vocabulary = pd.read_parquet(inputs.tokens / "vocabulary.parquet")
     pruning = Pruning(
         min_count=params.min_count,
         max_size=params.vocabulary_size,
         special_ids=(*info.special_ids, *added_ids(tokenizer)),
     )
-    kept = kept_ids(vocabulary, pruning, continuing=continuing_prefix(tokenizer))
+    kept = kept_ids(vocabulary, pruning, tokenizer)
     own_tokenizer = pruned_tokenizer(tokenizer, kept)
-    # With its own tokenizer the student's ids are the rows of its table. Another kind of
-    # tokenizer stays whole, and the student maps the ids that it has no row for to the unknown's.
+    # With its own tokenizer the student's ids are the rows of its table. A tokenizer that cannot
+    # lose pieces stays whole, and the student maps ids without a row to the unknown's.
+    if own_tokenizer is None and len(kept) < info.vocabulary_size:
+        reporter.warning(
+            f"no piece can be dropped from a {tokenizer['model']['type']} tokenizer: the student "
+            "has it whole, and its rarer pieces share the embedding of the unknown token"
+        )
     student = Student(
         StudentConfig(
             architecture=params.architecture,
@@ -138,7 +144,7 @@ def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) ->
     if params.freeze_layers:
         student.freeze(f"body.{name}" for name in _complete_tensors(filled))
     save_student(
-        student, outputs.initial_student, tokenizer=own_tokenizer or tokenizer.read_text("utf-8")
+        student, outputs.initial_student, tokenizer=own_tokenizer or file.read_text("utf-8")
     )
     reporter.metric("parameters", parameter_count(student))
     reporter.metric("vocabulary", len(kept))

@@ -1,14 +1,16 @@
 """Which of the encoder's token ids the student keeps, and the tokenizer with only these."""
 
+import copy
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+
+from components.transfer_weights.vocabularies import vocabulary_kind
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,13 +29,14 @@ class Pruning:
 
 
 def kept_ids(
-    vocabulary: pd.DataFrame, pruning: Pruning, *, continuing: str | None
+    vocabulary: pd.DataFrame, pruning: Pruning, tokenizer: Mapping[str, Any]
 ) -> NDArray[np.int64]:
     """Sorted ids of the encoder that stay.
 
-    Of a WordPiece tokenizer, whose pieces within a word begin with `continuing`, also every piece
-    of one character that occurs in a kept piece or is ASCII, so that a word of an unseen piece
-    falls apart into smaller ones and is not unknown as a whole.
+    Beside the most frequent pieces also those that the tokenizer's model needs: see `vocabularies`.
+
+    Args:
+        tokenizer: the content of its tokenizer.json.
     """
     total = _total(vocabulary).to_numpy()
     ids = vocabulary["token_id"].to_numpy(dtype=np.int64)
@@ -44,47 +47,39 @@ def kept_ids(
         order = np.lexsort((ids, -total))
         keep[order[pruning.max_size :]] = False
     keep |= special
-    if continuing is not None and not keep.all():
-        pieces = vocabulary["piece"].astype(str).str.removeprefix(continuing)
-        known = set("".join(pieces[keep & ~special]))
-        single = pieces.str.len() == 1
-        keep |= (single & pieces.map(lambda piece: piece.isascii() or piece in known)).to_numpy()
+    kind = vocabulary_kind(tokenizer)
+    if kind is not None and not keep.all():
+        further = kind.needed(tokenizer, ids[keep & ~special].tolist())
+        keep |= np.isin(ids, list(further))
     return np.sort(ids[keep])
 
 
-def continuing_prefix(tokenizer: Path) -> str | None:
-    """The prefix of a WordPiece tokenizer's pieces within a word (`##`); None for other kinds."""
-    model = _read(tokenizer)["model"]
-    return str(model["continuing_subword_prefix"]) if model["type"] == "WordPiece" else None
-
-
-def added_ids(tokenizer: Path) -> list[int]:
+def added_ids(tokenizer: Mapping[str, Any]) -> list[int]:
     """Ids of the tokens taken whole, such as [CLS] or <url>, also those outside the model."""
-    return [int(token["id"]) for token in _read(tokenizer)["added_tokens"]]
+    return [int(token["id"]) for token in tokenizer["added_tokens"]]
 
 
-def pruned_tokenizer(tokenizer: Path, kept: NDArray[np.int64]) -> str | None:
-    """tokenizer.json of a WordPiece tokenizer with the kept pieces only, new ids from 0.
+def pruned_tokenizer(tokenizer: Mapping[str, Any], kept: NDArray[np.int64]) -> str | None:
+    """tokenizer.json with the kept pieces only, new ids from 0 in the old order.
 
-    The pieces keep their order. None for a tokenizer of another kind, which cannot lose pieces and
-    still split the rest as before: merges build on each other.
+    None for a tokenizer whose kind of model cannot lose pieces.
 
     Args:
-        kept: sorted, `added_ids` among them.
+        tokenizer: the content of its tokenizer.json.
+        kept: from `kept_ids`, `added_ids` among them.
     """
-    if continuing_prefix(tokenizer) is None:
+    kind = vocabulary_kind(tokenizer)
+    if kind is None:
         return None
-    content = _read(tokenizer)
     new_id = {int(old): new for new, old in enumerate(kept)}
-    vocabulary = sorted(content["model"]["vocab"].items(), key=lambda item: item[1])
-    content["model"]["vocab"] = {
-        piece: new_id[index] for piece, index in vocabulary if index in new_id
-    }
-    for token in content["added_tokens"]:
-        token["id"] = new_id[token["id"]]
-    _renumber(content.get("post_processor"), new_id)
-    if content.get("padding"):
-        content["padding"]["pad_id"] = new_id[content["padding"]["pad_id"]]
+    content = {**tokenizer, "model": kind.pruned(tokenizer["model"], new_id)}
+    content["added_tokens"] = [
+        {**token, "id": new_id[token["id"]]} for token in tokenizer["added_tokens"]
+    ]
+    content["post_processor"] = copy.deepcopy(tokenizer.get("post_processor"))
+    _renumber(content["post_processor"], new_id)
+    if padding := tokenizer.get("padding"):
+        content["padding"] = {**padding, "pad_id": new_id[padding["pad_id"]]}
     return json.dumps(content, ensure_ascii=False, separators=(",", ":"))
 
 
@@ -93,11 +88,6 @@ def occurrences(vocabulary: pd.DataFrame, ids: NDArray[np.int64]) -> NDArray[np.
     totals = np.zeros(int(vocabulary["token_id"].max()) + 1, dtype=np.int64)
     totals[vocabulary["token_id"]] = _total(vocabulary)
     return totals[ids]
-
-
-def _read(tokenizer: Path) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(tokenizer.read_text("utf-8"))
-    return content
 
 
 def _renumber(processor: Any, new_id: Mapping[int, int]) -> None:

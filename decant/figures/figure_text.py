@@ -45,6 +45,12 @@ def times_range(spread: Interval) -> str:
     return f"{spread[0]:.1f} to {spread[1]:.1f}"
 
 
+def one_line(text: str, characters: int = 40) -> str:
+    """A label or a text of the data in one line, cut to a number of characters."""
+    line = " ".join(str(text).split())
+    return line if len(line) <= characters else f"{line[: characters - 1]}…"
+
+
 def plain(value: float) -> str:
     """A threshold or a compared value: whole numbers in full, others to six digits."""
     return f"{value:,}" if isinstance(value, int) else f"{value:,.6g}"

@@ -1,13 +1,14 @@
 """One check of a gate: before registering, and before an alias moves."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from decant.figures.evaluation_figures import Verdict
-from decant.figures.figure_text import UNDEFINED, plain
+from decant.figures.figure_text import UNDEFINED, one_line, plain
 
 # Of figures that are quotients: 0.95 - 1.0 is a little less than -0.05.
 _ROUNDING = 1e-9
+_NAMED_CLASSES = 5
 
 Show = Callable[[float], str]
 
@@ -74,6 +75,33 @@ def above(name: str, value: float, other: float, *, whose: str) -> Check:
         shortfall=f"not above the {plain(other)} of {whose}",
         passed=value > other,
     )
+
+
+def no_class_lost(
+    lost: Mapping[str, int], from_rows: int | None, *, names: tuple[str, str]
+) -> list[Check]:
+    """That no class is never answered which another model answers; no check without `from_rows`.
+
+    Args:
+        lost: test rows of these classes.
+        from_rows: with fewer rows of a class, chance may explain it: a model with a recall of 26 %
+            misses 10 rows with a probability of 5 %.
+        names: of the other model and of the judged one.
+    """
+    if from_rows is None:
+        return []
+    found = [f"'{one_line(label)}'" for label, rows in lost.items() if rows >= from_rows]
+    shown = ", ".join(found[:_NAMED_CLASSES]) + (", ..." if len(found) > _NAMED_CLASSES else "")
+    other, judged = names
+    return [
+        at_most(
+            f"number of classes with {from_rows} test rows or more that {other} answers and "
+            f"{judged} never",
+            len(found),
+            0,
+            measured=f"{len(found)} ({shown})" if found else "",
+        )
+    ]
 
 
 def verdict_on(checks: Iterable[Check]) -> Verdict:

@@ -34,6 +34,32 @@ class AgainstFloat32(FigureSet):
     """Share of the rows with the same label, 0 to 1."""
 
 
+class ClassRecall(FigureSet):
+    """The recall of one class."""
+
+    label: str
+    """The class."""
+
+    recall: float
+    """Share of its test rows that get it as the answer, 0 to 1."""
+
+    test_rows: int
+    """Test rows with this label."""
+
+
+class UnansweredClass(FigureSet):
+    """A class with test rows that the student answers to none of the test rows."""
+
+    label: str
+    """The class."""
+
+    test_rows: int
+    """Test rows with this label."""
+
+    teacher_answers: int
+    """Test rows that its teacher answers with it: 0 where the teacher never does either."""
+
+
 class ModelFigures(FigureSet):
     """How well one model does on the test rows."""
 
@@ -48,6 +74,9 @@ class ModelFigures(FigureSet):
 
     ece: float
     """Expected calibration error, 0 (perfect) to 1 (Guo et al. 2017)."""
+
+    worst_class: LeftOut[ClassRecall] = None
+    """Of the classes with test rows, the one with the lowest recall."""
 
 
 class ExportFacts(FigureSet):
@@ -102,6 +131,9 @@ class StudentFigures(ExportedFigures):
     retention_interval: Interval | None
     """The middle 95 % of the retention over resamples of the test rows: [low, high]."""
 
+    unanswered_classes: LeftOut[tuple[UnansweredClass, ...]] = None
+    """Classes with test rows that it never answers, those with the most rows first."""
+
 
 class TfidfFigures(ModelFigures):
     """The control TF-IDF + logistic regression, on the same labels."""
@@ -110,7 +142,12 @@ class TfidfFigures(ModelFigures):
     """Inverse strength of the regularisation, chosen on the validation split."""
 
     features: int
-    """Words and pairs of words in its vocabulary."""
+    """Terms in its vocabulary: words and pairs of words; in scripts without blanks between words,
+    such as Chinese, Japanese and Thai, one to three characters."""
+
+    unspaced_share: LeftOut[float] = None
+    """Share of the training texts' letters that are of such a script, 0 to 1; left out where none
+    is."""
 
     validation_accuracy: float
     """Share of the validation rows that it gets right with that `c`, 0 to 1."""

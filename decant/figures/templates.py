@@ -28,6 +28,7 @@ def template_environment(folder: Path) -> Environment:
         figure_text.thread_count,
         figure_text.times,
         figure_text.times_range,
+        figure_text.one_line,
     ):
         environment.filters[function.__name__] = function
     return environment

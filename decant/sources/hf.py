@@ -1,7 +1,8 @@
 """hf://ORG/NAME@REVISION: an encoder of the Hugging Face Hub; hf://datasets/...: a data file.
 
 Of a model only its configuration, tokenizer and safetensors weights are downloaded. The client
-finds access tokens itself (HF_TOKEN or `hf auth login`).
+finds access tokens itself (HF_TOKEN or `hf auth login`), and answers from its own cache where the
+hub cannot be reached (HF_HUB_OFFLINE=1, or no network).
 """
 
 import os
@@ -27,9 +28,16 @@ _FILES = [
     "tokenizer.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
+    "added_tokens.json",
     "vocab.txt",
     "vocab.json",
     "merges.txt",
+    # SentencePiece's, as ALBERT, CamemBERT and XLM-R, DeBERTa-v2, RemBERT and others name it
+    "spiece.model",
+    "sentencepiece.bpe.model",
+    "spm.model",
+    "sentencepiece.model",
+    "tokenizer.model",
 ]
 
 
@@ -52,7 +60,9 @@ def fetch(uri: str) -> Path:
         shutil.copytree(snapshot, folder / repo.rpartition("/")[2], copy_function=_link)
         return commit
 
-    return content_of(cached("hf", f"{repo.replace('/', '--')}-{commit}", fill))
+    # An entry of other files is another one: an earlier version of this list had fewer.
+    chosen = text_digest(" ".join(_FILES))[:8]
+    return content_of(cached("hf", f"{repo.replace('/', '--')}-{commit}-{chosen}", fill))
 
 
 def pin(uri: str) -> str:
@@ -67,7 +77,8 @@ def pin(uri: str) -> str:
         from huggingface_hub import HfApi
 
         try:
-            return f"commit:{HfApi().model_info(repo, revision=revision or None).sha}"
+            found = HfApi().resolve_revision(repo, revision=revision or None)
+            return f"commit:{found.resolved}"
         except Exception as error:
             raise _failed(uri, error) from None
 
@@ -99,9 +110,34 @@ def _link(source: str, target: str) -> None:
 
 
 def _failed(uri: str, error: Exception) -> UserError:
+    from huggingface_hub.errors import (
+        LocalEntryNotFoundError,
+        OfflineModeIsEnabled,
+        RevisionResolutionError,
+    )
+
+    if isinstance(error, LocalEntryNotFoundError | OfflineModeIsEnabled | RevisionResolutionError):
+        return UserError(
+            f"{without_secrets(uri)} is not in the hub's cache on this machine, and the hub cannot "
+            f"be reached: {_reason(error)}",
+            code="source-unreachable",
+            hint="go online once, or copy the hub's cache here (HF_HOME)",
+        )
     first = without_secrets(str(error)).strip().partition("\n")[0]
     return UserError(
         f"{without_secrets(uri)} cannot be fetched: {type(error).__name__}: {first}",
         code="source-unreachable",
         hint="check the name, the revision, the network, and HF_TOKEN for a gated model",
     )
+
+
+def _reason(error: Exception) -> str:
+    from huggingface_hub import constants
+
+    if constants.is_offline_mode():
+        return "HF_HUB_OFFLINE is set"
+    cause: BaseException = error
+    while cause.__cause__ is not None:
+        cause = cause.__cause__
+    first = without_secrets(str(cause)).strip().partition("\n")[0]
+    return f"{type(cause).__name__}: {first}"

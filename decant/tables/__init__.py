@@ -1,33 +1,52 @@
-"""Tables of text from files: every file here reads one format, chosen by the suffix of a file.
+"""Tables of text from files: every file here reads one format, chosen by a file's name and content.
 
 A module declares `SUFFIXES` and one function:
 
-    read(file) -> DataFrame    columns of strings, missing ones NA or empty; index: data row from 1
+    open_table(file, engine, wanted) -> Table    its columns, and SQL for their cells
 
-Rows are counted as records, without the header. A compression suffix (.gz, .bz2, .xz, .zst) may
-follow the format's own.
+and, where the content alone tells it (exports of annotation tools), `recognises(first_object)`.
+Rows are counted as records, without the header. A file may be compressed (gzip, bzip2, xz, zstd).
+
+One engine reads them all, so that a value means the same in every format: a missing one is NULL
+(an empty cell, null, NaN), anything else is text as it is written there.
 """
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
-import pandas as pd
+import duckdb
 
 from decant.runtime.errors import UserError
 from decant.runtime.plugins import plugins
-from decant.tables._bytes import COMPRESSIONS, read_bytes, read_text
-from decant.tables._delimited import is_quoted
+from decant.tables._content import COMPRESSIONS, PlainFile, plain_file
+from decant.tables._delimiters import even_delimiter
+from decant.tables._engine import Engine, literal, table_engine
+from decant.tables._objects import first_object
+from decant.tables._table import Column, Table, rows_of
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = [
     "AUTO",
+    "Column",
+    "Engine",
     "Reader",
+    "Table",
+    "check_format",
+    "detected_format",
+    "even_delimiter",
     "formats",
-    "is_quoted",
     "known_format",
-    "read_bytes",
+    "literal",
+    "open_table",
     "read_table",
-    "read_text",
+    "reading",
+    "rows_of",
+    "table_engine",
 ]
 
 AUTO = "auto"
@@ -38,8 +57,8 @@ class Reader(Protocol):
 
     SUFFIXES: tuple[str, ...]
 
-    def read(self, file: Path) -> pd.DataFrame:
-        """See `read_table`."""
+    def open_table(self, file: PlainFile, engine: Engine, wanted: Sequence[str]) -> Table:
+        """See the function `open_table`."""
         ...
 
 
@@ -48,21 +67,14 @@ def formats() -> tuple[str, ...]:
     return tuple(_readers())
 
 
-def read_table(file: Path, format_name: str = AUTO) -> pd.DataFrame:
-    """The rows of a file as strings, missing ones NA or empty, indexed by data row from 1.
-
-    Args:
-        format_name: one of `formats()`, or "auto" to go by the file's name.
-
-    Raises:
-        UserError: unknown format, malformed row or byte (with its place), or no rows.
-    """
-    if file.stat().st_size == 0:
-        raise UserError(f"{file.name} is empty", code="file-empty", hint="give a file with rows")
-    frame = _reader(file, format_name).read(file)
-    if frame.empty:
-        raise UserError(f"{file.name} has no rows", code="file-empty", hint="give a file with rows")
-    return frame
+def check_format(name: str) -> None:
+    """Raises UserError for a name that is neither a format nor "auto"."""
+    if name not in (AUTO, *formats()):
+        raise UserError(
+            f"unknown format '{name}'",
+            code="format-unknown",
+            hint=f"set ingest.format to {AUTO} or one of: {', '.join(formats())}",
+        )
 
 
 def known_format(file: Path) -> str | None:
@@ -74,16 +86,125 @@ def known_format(file: Path) -> str | None:
     return next((name for name, reader in _readers().items() if last in reader.SUFFIXES), None)
 
 
-def _reader(file: Path, format_name: str) -> Reader:
-    name = known_format(file) if format_name == AUTO else format_name
-    if name not in _readers():
-        what = f"the format of {file.name} cannot be inferred from its name"
+def detected_format(file: Path, engine: Engine) -> tuple[str | None, PlainFile]:
+    """The format that the file's name and content imply (None: unknown), and the file unpacked.
+
+    Raises UserError for a file that is not a table, with what it is.
+    """
+    plain = plain_file(file, engine)
+    if plain.is_parquet:
+        return "parquet", plain
+    name = known_format(file)
+    if name == "jsonl":
+        first = first_object(plain, engine)
+        for tool, reader in _readers().items():
+            recognises: Any = getattr(reader, "recognises", None)
+            if recognises and recognises(first):
+                return tool, plain
+    return name, plain
+
+
+def open_table(
+    file: Path, engine: Engine, format_name: str = AUTO, wanted: Sequence[str] = ()
+) -> Table:
+    """The table of a file.
+
+    Args:
+        format_name: one of `formats()`, or "auto" to go by the file's name and content.
+        wanted: the columns that will be read, the text's first: they help to find the delimiter.
+
+    Raises:
+        UserError: unknown format; a malformed row or byte (with its place); no rows; or a file that
+            is something else than its name says, with what it is.
+    """
+    check_format(format_name)
+    if format_name == AUTO:
+        name, plain = detected_format(file, engine)
+        if name is None:
+            raise UserError(
+                f"the format of {file.name} cannot be inferred from its name",
+                code="format-unknown",
+                hint=f"set ingest.format to one of: {', '.join(formats())}",
+            )
+    else:
+        name, plain = format_name, plain_file(file, engine)
+    if plain.is_parquet and name != "parquet":
         raise UserError(
-            what if format_name == AUTO else f"unknown format '{format_name}'",
-            code="format-unknown",
-            hint=f"set ingest.format to one of: {', '.join(formats())}",
+            f"{file.name} is a Parquet file, not {name}",
+            code="file-invalid",
+            hint="set ingest.format to parquet, or to auto",
         )
-    return _readers()[name]
+    table = _readers()[name].open_table(plain, engine, wanted)
+    with reading(table):
+        first = engine.first(f"SELECT row FROM {table.relation}")
+    if first is None:
+        raise UserError(f"{file.name} has no rows", code="file-empty", hint="give a file with rows")
+    return table
+
+
+@contextmanager
+def reading(table: Table) -> Iterator[None]:
+    """Turns the engine's own errors in the block into a UserError that names the table's file."""
+    try:
+        yield
+    except duckdb.Error as error:
+        if isinstance(error, duckdb.OutOfMemoryException) or "No space left" in str(error):
+            raise
+        raise UserError(
+            f"{table.name} cannot be read: {str(error).partition(chr(10))[0]}",
+            code="file-invalid",
+            hint="it is cut off or damaged: fetch it again",
+        ) from None
+
+
+def read_table(
+    file: Path, format_name: str = AUTO, wanted: Sequence[str] = (), *, most: int | None = None
+) -> "pd.DataFrame":
+    """The rows of a file as strings, missing ones NA, indexed by `Table.counts` from 1.
+
+    Columns that cannot be read as text are left out; `attrs["left_out"]` has the reason per column,
+    and `attrs["rows"]` the number of all rows.
+
+    Args:
+        most: rows, the first ones; None reads all.
+
+    Raises UserError as `open_table`.
+    """
+    with table_engine() as engine:
+        table = open_table(file, engine, format_name, wanted)
+        readable, left_out = [], {}
+        for column in table.columns:
+            reason = column.unreadable or _first_problem(table, engine, column)
+            if reason:
+                left_out[column.name] = reason
+            else:
+                readable.append(column)
+        if not readable:
+            reasons = "; ".join(f"'{name}': {reason}" for name, reason in left_out.items())
+            raise UserError(
+                f"{file.name} has no column that can be read as text: {reasons}",
+                code="column-not-text",
+            )
+        with reading(table):
+            limit = "" if most is None else f" LIMIT {most}"
+            query = f"{rows_of(table, readable)} ORDER BY row{limit}"
+            ((rows,),) = engine.all(f"SELECT count(*) FROM {table.relation}")
+            frame: pd.DataFrame = engine.connection.sql(query).df()
+    frame = frame.set_index("row", drop=True).rename_axis(None).astype("str")
+    frame.columns = [column.name for column in readable]
+    frame.attrs |= {"left_out": left_out, "rows": rows}
+    return frame
+
+
+def _first_problem(table: Table, engine: Engine, column: Column) -> str:
+    if column.problem == "NULL":
+        return ""
+    with reading(table):
+        first = engine.first(
+            f"SELECT row, {column.problem} AS problem FROM {table.relation} "
+            "WHERE problem IS NOT NULL ORDER BY row"
+        )
+    return f"{table.counts} {first[0]} has {first[1]}" if first else ""
 
 
 @cache

@@ -1,58 +1,65 @@
-"""Parquet. Scalar columns become strings; nested ones and bytes that are not text are left out.
+"""Parquet. A cell is its value as text; nested columns, and bytes that are not text, have none."""
 
-`attrs["left_out"]` of the frame has the reason per column.
-"""
+from collections.abc import Sequence
 
-from pathlib import Path
-
-import pandas as pd
+import duckdb
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from decant.runtime.errors import UserError
+from decant.tables._content import PlainFile
+from decant.tables._engine import Engine, literal
+from decant.tables._table import Column, Table
 
 SUFFIXES = (".parquet", ".pq")
 
+_NESTED = ("STRUCT", "MAP", "UNION", "VARIANT")
 
-def read(file: Path) -> pd.DataFrame:
-    """Raises UserError when the file is not Parquet, or has no column that can be read as text."""
+
+def open_table(file: PlainFile, engine: Engine, wanted: Sequence[str]) -> Table:
+    """Raises UserError when the file is not Parquet."""
+    if not file.is_parquet:
+        raise _unreadable(file, "it does not begin as Parquet does")
     try:
-        table = pq.read_table(file)
-    except (pa.ArrowException, OSError) as error:
-        raise UserError(
-            f"{file.name} is not a readable Parquet file: {error}", code="file-invalid"
-        ) from None
-    columns: dict[str, pd.Series[str]] = {}
-    left_out: dict[str, str] = {}
-    for name in dict.fromkeys(table.column_names):
-        if pa.types.is_nested(kind := table.schema.field(name).type):
-            left_out[name] = f"it has nested values ({kind})"
-            continue
-        try:
-            columns[name] = _strings(table.column(name))
-        except pa.ArrowException as error:
-            left_out[name] = str(error)
-    if not columns:
-        reasons = "; ".join(f"'{name}': {reason}" for name, reason in left_out.items())
-        raise UserError(
-            f"{file.name} has no column that can be read as text: {reasons or 'none'}",
-            code="column-not-text",
+        names = pq.read_schema(file.path).names
+        relation = engine.new_name("parquet")
+        path, aliases = literal(str(file.path)), ", ".join(f"c{n}" for n in range(len(names)))
+        engine.run(
+            f"CREATE VIEW {relation} AS SELECT row_number() OVER () AS row, * "
+            f"FROM read_parquet({path}, hive_partitioning=false) AS t({aliases})"
         )
-    frame = pd.DataFrame(columns, dtype="str")
-    frame.attrs["left_out"] = left_out
-    frame.index = pd.RangeIndex(1, len(frame) + 1)
-    return frame
+        kinds = [
+            str(kind) for name, kind, *_ in engine.all(f"DESCRIBE {relation}") if name != "row"
+        ]
+    except (pa.ArrowException, OSError, duckdb.Error) as error:
+        raise _unreadable(file, str(error).partition("\n")[0]) from None
+    columns = tuple(
+        _column(name, f"c{n}", kind)
+        for n, (name, kind) in enumerate(zip(names, kinds, strict=True))
+    )
+    return Table(name=file.name, relation=relation, columns=columns, notes=file.notes, is_view=True)
 
 
-def _strings(column: pa.ChunkedArray) -> "pd.Series[str]":
-    """Whole numbers stay whole: a column of ints with gaps is often stored as floats."""
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
-    if pa.types.is_floating(column.type):
-        values = column.drop_null()
-        whole = pc.and_(pc.is_finite(values), pc.equal(values, pc.trunc(values)))
-        if pc.all(whole).as_py():
-            column = column.cast(pa.int64())
-    strings: pd.Series[str] = column.cast(pa.string()).to_pandas().astype("str")
-    return strings
+def _column(name: str, cell: str, kind: str) -> Column:
+    if kind.endswith("]") or kind.startswith(_NESTED):
+        return Column(name=name, cell="NULL", unreadable=f"it has nested values ({kind})")
+    if kind == "BLOB":
+        return Column(
+            name=name,
+            cell=f"TRY(decode({cell}))",
+            problem=f"CASE WHEN {cell} IS NOT NULL AND TRY(decode({cell})) IS NULL "
+            "THEN 'bytes that are not UTF-8' END",
+        )
+    if kind in ("FLOAT", "DOUBLE"):
+        return Column(
+            name=name, cell=f"CASE WHEN isfinite({cell}) THEN CAST({cell} AS VARCHAR) END"
+        )
+    return Column(name=name, cell=f"CAST({cell} AS VARCHAR)")
+
+
+def _unreadable(file: PlainFile, problem: str) -> UserError:
+    return UserError(
+        f"{file.name} is not a readable Parquet file: {problem.replace(str(file.path), file.name)}",
+        code="file-invalid",
+        hint="fetch it again, or set ingest.format to what it is",
+    )

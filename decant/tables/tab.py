@@ -4,13 +4,15 @@ With one, a name may carry its role and type in front, as in `cD#label`.
 Source: Orange Data Mining Library, "Loading your data".
 """
 
+import dataclasses
 import re
-from pathlib import Path
+from collections.abc import Sequence
 
-import pandas as pd
-
-from decant.tables._bytes import read_text
-from decant.tables._delimited import is_quoted, parse
+from decant.tables._content import PlainFile
+from decant.tables._delimited import open_delimited
+from decant.tables._delimiters import first_records
+from decant.tables._engine import Engine
+from decant.tables._table import Table
 
 SUFFIXES = (".tab",)
 
@@ -19,20 +21,24 @@ _ROLE = re.compile(r"(?:class|c|meta|m|ignore|i|weight|w|multiclass|\w+=\S+|\s)*
 _PREFIX = re.compile(r"^[A-Za-z]{1,2}#")
 
 
-def read(file: Path) -> pd.DataFrame:
-    """Raises UserError with the place of a broken row or byte. Wholly empty rows are left out."""
-    text = read_text(file)
-    header_rows = 3 if _has_three_headers(text) else 1
-    frame = parse(text, file, "\t", quoted=is_quoted(text), header_rows=header_rows)
-    frame.columns = frame.columns.str.replace(_PREFIX, "", regex=True)
-    return frame[~(frame.isna() | (frame == "")).all(axis=1)]
+def open_table(file: PlainFile, engine: Engine, wanted: Sequence[str]) -> Table:
+    """Raises UserError with the place of a broken row. Wholly empty rows are left out."""
+    header_rows = 3 if _has_three_headers(file) else 1
+    table = open_delimited(file, engine, (), usual="\t", header_rows=header_rows)
+    filled = engine.new_name("filled")
+    any_cell = " OR ".join(f"{column.cell} IS NOT NULL" for column in table.columns)
+    engine.run(f"CREATE VIEW {filled} AS FROM {table.relation} WHERE {any_cell}")
+    columns = tuple(
+        dataclasses.replace(column, name=_PREFIX.sub("", column.name)) for column in table.columns
+    )
+    return dataclasses.replace(table, relation=filled, columns=columns, is_view=True)
 
 
-def _has_three_headers(text: str) -> bool:
-    lines = text.split("\n", 3)
-    if len(lines) < 4:
+def _has_three_headers(file: PlainFile) -> bool:
+    records = first_records(file.head(), "\t", 3)
+    if len(records) < 3:
         return False
-    types, roles = (line.rstrip("\r").split("\t") for line in lines[1:3])
+    types, roles = records[1:]
     return (
         any(types)
         and all(cell.strip() in _TYPES for cell in types)

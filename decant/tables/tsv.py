@@ -3,17 +3,16 @@
 Quotes are read as Excel writes them where the whole file keeps to that, else as plain characters.
 """
 
-from pathlib import Path
+from collections.abc import Sequence
 
-import pandas as pd
-
-from decant.tables._bytes import read_text
-from decant.tables._delimited import is_quoted, parse
+from decant.tables._content import PlainFile
+from decant.tables._delimited import open_delimited
+from decant.tables._engine import Engine
+from decant.tables._table import Table
 
 SUFFIXES = (".tsv",)
 
 
-def read(file: Path) -> pd.DataFrame:
-    """Raises UserError with the place of a broken row or byte."""
-    text = read_text(file)
-    return parse(text, file, "\t", quoted=is_quoted(text))
+def open_table(file: PlainFile, engine: Engine, wanted: Sequence[str]) -> Table:
+    """Raises UserError with the place of a broken row."""
+    return open_delimited(file, engine, wanted, usual="\t")

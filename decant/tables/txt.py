@@ -1,16 +1,21 @@
 """Plain text: one text per line, in a column named `text`. For unlabelled files."""
 
-from pathlib import Path
+from collections.abc import Sequence
 
-import pandas as pd
-
-from decant.tables._bytes import read_text
+from decant.tables._content import PlainFile
+from decant.tables._engine import Engine
+from decant.tables._lines import load_lines
+from decant.tables._table import Column, Table
 
 SUFFIXES = (".txt",)
 
 
-def read(file: Path) -> pd.DataFrame:
-    """Raises UserError with the place of a byte that is not UTF-8. Blank lines are rows."""
-    lines = read_text(file).removesuffix("\n").split("\n")
-    texts = [line.removesuffix("\r") for line in lines]
-    return pd.DataFrame({"text": texts}, index=pd.RangeIndex(1, len(texts) + 1), dtype="str")
+def open_table(file: PlainFile, engine: Engine, wanted: Sequence[str]) -> Table:
+    """Blank lines are rows."""
+    return Table(
+        name=file.name,
+        relation=load_lines(file.path, engine),
+        columns=(Column(name="text", cell="line"),),
+        counts="line",
+        notes=file.notes,
+    )

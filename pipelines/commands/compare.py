@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -11,6 +12,8 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
+from decant.figures import metrics_file
+from decant.figures.figure_text import one_line
 from decant.runtime.errors import UserError
 from pipelines.console import open_console
 from pipelines.registry.comparison import Comparison, compare
@@ -80,6 +83,9 @@ def _write_csv(differing: pd.DataFrame, file: Path) -> None:
 def as_object(found: Comparison, names: list[str]) -> dict[str, object]:
     content = dataclasses.asdict(dataclasses.replace(found, differing=pd.DataFrame()))
     content |= {"a": names[0], "b": names[1], "retention": found.retention}
+    for side, figures in (("new", found.new), ("old", found.old)):
+        worst = metrics_file.as_json(figures.worst_class)
+        content[side] = dataclasses.asdict(figures) | {"worst_class": worst}
     content["differing"] = found.differing.to_dict("records")
     return content
 
@@ -96,7 +102,14 @@ def _show(found: Comparison, names: list[str], texts: pd.DataFrame, console: Con
     ):
         values = [getattr(one, field) for one in (found.new, found.old)]
         table.add_row(name, *("" if value is None else format(value, form) for value in values))
+    worst = (found.new.worst_class, found.old.worst_class)
+    table.add_row(
+        "recall of the worst class",
+        *(Text(f"{one.recall:.1%} ({one_line(one.label)})") for one in worst),
+    )
     console.print(table)
+    for line in _lost_classes(found):
+        console.print(Text(line, style="red"))
     how = "both run again on A's test split" if found.asked_again else "the same test split"
     low, high = found.difference_interval
     console.print(
@@ -126,3 +139,9 @@ def _show(found: Comparison, names: list[str], texts: pd.DataFrame, console: Con
         ]
         rows.add_row(Text(str(row["label"])), *cells, Text(str(row["text"])))
     console.print(rows)
+
+
+def _lost_classes(found: Comparison) -> Iterator[str]:
+    for name, other, figures in (("A", "B", found.new), ("B", "A", found.old)):
+        for label, rows in figures.lost_classes.items():
+            yield f"{name} never answers '{one_line(label)}' ({rows:,} test rows); {other} does"

@@ -7,12 +7,15 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
 from decant.runtime.errors import UserError
 from decant.text_classifier import DEFAULT_MODEL, TextClassifier
+
+if TYPE_CHECKING:
+    from decant.tables import Engine
 
 COLUMN = "text"
 BATCH_TEXTS = 256
@@ -27,7 +30,7 @@ Predict = Callable[[Sequence[str]], list[tuple[str, float]]]
 @click.option(
     "--file",
     type=click.Path(path_type=Path),
-    help="A table or text file: .csv, .tsv, .tab, .jsonl, .parquet, .txt, or these compressed.",
+    help="A table or text file: .csv, .tsv, .tab, .jsonl, .json, .parquet, .txt; also packed.",
 )
 @click.option(
     "--column", default=COLUMN, show_default=True, help="The column of FILE with the texts."
@@ -54,7 +57,7 @@ def predict_command(
         )
     predict = load_model(model)
     if file:
-        batches = _slices(read_file(file, column))
+        batches: Iterable[Sequence[str]] = read_file(file, column)
     elif texts:
         batches = _checked(_slices(texts), "text {} of the input")
     else:
@@ -87,39 +90,52 @@ def read_lines(stream: BinaryIO) -> Iterator[list[str]]:
         yield _decode([rest], number)
 
 
-def read_file(file: Path, column: str = COLUMN) -> list[str]:
-    """The texts of a table or text file, in order.
+def read_file(file: Path, column: str = COLUMN) -> Iterator[list[str]]:
+    """The texts of a table or text file in batches, in order; a missing one is the empty text.
 
-    Raises UserError when the file cannot be read, has no such column, or a row has no text, with
-    the row.
+    Raises UserError, before the first batch, when the file cannot be read, has no such column, or a
+    text is too long, with the row.
     """
-    from decant.inference.classifier import problem_of
-    from decant.tables import formats, known_format, read_table
+    from decant.tables import known_format, open_table, reading, rows_of, table_engine
+
+    _check_name(file, known_format(file))
+    with table_engine() as engine:
+        table = open_table(file, engine, wanted=[column])
+        cells = [table.column(column, "give --column NAME")]
+        with reading(table):
+            table.refuse_problems(engine, cells)
+            texts = rows_of(table, cells)
+            _refuse_long(file, engine, texts)
+            missing = engine.all(f"SELECT count(*) FROM ({texts}) WHERE c0 IS NULL")[0][0]
+            if missing:
+                click.echo(f"{file}: {missing} rows without text, read as the empty text", err=True)
+            ordered = f"SELECT coalesce(c0, '') FROM ({texts}) ORDER BY row"
+            for batch in engine.batches(ordered, BATCH_TEXTS):
+                yield batch.column(0).to_pylist()
+
+
+def _check_name(file: Path, format_name: str | None) -> None:
+    from decant.tables import formats
 
     if not file.is_file():
         raise UserError(
             f"there is no file {file}", code="file-missing", hint="give the path of a file"
         )
-    if not known_format(file):
-        known = ", ".join(formats())
+    if not format_name:
         raise UserError(
             f"the format of {file} cannot be inferred from its name",
             code="format-unknown",
-            hint=f"known formats: {known}",
+            hint=f"known formats: {', '.join(formats())}",
         )
-    frame = read_table(file)
-    if column not in frame.columns:
-        reason = frame.attrs.get("left_out", {}).get(column)
-        raise UserError(
-            f"{file} has no column '{column}'{f' of text: {reason}' if reason else ''}; "
-            f"it has: {', '.join(map(str, frame.columns))}",
-            code="column-not-text" if reason else "column-unknown",
-            hint="give --column NAME",
-        )
-    for row, value in frame[column].items():
-        if problem := problem_of(value):
-            raise _unusable(f"{file}, row {row} (the first is 1)", problem)
-    return list(frame[column])
+
+
+def _refuse_long(file: Path, engine: "Engine", texts: str) -> None:
+    from decant.inference.classifier import MAX_CHARACTERS, problem_of
+
+    too_long = f"SELECT row, c0 FROM ({texts}) WHERE length(c0) > {MAX_CHARACTERS} ORDER BY row"
+    if first := engine.first(too_long):
+        row, text = first
+        raise _unusable(f"{file}, row {row} (the first is 1)", str(problem_of(text)))
 
 
 def _checked(batches: Iterable[Sequence[str]], place: str) -> Iterator[Sequence[str]]:

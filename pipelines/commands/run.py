@@ -7,7 +7,6 @@ from pathlib import Path
 import click
 
 from decant.runner.steps_image import STEPS_IMAGE
-from decant.runtime.artifacts import read_json
 from decant.runtime.errors import UserError
 from decant.runtime.progress_lines import duration
 from decant.runtime.steps import artifact_folder
@@ -60,9 +59,19 @@ def run_command(
         image=(image or STEPS_IMAGE) if runner == "docker" else None,
         gpus=gpus,
     )
-    report = output / artifact_folder("report")
-    gate = read_json(report / "metrics.json")["gate"]
     click.echo(f"finished in {duration(time.monotonic() - started)}")
     click.echo(f"outputs: {output}")
+    _show_verdict(output / artifact_folder("report"))
+
+
+def _show_verdict(report: Path) -> None:
+    # Here: the help of the command needs no package that the base installation lacks.
+    from components.evaluate.findings import class_findings
+    from decant.figures.metrics_file import METRICS, read_figures
+
+    figures = read_figures(report / METRICS)
     click.echo(f"report: {report / 'report.html'}")
-    click.echo(f"gate: {'passed' if gate['passed'] else 'failed: ' + '; '.join(gate['reasons'])}")
+    for sentence in class_findings(figures):
+        click.echo(f"finding: {sentence}")
+    reasons = "; ".join(figures.gate.reasons)
+    click.echo(f"gate: {'passed' if figures.gate.passed else f'failed: {reasons}'}")

@@ -1,6 +1,5 @@
 """Ingest's own reading, checks and splits on proposed parameters, without writing anything."""
 
-from collections import Counter
 from collections.abc import Mapping
 from contextlib import chdir
 from dataclasses import dataclass
@@ -9,13 +8,12 @@ from typing import Any
 
 from rich.console import Console
 
-from components.ingest.duplicates import text_keys
+from components.ingest.corpus_files import rows_per_class
 from components.ingest.step import Params, prepare_rows
 from decant.data.corpus import LABELLED_SPLITS, SPLITS
 from decant.runtime.reporter import Reporter
 from decant.runtime.settings import parse
-
-__all__ = ["Trial", "text_keys", "try_ingest"]
+from decant.tables import table_engine
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,18 +38,23 @@ class Trial:
 def try_ingest(section: Mapping[str, Any], root: Path) -> Trial:
     """Raises UserError where ingest would, so that the written parameters can run."""
     params = parse(Params, section, "ingest")
-    with chdir(root):  # relative paths are the parameters', not this command's
-        rows, labels = prepare_rows(params, Reporter(step="ingest", console=Console(quiet=True)))
-    counts = rows.groupby(["label", "split"]).size()
-    sizes = rows["split"].value_counts()
-    kinds = Counter(rows["kind"].dropna())
+    reporter = Reporter(step="ingest", console=Console(quiet=True))
+    with chdir(root), table_engine() as engine:  # relative paths are the parameters' own
+        labels = prepare_rows(engine, params, reporter)
+        counts = rows_per_class(engine)
+        sizes = dict(engine.all("SELECT split, count(*) FROM live GROUP BY split"))
+        kinds = engine.all("SELECT kind, count(*) FROM rejected GROUP BY kind ORDER BY 2 DESC, 1")
+        ((rows,),) = engine.all("SELECT count(*) FROM rows")
+        ((contradictions,),) = engine.all(
+            "SELECT count(*) FROM rejected WHERE contains(reason, ', whose label is ')"
+        )
     return Trial(
-        rows=len(rows),
-        splits={split: int(sizes.get(split, 0)) for split in SPLITS},
+        rows=rows,
+        splits={split: sizes.get(split, 0) for split in SPLITS},
         classes={
-            label: {split: int(counts.get((label, split), 0)) for split in LABELLED_SPLITS}
+            label: {split: counts.get((label, split), 0) for split in LABELLED_SPLITS}
             for label in labels
         },
-        rejected=dict(kinds.most_common()),
-        contradictions=int(rows["reason"].str.contains(", whose label is '", na=False).sum()),
+        rejected=dict(kinds),
+        contradictions=contradictions,
     )

@@ -7,11 +7,12 @@ from typing import Any
 
 import pandas as pd
 
+from components.ingest.spelling import respelled
 from decant.runtime.errors import UserError
 from pipelines.onboarding.column_choice import Columns, choose_columns
 from pipelines.onboarding.column_kinds import Column
 from pipelines.onboarding.data_files import DataFile, DataFiles, find_data, shown_name
-from pipelines.onboarding.ingest_trial import Trial, text_keys, try_ingest
+from pipelines.onboarding.ingest_trial import Trial, try_ingest
 from pipelines.onboarding.label_values import Labels, settle_labels
 from pipelines.onboarding.parameter_changes import (
     Change,
@@ -21,11 +22,7 @@ from pipelines.onboarding.parameter_changes import (
     value_at,
 )
 from pipelines.onboarding.questions import Questions
-from pipelines.onboarding.strict_rows import (
-    read_rows,
-    refuse_two_group_spellings,
-    repeated_headers,
-)
+from pipelines.onboarding.strict_rows import read_rows, repeated_headers
 from pipelines.onboarding.text_facts import TextFacts, text_facts
 
 _MOST_CONTRADICTIONS = 0.05  # of the rows
@@ -96,9 +93,10 @@ def propose(
         where=where,
     )
     text, label = str(chosen.text.name), str(chosen.label.name)
+    frame = _with_labels(frame, label)
     data, notes = _usable_splits(data, text, label)
     given = {
-        role: read_rows(one)
+        role: _with_labels(read_rows(one), label)
         for role, one in (("validation", data.validation), ("test", data.test))
         if one
     }
@@ -118,8 +116,6 @@ def propose(
         encoder_uri=params["ingest"]["encoder"],
         limit=params["tokenize"]["max_length_tokens"],
     )
-    if chosen.group.name is not None:
-        refuse_two_group_spellings(chosen.group.name, frame, given)
     wanted = data_parameters(data, chosen, labels, params["ingest"], root)
     wanted += length_parameter(facts, options.max_length_tokens)
     trial = try_ingest({**params["ingest"], **section_changes(wanted, "ingest")}, root)
@@ -135,9 +131,16 @@ def propose(
     )
 
 
+def _with_labels(frame: pd.DataFrame, label: str) -> pd.DataFrame:
+    """The frame with its labels as ingest spells them: 1.0 is 1."""
+    one = respelled(frame[label].dropna().unique())
+    return frame.assign(**{label: frame[label].map(one, na_action="ignore")})
+
+
 def _distinct_texts(frame: pd.DataFrame, text: str, label: str) -> "pd.Series[str]":
     """The labels of rows with a text; of labelled rows with the same text the first one's."""
-    keys = text_keys(frame[text])
+    texts = frame[text].fillna("")
+    keys = texts.map(lambda text: " ".join(text.split()).casefold())
     labelled = frame[label].fillna("").str.strip() != ""
     repeated = keys.where(labelled).duplicated() & labelled
     return frame.loc[(keys != "") & ~repeated, label]

@@ -1,6 +1,5 @@
 """The rows of the user's files, and headers that the readers would accept unchanged."""
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -9,54 +8,33 @@ from decant.runtime.errors import UserError
 from decant.tables import read_table
 from pipelines.onboarding.column_choice import LABEL_NAMES, TEXT_NAMES
 from pipelines.onboarding.data_files import DataFile
-from pipelines.onboarding.file_content import check_quotes, header_of
 
+LOOKED_AT_ROWS = 200_000  # of a file, to propose parameters; the trial with ingest reads all
 _LONGEST_NAME_CHARACTERS = 60
 
 
 def read_rows(data: DataFile) -> pd.DataFrame:
-    """All rows of its files, strictly; the columns that every file has."""
+    """The first rows of its files, strictly; the columns that every file has.
+
+    `attrs["rows"]` has the number of all rows.
+    """
     frames = []
     for file in data.files:
-        if data.format_name in ("csv", "tsv"):
-            _check_header(file, header_of(file, data.format_name))
-        if data.format_name == "csv":
-            check_quotes(file)
-        frame = read_table(file, data.format_name)
+        frame = read_table(file, data.format_name, most=LOOKED_AT_ROWS)
+        _refuse_two_of_one_name(file, [str(name) for name in frame.columns])
         if data.format_name in ("csv", "tsv"):
             _refuse_headerless(frame, file)
         frames.append(frame)
-    return pd.concat(frames, ignore_index=True, join="inner")
+    whole = pd.concat(frames, ignore_index=True, join="inner")
+    whole.attrs["rows"] = sum(frame.attrs["rows"] for frame in frames)
+    return whole
 
 
 def repeated_headers(frame: pd.DataFrame, text: str, label: str) -> int:
     return int(_rows_like_header(frame[[text, label]]).sum())
 
 
-def refuse_two_group_spellings(
-    column: str, frame: pd.DataFrame, given: Mapping[str, pd.DataFrame]
-) -> None:
-    """Raises UserError for a group that is `100` in one row and `100.0` in another.
-
-    They would be two groups, so that the rows of one leak into a split of the other.
-    """
-    frames = [frame, *(split for split in given.values() if column in split.columns)]
-    values = pd.concat([one[column] for one in frames]).dropna().str.strip().unique()
-    numbers: dict[float, str] = {}
-    for value in values:
-        try:
-            other = numbers.setdefault(float(value), value)
-        except ValueError:
-            continue
-        if other != value:
-            raise UserError(
-                f"the column '{column}' has two spellings of one group: '{other}' and '{value}'",
-                code="group-spellings",
-                hint="write groups alike in all files, or give --no-groups",
-            )
-
-
-def _check_header(file: Path, names: list[str]) -> None:
+def _refuse_two_of_one_name(file: Path, names: list[str]) -> None:
     named = [name for name in names if name.strip()]
     if twice := next((name for name in named if named.count(name) > 1), None):
         raise UserError(

@@ -5,8 +5,8 @@ answers are used; otherwise both models run again. Times are always measured now
 those of two machines, or of two days, cannot be compared.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest
 
 from components.evaluate.bootstrap import interval, resampled_accuracies
-from components.evaluate.quality import measure_quality
+from components.evaluate.figures import worst_class
+from components.evaluate.quality import Quality, measure_quality
 from components.evaluate.tested_models import class_indices
 from decant.figures.figure_set import Interval
+from decant.figures.quality_figures import ClassRecall
 from decant.inference.classifier import OnnxClassifier
 from decant.inference.latency import (
     Candidate,
@@ -39,12 +41,16 @@ class VersionFigures:
     Attributes:
         ece: expected calibration error, 0 to 1.
         size_bytes: of graph and tokenizer, None where the manifest lacks it.
+        worst_class: the class with the lowest recall.
+        lost_classes: test rows of each class that it never answers and the other version does.
     """
 
     accuracy: float
     macro_f1: float
     ece: float
     size_bytes: int | None
+    worst_class: ClassRecall
+    lost_classes: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,6 +110,7 @@ def compare(
     of_new, of_old = read(new), _in_order(read(old), old.labels, new.labels)
     actual = class_indices(test["label"], new.labels)
     correct = {"new": of_new.argmax(1) == actual, "old": of_old.argmax(1) == actual}
+    quality_new, quality_old = measure_quality(actual, of_new), measure_quality(actual, of_old)
     drawn = resampled_accuracies(correct, samples=samples, seed=seed)
     spread = interval(drawn["new"] - drawn["old"])
     assert spread is not None
@@ -112,8 +119,8 @@ def compare(
     return Comparison(
         rows=len(test),
         asked_again=not same_rows,
-        new=_figures(new, actual, of_new),
-        old=_figures(old, actual, of_old),
+        new=_figures(new, quality_new, new.labels, other=quality_old),
+        old=_figures(old, quality_old, new.labels, other=quality_new),
         teacher_accuracy=float((test["teacher_label"] == test["label"]).mean()),
         difference=float(correct["new"].mean() - correct["old"].mean()),
         difference_interval=spread,
@@ -130,7 +137,8 @@ def figures_alone(evaluated: EvaluatedVersion) -> tuple[VersionFigures, float]:
     test = evaluated.predictions
     actual = class_indices(test["label"], evaluated.labels)
     teacher = float((test["teacher_label"] == test["label"]).mean())
-    return _figures(evaluated, actual, evaluated.recorded()), teacher
+    quality = measure_quality(actual, evaluated.recorded())
+    return _figures(evaluated, quality, evaluated.labels), teacher
 
 
 def mcnemar(only_one: int, only_other: int) -> float:
@@ -143,12 +151,20 @@ def mcnemar(only_one: int, only_other: int) -> float:
 
 
 def _figures(
-    evaluated: EvaluatedVersion, actual: NDArray[np.int64], probabilities: NDArray[np.float32]
+    evaluated: EvaluatedVersion,
+    quality: Quality,
+    labels: Sequence[str],
+    other: Quality | None = None,
 ) -> VersionFigures:
-    quality = measure_quality(actual, probabilities)
-    size = OnnxClassifier(evaluated.model).manifest.get("size_bytes")
+    rows = quality.per_class["support"]
+    lost = set(quality.unanswered) - set(other.unanswered) if other else set()
     return VersionFigures(
-        accuracy=quality.accuracy, macro_f1=quality.macro_f1, ece=quality.ece, size_bytes=size
+        accuracy=quality.accuracy,
+        macro_f1=quality.macro_f1,
+        ece=quality.ece,
+        size_bytes=OnnxClassifier(evaluated.model).manifest.get("size_bytes"),
+        worst_class=worst_class(quality, labels),
+        lost_classes={labels[index]: int(rows.iloc[index]) for index in sorted(lost)},
     )
 
 

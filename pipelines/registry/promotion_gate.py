@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field, JsonValue
 
-from decant.figures.gate_check import Check, at_least, at_most
+from decant.figures.gate_check import Check, at_least, at_most, no_class_lost
 from decant.runtime.errors import UserError
 from decant.runtime.params_file import read_params_file
 from decant.runtime.settings import parse, settings
@@ -26,6 +26,7 @@ class PromotionGate:
     must_be_proven: bool
     min_retention: Annotated[float, Field(ge=0)] | None
     max_ece: Share | None
+    must_answer_class_from_rows: Annotated[int, Field(ge=1)] | None
     max_time_ratio: Ratio | None
     max_size_ratio: Ratio | None
     bootstrap_samples: Annotated[int, Field(ge=100, le=1_000_000)]
@@ -66,6 +67,11 @@ def check_against(gate: PromotionGate, found: Comparison) -> list[Check]:
     """The checks of a candidate beside a champion, those of it alone included."""
     checks = _accuracy(gate, found)
     checks += check_alone(gate, found.new, found.teacher_accuracy)
+    checks += no_class_lost(
+        found.new.lost_classes,
+        gate.must_answer_class_from_rows,
+        names=("the champion", "this version"),
+    )
     if gate.max_time_ratio is not None and found.faster is not None:
         ratio = 1 / found.faster.median
         spread = f"{1 / found.faster.high:.2f} to {1 / found.faster.low:.2f}"

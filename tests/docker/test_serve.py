@@ -1,5 +1,7 @@
 """docker/serve.py for real, with nothing but the packages that the serve image installs."""
 
+import csv
+import io
 import json
 import os
 import re
@@ -11,19 +13,24 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from components.register.registry import save_model
+from decant.inference.csv_texts import csv_texts
 from decant.runtime.identity import PROJECT
 from pipelines.__main__ import main
 
 SERVE = PROJECT / "docker" / "serve.py"
+CHECKED = runpy.run_path(str(SERVE))["checked"]
+JSON, CSV = "application/json", "text/csv"
 TEXTS = ["a good film", "", "dull plot " * 100, "great", "a dull story of a sad, sad actor"]
 
 # Runs a script as an environment would that has certain distributions alone. This project is none
@@ -139,17 +146,21 @@ def post(port: str, body: Any) -> Any:
         return json.load(answer)
 
 
+def table_of(*texts: str) -> dict[str, Any]:
+    return {"dataframe_split": {"columns": ["text"], "data": [[text] for text in texts]}}
+
+
 def test_a_list_becomes_a_table_and_other_forms_pass_as_they_are() -> None:
     """MLflow makes an array of a list, in which every text takes the room of the longest."""
-    checked = runpy.run_path(str(SERVE))["checked"]
-    table = {"dataframe_split": {"columns": ["text"], "data": [["a"], ["é"]]}}
-    for given in (
+    table = table_of("a", "é")
+    for sent in (
         {"inputs": ["a", "é"]},
         {"instances": ["a", "é"]},
         {"inputs": {"text": ["a", "é"], "other": [1, 2]}},
         {"instances": [{"text": "a"}, {"text": "é", "other": 2}]},
     ):
-        assert json.loads(checked(json.dumps(given).encode(), "application/json")) == table
+        body, kind = CHECKED(json.dumps(sent).encode(), JSON)
+        assert (json.loads(body), kind) == (table, JSON)
     for body in (
         json.dumps(table).encode(),
         b'{"dataframe_records": [{"text": "a"}]}',
@@ -158,9 +169,68 @@ def test_a_list_becomes_a_table_and_other_forms_pass_as_they_are() -> None:
         b"{}",
         b"[]",
     ):
-        assert checked(body, "application/json; charset=utf-8") is body
-    assert checked(b"text\na\n", "text/csv") == b"text\na\n"
-    assert checked(b"PAR1\xff", "application/vnd.apache.parquet") == b"PAR1\xff"
+        kind = f"{JSON}; charset=utf-8"
+        assert CHECKED(body, kind) == (body, kind)
+    parquet = (b"PAR1\xff", "application/vnd.apache.parquet")
+    assert CHECKED(*parquet) == parquet
+
+
+def test_csv_becomes_a_table_of_texts() -> None:
+    body, kind = CHECKED(
+        b'\xef\xbb\xbfid,text\r\n1,NA\r\n2,\r\n\r\n3,"a\nb"\n', f"{CSV}; charset=utf-8"
+    )
+    assert json.loads(body) == table_of("NA", "", "a\nb")
+    assert kind == f"{JSON}; charset=utf-8"
+    assert CHECKED(b"text\n", CSV.upper())[1] == JSON
+
+
+def as_csv(*rows: list[str]) -> str:
+    file = io.StringIO(newline="")
+    csv.writer(file).writerows(rows)
+    return file.getvalue()
+
+
+# Half a surrogate pair cannot be written as UTF-8.
+ANY_TEXT = st.text(st.characters(exclude_categories=["Cs"])) | st.sampled_from(
+    ["", "NA", "null", "None", "nan", "<NA>", '"', ",", "\r", "\n", "\r\n", "\ufeff", "\0"]
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(texts=st.lists(ANY_TEXT), note=ANY_TEXT)
+def test_any_texts_reach_the_model_from_csv_as_from_json(texts: list[str], note: str) -> None:
+    """Also by the reader that a registered model brings for `mlflow models serve`."""
+    alone = as_csv(["text"], *([text] for text in texts))
+    with_others = as_csv(["a", "text", "b"], *([note, text, note] for text in texts))
+    expected = CHECKED(json.dumps({"inputs": texts}).encode(), JSON)
+    for content in (alone, with_others):
+        assert CHECKED(content.encode(), CSV) == expected
+        assert csv_texts(content, "text") == texts
+    assert json.loads(expected[0]) == table_of(*texts)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    header=st.sampled_from(["", "text\n", "a,text\r\n", '"text"\r']),
+    rows=st.text(alphabet='text,"\r\nab', max_size=40),
+)
+def test_both_readers_of_csv_agree_on_any_table(header: str, rows: str) -> None:
+    """Of the image and of a registered model: the same texts, or the same problem."""
+    content = header + rows
+
+    def outcome(read: Callable[[], object]) -> object:
+        try:
+            return read()
+        except Exception as error:
+            assert type(error).__name__ in ("Refused", "ValueError")
+            return str(error)
+
+    of_image = outcome(lambda: CHECKED(content.encode(), CSV)[0])
+    of_model = outcome(lambda: csv_texts(content, "text"))
+    if isinstance(of_model, list):
+        of_model = json.dumps(table_of(*of_model)).encode()
+    if content.strip():
+        assert of_image == of_model
 
 
 @pytest.mark.slow

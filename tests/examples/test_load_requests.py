@@ -43,7 +43,8 @@ def test_bodies_go_round_the_texts(load: dict[str, Any]) -> None:
 def test_the_server_takes_the_bodies(load: dict[str, Any]) -> None:
     server = runpy.run_path(str(PROJECT / "docker" / "serve.py"))
     body = load["body"](["a good film", "", "ü"])
-    assert server["checked"](body, load["HEADERS"]["Content-Type"]) == body
+    kind = load["HEADERS"]["Content-Type"]
+    assert server["checked"](body, kind) == (body, kind)
 
 
 def test_texts_and_batch_come_from_the_environment(

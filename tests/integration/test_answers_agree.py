@@ -4,6 +4,8 @@ Scores are compared as they are printed, digit by digit. The graph is one whose 
 batch's padding, so that whoever asks it in batches is found out.
 """
 
+import csv
+import io
 import json
 import os
 import runpy
@@ -12,7 +14,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +26,7 @@ from mlflow.tracking import MlflowClient
 from components.register.registry import save_model
 from decant.inference.classifier import MAX_CHARACTERS
 from decant.runtime.identity import PROJECT
+from decant.text_classifier import TextClassifier
 from tests.components.register.test_register_servers import serving as mlflow_serving
 from tests.serve_program import serving
 
@@ -42,13 +45,18 @@ TEXTS = [
     "🎬👩‍👩‍👧 a\u0301 good\u200bfilm\u2028next",
     "a\0good film",
     "NA",
+    "N/A",
     "null",
+    "NULL",
+    "None",
+    "nan",
+    "<NA>",
     "5",
     "True",
     "[PAD] [CLS] a good film [SEP]",
     "a dull story of a sad, sad actor",
 ]
-FORMS = ("dataframe_split", "dataframe_records", "inputs", "instances", "columns")
+FORMS = ("dataframe_split", "dataframe_records", "inputs", "instances", "columns", "csv")
 TOO_LONG = "x" * (MAX_CHARACTERS + 1)
 Answers = list[tuple[str, str]]  # labels and scores as printed
 
@@ -102,7 +110,19 @@ def post(url: str, body: bytes, kind: str | None = "application/json") -> tuple[
         return refused.code, refused.read().decode()
 
 
+def kind_of(form: str) -> str:
+    return "text/csv" if form == "csv" else "application/json"
+
+
+def as_csv(rows: Iterable[list[str]]) -> bytes:
+    file = io.StringIO(newline="")
+    csv.writer(file).writerows(rows)
+    return file.getvalue().encode()
+
+
 def as_form(values: list[Any], form: str) -> bytes:
+    if form == "csv":
+        return as_csv([["text"], *([value] for value in values)])
     body: dict[str, Any] = {
         "dataframe_split": {"columns": ["text"], "data": [[value] for value in values]},
         "dataframe_records": [{"text": value} for value in values],
@@ -115,7 +135,7 @@ def as_form(values: list[Any], form: str) -> bytes:
 
 
 def answers(url: str, texts: list[str], form: str) -> Answers:
-    status, content = post(url, as_form(texts, form))
+    status, content = post(url, as_form(texts, form), kind_of(form))
     assert status == 200, content
     # The score's own characters, not a number that another score may round to.
     found = json.loads(content, parse_float=str)["predictions"]
@@ -151,6 +171,11 @@ def test_all_give_the_same_answers_to_the_last_digit(
     expected = lines(str(model.exported), model.store, file)
     assert len({score for _, score in expected}) > 5, "the texts have scores of their own"
     assert lines(model.registered, model.store, file) == expected
+    table = file.with_suffix(".csv")
+    table.write_bytes(as_form(TEXTS, "csv"))
+    assert lines(str(model.exported), model.store, table) == expected
+    loaded = TextClassifier.load(model.exported).predict(TEXTS)
+    assert [(one.label, json.dumps(one.score)) for one in loaded] == expected
     for name, url in servers.items():
         for form in FORMS:
             assert answers(url, TEXTS, form) == expected, (name, form)
@@ -159,7 +184,8 @@ def test_all_give_the_same_answers_to_the_last_digit(
             batches = [answers(url, TEXTS[at : at + size], "dataframe_split") for at in starts]
             assert [one for batch in batches for one in batch] == expected, (name, size)
         assert answers(url, TEXTS * 30, "dataframe_split") == expected * 30, name
-        assert answers(url, [], "dataframe_split") == [], name
+        for form in ("dataframe_split", "csv"):
+            assert answers(url, [], form) == [], (name, form)
     plain = predict(
         str(model.exported), model.store, text=b"a good film\n\na dull plot, a great actor\n"
     )
@@ -175,6 +201,45 @@ def test_both_servers_answer_the_requests_of_the_load_test(
     status, answer = post(servers[server], next(load["bodies"](load["SAMPLES"], 5)))
     assert load["problem"](status, answer.encode(), 5) == ""
     assert load["problem"](status, answer.encode(), 4) == "5 answers to 4 texts"
+
+
+@pytest.mark.parametrize("server", ["mlflow", "image"])
+def test_a_csv_table_is_read_as_it_stands(server: str, servers: dict[str, str]) -> None:
+    """pandas would take some words for missing."""
+    texts = ["NA", "", "null", "a good, dull\nfilm", "None"]
+    expected = answers(servers[server], texts, "dataframe_split")
+    with_others = as_csv([["id", "text", "note"], *(["NA", text, ""] for text in texts)])
+    marked = b"\xef\xbb\xbf" + as_form(texts, "csv")
+    blank_lines = as_form(texts, "csv").replace(b"\r\n", b"\r\n\r\n")
+    for body in (with_others, marked, blank_lines):
+        for kind in ("text/csv", "text/csv; charset=utf-8"):
+            status, content = post(servers[server], body, kind)
+            assert status == 200, content
+            found = json.loads(content, parse_float=str)["predictions"]
+            assert [(one["label"], one["score"]) for one in found] == expected
+    status, content = post(servers[server], marked, "text/csv; charset=latin-1")
+    assert (status, "only supports UTF-8" in content) == (415, True)
+
+
+@pytest.mark.parametrize("server", ["mlflow", "image"])
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b"text\na\nb,c\n", "row 1 of the input is not CSV: 2 fields, but the header has 1"),
+        (b"text,note\na,\n\nb\n", "row 1 of the input is not CSV: 1 fields, but the header has 2"),
+        (b'text\na\n"b\nc\n', "row 1 of the input is not CSV: unexpected end of data"),
+        (b'text\n"a"b\n', "row 0 of the input is not CSV"),
+        (b"text;note\na;b\n", "the CSV has no column 'text'; its header is ['text;note']"),
+        (b"text,text\na,b\n", "the CSV has more than one column 'text'"),
+    ],
+)
+def test_both_servers_name_the_broken_row_of_a_csv_table(
+    server: str, body: bytes, message: str, servers: dict[str, str]
+) -> None:
+    status, content = post(servers[server], body, "text/csv")
+    assert status == 400, content
+    assert message in json.loads(content)["message"]
+    assert "Traceback" not in content
 
 
 @pytest.mark.parametrize("form", ["dataframe_split", "dataframe_records"])
@@ -223,7 +288,8 @@ def test_both_servers_name_the_row_that_is_no_text(
             "text/csv",
             "line 3 of the body is not UTF-8: byte 0xe9 at position 3",
         ),
-        (b"text\na\nNA\n", "text/csv", "row 1 of the input is missing, not text"),
+        (b"text\n\xef\xbf\xbd\n\xff\n", "text/csv", "line 3 of the body is not UTF-8: byte 0xff"),
+        (b"text\n" + TOO_LONG.encode(), "text/csv", "row 0 of the input is too long: 100,001"),
         (b"", "application/json", "the body is empty"),
         (b"  ", "text/csv", "the body is empty"),
         (b"{", "application/json", "the body is not JSON"),

@@ -22,10 +22,23 @@ from decant.runtime.artifacts import read_card, write_json
 from decant.runtime.params_file import section_of
 from decant.runtime.reporter import Reporter
 from decant.runtime.steps import load_step
+from tests.encoder_kinds import write_encoder
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("tiny", "other pieces"),
+        ("tiny", "roberta"),
+        ("tiny", "xlm-roberta"),
+        ("modernbert", "tiny"),
+        ("albert", "deberta-v2"),
+    ],
+)
 def test_a_teacher_of_another_vocabulary_labels_in_its_own_tokens(
+    first: str,
+    second: str,
     tmp_path: Path,
     tiny_params: dict[str, Any],
     tiny_encoder: Path,
@@ -33,14 +46,20 @@ def test_a_teacher_of_another_vocabulary_labels_in_its_own_tokens(
 ) -> None:
     monkeypatch.setenv("DECANT_CACHE", str(tmp_path / "cache"))
     encoders, root = tmp_path / "encoders", tmp_path / "root"
-    shutil.copytree(tiny_encoder, encoders / "one")
-    write_other_encoder(encoders / "two", tiny_encoder)
+    for kind, folder in ((first, encoders / "one"), (second, encoders / "two")):
+        if kind == "tiny":
+            shutil.copytree(tiny_encoder, folder)
+        elif kind == "other pieces":
+            write_other_encoder(folder, tiny_encoder)
+        else:
+            write_encoder(kind, folder)
     params = json.loads(json.dumps(tiny_params))
     params["ingest"] |= {
         "encoder": str(encoders / "one"),
         "more_encoders": [str(encoders / "two")],
         "local_encoder": str(encoders),
     }
+    params["tokenize"]["max_length_tokens"] = 60  # no row is cut, so each spells its whole text
     params["finetune"]["training"]["epochs"] = 2
     params["distill"]["transfer_rows"] = 0
     for name in ("ingest", "tokenize", "finetune", "transfer_weights", "distill"):
@@ -104,7 +123,7 @@ def write_other_encoder(folder: Path, like: Path) -> None:
         single="[CLS] $A [SEP]",
         special_tokens=[(name, ids[name]) for name in ("[CLS]", "[SEP]")],
     )
-    folder.mkdir()
+    folder.mkdir(parents=True, exist_ok=True)
     tokenizer.save(str(folder / "tokenizer.json"))
     names = {f"{name[1:-1].lower()}_token": name for name in specials}
     write_json(folder / "special_tokens_map.json", names)

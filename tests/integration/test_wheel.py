@@ -85,7 +85,7 @@ def test_text_classifier_classifies(environment: Path, tiny_exported: Path, tmp_
     ("words", "package", "extra"),
     [
         (["predict", "--model", "models:/m/1", "a"], "mlflow", "mlflow"),
-        (["predict", "--model", "MODEL", "--file", "a.csv"], "pandas", "tables"),
+        (["predict", "--model", "MODEL", "--file", "a.csv"], "duckdb", "tables"),
         (["run"], "ruamel", "training"),
     ],
 )

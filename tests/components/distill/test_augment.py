@@ -1,19 +1,12 @@
 """Augmented copies: what may change, what never does."""
 
 import dataclasses
-from pathlib import Path
 
 import numpy as np
 import pytest
-from tokenizers import Tokenizer
 
-from components.distill.augment import (
-    NO_NEIGHBOUR,
-    Augmentation,
-    WordPieces,
-    augmented_copy,
-    word_pieces,
-)
+from components.distill.augment import Augmentation, augmented_copy
+from components.distill.word_pieces import NO_NEIGHBOUR, WordPieces
 from decant.data.tokens import UNLABELLED, TokenRows, TokensInfo
 
 INFO = TokensInfo(
@@ -24,7 +17,8 @@ CONTINUES = np.arange(20) >= 15
 NEIGHBOURS = np.full((20, 1), NO_NEIGHBOUR)
 NEIGHBOURS[10:15, 0] = 24 - np.arange(10, 15)
 WORDS = NEIGHBOURS[:, 0] != NO_NEIGHBOUR
-PIECES = WordPieces(CONTINUES, WORDS, NEIGHBOURS)
+NONE = np.zeros(20, dtype=bool)
+PIECES = WordPieces(begins=~CONTINUES, opens=NONE, closes=NONE, words=WORDS, neighbours=NEIGHBOURS)
 ROWS = TokenRows.of([np.array([2, 10, 11, 15, 16, 12, 13, 3], dtype=np.int32)] * 300, [1] * 300)
 
 
@@ -113,20 +107,3 @@ def test_an_empty_text_stays_as_it_is() -> None:
     row = np.array([2, 3], dtype=np.int32)
     copy = augmented_copy(TokenRows.of([row], [0]), PIECES, plan(mask=1.0), INFO, seed=[0])
     assert copy[0].tolist() == [2, 3]
-
-
-def test_neighbours_are_the_nearest_whole_words_by_cosine(tiny_encoder: Path) -> None:
-    tokenizer = Tokenizer.from_file(str(tiny_encoder / "tokenizer.json"))
-    size = tokenizer.get_vocab_size()
-    table = np.random.default_rng(0).normal(size=(size, 8)).astype(np.float32)
-    good, bad, part = (tokenizer.token_to_id(piece) for piece in ("good", "bad", "##ing"))
-    used = np.zeros(size, dtype=bool)
-    words = [tokenizer.token_to_id(word) for word in ("great", "dull", "film", "story", "lovely")]
-    used[[good, part, *words]] = True
-    pieces = word_pieces(tokenizer, table, used, k=3)
-    assert pieces.continues[part] and not pieces.continues[good]
-    assert (pieces.neighbours[part] == NO_NEIGHBOUR).all()
-    assert (pieces.neighbours[bad] == NO_NEIGHBOUR).all()  # does not occur
-    unit = table / np.linalg.norm(table, axis=1, keepdims=True)
-    nearest = sorted(words, key=lambda index: -float(unit[index] @ unit[good]))[:3]
-    assert sorted(nearest) == pieces.neighbours[good].tolist()

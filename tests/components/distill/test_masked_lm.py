@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from components.distill.masked_lm import load_masked_lm, replaced_words
+from components.distill.word_pieces import WordPieces
 from decant.data.tokens import TokenRows, TokensInfo
 from tests.errors import raises
 
@@ -16,6 +17,8 @@ INFO = TokensInfo(
     max_length_tokens=16, vocabulary_size=20, pad_id=0, unk_id=1, cls_id=2, sep_id=3, mask_id=4
 )
 WORDS = np.isin(np.arange(20), [10, 11, 12, 13])
+# 16 continues a word
+BEGINS, NONE = np.arange(20) != 16, np.zeros(20, dtype=bool)
 ROWS = TokenRows.of(
     [np.array(row, dtype=np.int32) for row in ([2, 10, 15, 11, 3], [2, 12, 3], [2, 3])] * 50,
     [0] * 150,
@@ -34,19 +37,25 @@ class LikesEleven(nn.Module):
 
 
 def replaced(
-    probability: float, choices: int = 2, seed: int = 0, words: np.ndarray = WORDS
+    probability: float,
+    choices: int = 2,
+    seed: int = 0,
+    words: np.ndarray = WORDS,
+    rows: TokenRows = ROWS,
 ) -> list[list[int]]:
-    rows = replaced_words(
-        ROWS,
+    made = replaced_words(
+        rows,
         LikesEleven(),
-        words,
+        WordPieces(
+            begins=BEGINS, opens=NONE, closes=NONE, words=words, neighbours=np.zeros((20, 1), int)
+        ),
         INFO,
         probability=probability,
         choices=choices,
         seed=[seed],
         device=torch.device("cpu"),
     )
-    return [row.tolist() for row in rows]
+    return [row.tolist() for row in made]
 
 
 def test_every_word_and_nothing_else_becomes_another() -> None:
@@ -70,6 +79,11 @@ def test_one_choice_is_the_likeliest_other_and_no_probability_changes_nothing() 
 def test_without_another_word_nothing_is_replaced() -> None:
     only = np.arange(20) == 12
     assert replaced(1.0, words=only) == [row.tolist() for row in ROWS]
+
+
+def test_the_beginning_of_a_word_of_two_pieces_is_no_word() -> None:
+    rows = TokenRows.of([np.array([2, 10, 16, 11, 3], dtype=np.int32)], [0])
+    assert replaced(1.0, choices=1, rows=rows) == [[2, 10, 16, 12, 3]]
 
 
 def test_the_same_seed_draws_the_same() -> None:

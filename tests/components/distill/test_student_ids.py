@@ -11,6 +11,7 @@ from components.distill import shards
 from components.distill.shards import cut
 from components.distill.student_ids import StudentIds
 from components.transfer_weights.student_vocabulary import pruned_tokenizer
+from decant.data.pieces import read_tokenizer
 from decant.data.retokenize import Retokenizer
 from decant.data.tokens import TokenRows
 from decant.runtime.reporter import Reporter
@@ -36,7 +37,7 @@ def target(tmp_path: Path, source: Path) -> Path:
     """Without the pieces `film`, `story` and `##s`."""
     vocabulary: dict[str, int] = json.loads(source.read_text("utf-8"))["model"]["vocab"]
     kept = [index for piece, index in vocabulary.items() if piece not in {"film", "story", "##s"}]
-    content = pruned_tokenizer(source, np.array(sorted(kept)))
+    content = pruned_tokenizer(read_tokenizer(source), np.array(sorted(kept)))
     assert content is not None
     file = tmp_path / "student.json"
     file.write_text(content, "utf-8")

@@ -14,6 +14,7 @@ import pytest
 from decant.runner.run_step import run_step
 from decant.runtime.artifacts import read_json
 from decant.runtime.identity import content_digest, text_digest
+from tests.components.evaluate.conftest import UNKNOWN, write_models
 from tests.errors import raises
 
 HOSTILE = "<script>alert('x')</script> | good *film* [link](http://example.org) "
@@ -328,3 +329,45 @@ def test_unknown_threshold_is_refused(
     section = {**evaluate_section, "gate": {**evaluate_section["gate"], "min_acuracy": 0.5}}
     with raises("parameter-unknown", "evaluate.gate.min_acuracy"):
         evaluate(evaluate_onnx, make_corpus(tmp_path / "corpus"), section, tmp_path / "out")
+
+
+@pytest.mark.parametrize(("positives", "passed"), [(10, False), (9, True)])
+def test_a_class_that_the_student_never_answers(
+    tmp_path: Path,
+    tiny_exported: Path,
+    make_corpus: Callable[..., Path],
+    evaluate_section: dict[str, Any],
+    positives: int,
+    passed: bool,
+) -> None:
+    """Its accuracy is 90 %, and the gate asks for nothing else than the class."""
+    onnx = tmp_path / "onnx"
+    write_models(onnx, tiny_exported, UNKNOWN | {"teacher": (), "student": tuple(POSITIVE)})
+
+    def rare(test: pd.DataFrame) -> pd.DataFrame:
+        of = {label: test[test["label"] == label] for label in ("negative", "positive")}
+        repeated = pd.concat([of["negative"]] * 2)[: 100 - positives]
+        return pd.concat([repeated, of["positive"][:positives]])
+
+    section = evaluate_section | {
+        "gate": evaluate_section["gate"] | {"must_answer_class_from_rows": 10}
+    }
+    corpus = make_corpus(tmp_path / "corpus", rare)
+    _, report, metrics = evaluate(onnx, corpus, section, tmp_path / "out")
+    figures = read_json(report / "metrics.json")
+    lost = {"label": "positive", "test_rows": positives, "teacher_answers": positives}
+    assert figures["student"]["unanswered_classes"] == [lost]
+    assert figures["student"]["worst_class"] == {
+        "label": "positive",
+        "recall": 0.0,
+        "test_rows": positives,
+    }
+    assert (metrics["student_unanswered_classes"], metrics["student_worst_class_recall"]) == (1, 0)
+    assert figures["gate"]["passed"] == passed
+    finding = (
+        "- The student never answers 1 class that its teacher answers: 'positive' "
+        f"({positives} of 100 test rows; answers of the teacher: {positives})."
+    )
+    lines = (report / "report.md").read_text("utf-8").splitlines()
+    assert next(line for line in lines if line.startswith("- The student")) == finding
+    assert finding[2:30] in (report / "report.html").read_text("utf-8")

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from components.evaluate.findings import findings
+from components.evaluate.findings import class_findings, findings
 from components.evaluate.gate import Gate, gate_checks
 from decant.figures.evaluation_figures import Verdict
 from decant.figures.gate_check import verdict_on
@@ -15,12 +15,15 @@ from tests.example_figures import figures_of, metrics
 OFF: dict[str, Any] = {
     "min_student_accuracy": None,
     "min_retention": None,
+    "min_student_macro_f1": None,
+    "min_student_worst_class_recall": None,
     "max_ece": None,
     "min_speedup_end_to_end_vs_teacher": None,
     "max_latency_p50_us": None,
     "max_size_bytes": None,
     "must_beat_tfidf": False,
     "must_beat_undistilled": False,
+    "must_answer_class_from_rows": None,
 }
 
 
@@ -34,6 +37,8 @@ def figures() -> dict[str, Any]:
         "retention": 0.975,
         "retention_interval": [0.95, 1.0],
         "ece": 0.05,
+        "macro_f1": 0.7,
+        "worst_class": {"label": "rare", "recall": 0.25, "test_rows": 8},
         "size_bytes": 16_000_000,
     }
     content["teacher"]["accuracy"] = 0.8
@@ -66,6 +71,8 @@ def test_everything_switched_off_passes(figures: dict[str, Any]) -> None:
     [
         ("min_student_accuracy", 0.78, 0.781, "0.78"),
         ("min_retention", 0.975, 0.98, "0.975"),
+        ("min_student_macro_f1", 0.7, 0.71, "0.7"),
+        ("min_student_worst_class_recall", 0.25, 0.26, "'rare', is 0.25"),
         ("max_ece", 0.05, 0.049, "0.05"),
         ("min_speedup_end_to_end_vs_teacher", 40.0, 41.0, "40"),
         ("max_latency_p50_us", 130.0, 129.0, "130"),
@@ -91,6 +98,63 @@ def test_a_control_as_good_as_the_student_fails_the_gate(
     assert judge(gate, figures).passed
     figures["controls"][control]["accuracy"] = 0.78
     assert not judge(gate, figures).passed
+
+
+def unanswered(label: str, test_rows: int, teacher_answers: int) -> dict[str, Any]:
+    return {"label": label, "test_rows": test_rows, "teacher_answers": teacher_answers}
+
+
+def test_a_class_that_the_student_lost_fails_the_gate_from_a_number_of_rows(
+    figures: dict[str, Any],
+) -> None:
+    gate = Gate(**{**OFF, "must_answer_class_from_rows": 10})
+    few, none = unanswered("few rows", 9, 9), unanswered("of nobody", 50, 0)
+    figures["student"]["unanswered_classes"] = [none, few]
+    assert judge(gate, figures).passed
+    figures["student"]["unanswered_classes"] = [none, unanswered("spam\n" * 20, 10, 1), few]
+    (reason,) = judge(gate, figures).reasons
+    assert reason == (
+        "number of classes with 10 test rows or more that the teacher answers and the student "
+        "never is 1 ('spam spam spam spam spam spam spam spam…'), above the maximum 0"
+    )
+    assert judge(Gate(**OFF), figures).passed
+    many = [unanswered(f"class {number}", 10, 5) for number in range(7)]
+    figures["student"]["unanswered_classes"] = many
+    assert (
+        "is 7 ('class 0', 'class 1', 'class 2', 'class 3', 'class 4', ...),"
+        in (judge(gate, figures).reasons[0])
+    )
+
+
+def test_a_class_that_the_student_never_answers_is_the_first_finding(
+    figures: dict[str, Any],
+) -> None:
+    before = findings(figures_of(figures))
+    assert class_findings(figures_of(figures)) == []
+    figures["data"]["rows"]["test"] = 1000
+    figures["student"]["unanswered_classes"] = [
+        unanswered("spam", 30, 28),
+        unanswered("other", 3, 0),
+        unanswered("rare", 1, 1),
+    ]
+    lost, unlearned, *others = findings(figures_of(figures))
+    assert others == before
+    assert class_findings(figures_of(figures)) == [lost, unlearned]
+    assert lost == (
+        "The student never answers 2 classes that its teacher answers: 'spam' (30 of 1,000 test "
+        "rows; answers of the teacher: 28), 'rare' (1 of 1,000 test rows; answers of the "
+        "teacher: 1)."
+    )
+    assert unlearned == (
+        "Neither the student nor its teacher ever answers 1 class: 'other' (3 of 1,000 test rows)."
+    )
+    many = [unanswered(f"class {number}", 10, 5) for number in range(150)]
+    figures["student"]["unanswered_classes"] = many
+    (lost,) = class_findings(figures_of(figures))
+    assert "150 classes" in lost
+    assert lost.endswith("), and 145 more.")
+    del figures["student"]["unanswered_classes"]
+    assert findings(figures_of(figures)) == before, "an evaluation of an earlier version"
 
 
 def test_every_missed_threshold_gives_a_reason(figures: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@ The files were written before the report's sentences were templates. A change of
 layout changes them: look at the difference, then take the new text.
 """
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,9 @@ TRIALS: dict[str, Any] = {
 }
 
 
-def write(folder: Path, content: dict[str, Any], trials: dict[str, Any]) -> None:
+def write(
+    folder: Path, content: dict[str, Any], trials: dict[str, Any], numbered: Collection[int] = ()
+) -> None:
     probabilities = {
         model: np.array([[p, 1 - p] for p in values], dtype=np.float32)
         for model, values in FRESH.items()
@@ -68,6 +71,7 @@ def write(folder: Path, content: dict[str, Any], trials: dict[str, Any]) -> None
         folder,
         figures=figures_of(content),
         labels=LABELS,
+        numbered=numbered,
         quality={name: measure_quality(actual, values) for name, values in probabilities.items()},
         test=TEST,
         probabilities=probabilities,
@@ -90,6 +94,10 @@ def failed_gate() -> dict[str, Any]:
             content["speedup"][part][f"vs_{name}"] = None
             content["speedup_interval"][part][f"vs_{name}"] = None
     content["student"] |= {"accuracy": 0.5, "retention": None, "retention_interval": None}
+    content["student"]["unanswered_classes"] = [
+        {"label": "no | <b>\nclass", "test_rows": 1000, "teacher_answers": 12},
+    ]
+    content["student"]["worst_class"] = {"label": "no", "recall": 0.0, "test_rows": 1000}
     content["gate"] = {"passed": False, "reasons": ["a < b & c", "d_e is 1"]}
     return content
 
@@ -104,3 +112,14 @@ def test_the_report_of_a_student_that_failed(tmp_path: Path) -> None:
     write(tmp_path, failed_gate(), {})
     text = (tmp_path / "report.md").read_text("utf-8")
     assert text == (GOLDEN / "failed.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize("name", ["report.md", "report.html"])
+def test_numbered_classes_and_characters_as_terms(tmp_path: Path, name: str) -> None:
+    content = metrics()
+    content["controls"]["tfidf"]["unspaced_share"] = 0.643
+    write(tmp_path, content, {}, numbered={1})
+    text = (tmp_path / name).read_text("utf-8")
+    assert "#2 rotten" in text and "#1 fresh" not in text
+    assert "a number such as #1 stands for a class" in text
+    assert "characters of scripts without blanks between words, here 64.3 % of the letters" in text

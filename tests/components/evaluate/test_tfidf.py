@@ -31,6 +31,29 @@ def test_same_answers_as_scikit_learn_by_hand(
     assert control.features == len(vectorizer.vocabulary_)
 
 
+def test_chinese_is_scikit_learn_with_characters_by_hand(
+    tmp_path: Path, make_corpus: Callable[..., Path]
+) -> None:
+    corpus = make_corpus(tmp_path / "corpus")
+    for split in ("train", "validation", "test"):
+        rows = pd.read_parquet(corpus / f"{split}.parquet")
+        # A Chinese character per letter and no blanks: whole texts are what \w+ finds.
+        chinese = {ord("a") + number: 0x4E00 + number for number in range(26)} | {ord(" "): None}
+        rows["text"] = [text.translate(chinese) for text in rows["text"]]
+        rows.to_parquet(corpus / f"{split}.parquet", index=False)
+    train, test = (pd.read_parquet(corpus / f"{split}.parquet") for split in ("train", "test"))
+    control = fit_tfidf(corpus, LABELS, c_grid=[3.0], seed=0)
+    vectorizer = TfidfVectorizer(analyzer="char", ngram_range=(1, 3), sublinear_tf=True)
+    model = LogisticRegression(C=3.0, max_iter=1000)
+    model.fit(vectorizer.fit_transform(train["text"]), train["label"])
+    expected = model.predict_proba(vectorizer.transform(test["text"]))
+    found = control.probabilities(test["text"].tolist())
+    assert found == pytest.approx(expected, abs=1e-4)
+    answers = np.array(LABELS)[found.argmax(axis=1)]
+    assert (answers == test["label"]).mean() > 0.9  # with words 1-2 no test text has a known term
+    assert control.unspaced_share == 1.0
+
+
 def test_c_is_chosen_on_the_validation_split(
     tmp_path: Path, make_corpus: Callable[..., Path]
 ) -> None:

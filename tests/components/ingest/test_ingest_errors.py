@@ -51,8 +51,13 @@ def rows(count: int) -> list[tuple[str, ...]]:
         ({"label_budget": 1}, "label-budget", ["2 classes"]),
         ({"label_budget": 16, "label_budget_per_class": True}, "label-budget", ["16", "15"]),
         ({"test_fraction": 0.9}, "parameter-value", ["ingest.test_fraction", "0.5", "0.9"]),
-        ({"source": rows(2)}, "split-impossible", ["test", "2 rows"]),
-        ({"source": [*rows(40), ("c", "c")]}, "split-impossible", ["'c' with 1"]),
+        ({"source": rows(2)}, "classes-rare", ["2 classes", "3 rows", "'a' (1), 'b' (1)"]),
+        ({"source": rows(2), "min_rows_per_class": 1}, "split-impossible", ["test", "2 rows"]),
+        (
+            {"source": [*rows(40), ("c", "c")]},
+            "classes-rare",
+            ["1 class has", "'c' (1)", "ingest.rare_classes", "train_only", "drop"],
+        ),
         ({"local_corpus": "/nowhere"}, "source-unwatched", ["source.csv", "'/nowhere'"]),
         ({"local_encoder": "/nowhere"}, "source-unwatched", ["encoder", "'/nowhere'"]),
         ({"colour": 1}, "parameter-unknown", ["ingest.colour"]),
@@ -75,7 +80,7 @@ def test_empty_file(ingest, tmp_path: Path) -> None:
 def test_text_column_of_bytes(ingest, tmp_path: Path) -> None:
     table = {"text": [b"\xff\xfe", b"\x80"], "label": ["a", "b"]}
     pq.write_table(pa.table(table), tmp_path / "rows.parquet")
-    with raises("column-not-text", "'text'", "rows.parquet"):
+    with raises("cell-not-text", "'text'", "rows.parquet", "row 1"):
         ingest(source=str(tmp_path / "rows.parquet"))
 
 

@@ -83,6 +83,28 @@ def test_every_control_stands_once(evidence: Evidence) -> None:
     assert rows == ["| control: the same student on the labels alone | 70.0 % | 68.0 to 72.0 % |"]
 
 
+def test_the_limits_name_the_worst_class_and_those_never_answered() -> None:
+    content = metrics()
+    content["student"]["worst_class"] = {"label": "spam\n", "recall": 0.0, "test_rows": 1030}
+    content["student"]["unanswered_classes"] = [
+        {"label": f"class {number}", "test_rows": 10 - number, "teacher_answers": number}
+        for number in range(7)
+    ]
+
+    def limits() -> list[str]:
+        found = Evidence(figures=figures_of(content), manifest=MANIFEST, cards={}, digests={})
+        text = model_card("reviews", found, {})
+        return text.partition("## Limits\n\n")[2].partition("\n\n")[0].splitlines()[4:-1]
+
+    assert limits() == [
+        "- Its worst class is `spam`: it finds 0.0 % of its 1,030 test rows.",
+        "- It never answered 7 of its classes on the test split: `class 0`, `class 1`, `class 2`, "
+        "`class 3`, `class 4` and 2 more.",
+    ]
+    del content["student"]["worst_class"], content["student"]["unanswered_classes"]
+    assert limits() == [], "an evaluation of an earlier version"
+
+
 def test_the_card_of_known_figures_byte_by_byte(evidence: Evidence) -> None:
     """golden/model_card.md was written before all of the card's words stood in its template."""
     golden = Path(__file__).parent / "golden" / "model_card.md"

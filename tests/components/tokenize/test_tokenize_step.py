@@ -137,3 +137,18 @@ def test_tokenizer_of_another_encoder(ingested: dict[str, Path], tmp_path: Path)
 def test_length_out_of_range(ingested: dict[str, Path], tmp_path: Path) -> None:
     with raises("parameter-value", "tokenize.max_length_tokens"):
         tokenize(ingested, tmp_path / "tokens", length=2)
+
+
+def test_a_language_that_the_encoder_does_not_know(
+    ingested: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    corpus = Path(shutil.copytree(ingested["corpus"], tmp_path / "corpus"))
+    frame = read_split(corpus, "unlabelled")
+    frame.assign(text="good 很好的电影").to_parquet(corpus / "unlabelled.parquet", index=False)
+    tokenize({**ingested, "corpus": corpus}, tmp_path / "tokens", length=16)
+    assert "56% of unlabelled, such as '很', '好', '的'" in capsys.readouterr().out
+    frame = read_split(corpus, "train")
+    frame.assign(text="很好的电影").to_parquet(corpus / "train.parquet", index=False)
+    with raises("language-unknown", "train", "100%", "ingest.encoder"):
+        tokenize({**ingested, "corpus": corpus}, tmp_path / "failed")
+    assert not (tmp_path / "failed").exists()

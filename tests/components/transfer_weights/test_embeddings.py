@@ -147,9 +147,10 @@ def test_pruning_keeps_special_ids_and_what_occurs_often_enough() -> None:
             "count_unlabelled": [0, 0, 1, 3, 0, 0],
         }
     )
+    tokenizer = {"model": {"type": "WordLevel"}}  # of which no other piece has to stay
     for least, expected in ((2, [0, 2, 3, 4]), (0, list(range(6)))):
         pruning = Pruning(min_count=least, max_size=None, special_ids=(0,))
-        assert kept_ids(vocabulary, pruning, continuing=None).tolist() == expected
+        assert kept_ids(vocabulary, pruning, tokenizer).tolist() == expected
     assert occurrences(vocabulary, np.array([4, 2])).tolist() == [5, 2]
 
 

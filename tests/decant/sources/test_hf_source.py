@@ -15,15 +15,27 @@ import pytest
 from decant import sources
 from tests.errors import raises
 
+NO_HUB = "http://127.0.0.1:9"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 FILES = {
     "config.json": b"{}",
     "model.safetensors": b"weights",
     "tokenizer.json": b"{}",
+    "added_tokens.json": b'{"<user>": 1}',
+    "sentencepiece.bpe.model": b"pieces",
     "pytorch_model.bin": b"pickle",
     "modeling_custom.py": b"raise SystemExit",
     "onnx/model.safetensors": b"other",
 }
+WHAT_COMES = [
+    f"commit:{COMMIT}",
+    "name",
+    "added_tokens.json",
+    "config.json",
+    "model.safetensors",
+    "sentencepiece.bpe.model",
+    "tokenizer.json",
+]
 
 
 class Hub(http.server.BaseHTTPRequestHandler):
@@ -75,7 +87,7 @@ def hub() -> Iterator[str]:
         running.shutdown()
 
 
-def resolve(uri: str, hub: str, home: Path) -> list[str]:
+def resolve(uri: str, hub: str, home: Path, **variables: str) -> list[str]:
     """Pin, folder name and files, from a process whose hub is the one given."""
     code = (
         "import sys; from decant import sources\n"
@@ -88,7 +100,13 @@ def resolve(uri: str, hub: str, home: Path) -> list[str]:
     )
     done = subprocess.run(
         [sys.executable, "-c", code, uri],
-        env={**os.environ, "HF_ENDPOINT": hub, "HF_HOME": str(home), "HF_HUB_DISABLE_XET": "1"},
+        env={
+            **os.environ,
+            "HF_ENDPOINT": hub,
+            "HF_HOME": str(home),
+            "HF_HUB_DISABLE_XET": "1",
+            **variables,
+        },
         capture_output=True,
         text=True,
         check=True,
@@ -99,10 +117,45 @@ def resolve(uri: str, hub: str, home: Path) -> list[str]:
 @pytest.mark.slow
 @pytest.mark.parametrize("revision", ["", "@main", f"@{COMMIT}"])
 def test_only_what_an_encoder_needs_comes(revision: str, hub: str, tmp_path: Path) -> None:
-    expected = [f"commit:{COMMIT}", "name", "config.json", "model.safetensors", "tokenizer.json"]
     uri = f"hf://org/name{revision}"
-    assert resolve(uri, hub, tmp_path / "hf") == expected
-    assert resolve(uri, "http://127.0.0.1:9", tmp_path / "hf") == expected  # from the cache
+    assert resolve(uri, hub, tmp_path / "hf") == WHAT_COMES
+    assert resolve(uri, NO_HUB, tmp_path / "hf") == WHAT_COMES  # from the cache
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("revision", "offline"),
+    [
+        ("", {}),
+        ("", {"HF_HUB_OFFLINE": "1"}),
+        ("@main", {"HF_HUB_OFFLINE": "1"}),
+        (f"@{COMMIT}", {}),
+    ],
+)
+def test_without_the_hub_its_own_cache_answers(
+    revision: str, offline: dict[str, str], hub: str, tmp_path: Path
+) -> None:
+    """The hub's cache, as other programs fill it; Decant's is empty."""
+    home = tmp_path / "hf"
+    snapshot = home / "hub" / "models--org--name" / "snapshots" / COMMIT
+    snapshot.mkdir(parents=True)
+    for name in WHAT_COMES[2:]:
+        (snapshot / name).write_bytes(FILES[name])
+    (snapshot.parents[1] / "refs").mkdir()
+    (snapshot.parents[1] / "refs" / "main").write_text(COMMIT)
+    assert resolve(f"hf://org/name{revision}", NO_HUB, home, **offline) == WHAT_COMES
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("offline", "cause"), [({}, "ConnectError"), ({"HF_HUB_OFFLINE": "1"}, "HF_HUB_OFFLINE is set")]
+)
+def test_what_is_not_in_the_hubs_cache_either(
+    offline: dict[str, str], cause: str, tmp_path: Path
+) -> None:
+    refused = " ".join(resolve("hf://org/name@main", NO_HUB, tmp_path / "hf", **offline))
+    assert refused.startswith("refused: hf://org/name@main is not in the hub's cache")
+    assert cause in refused
 
 
 @pytest.mark.slow

@@ -94,13 +94,21 @@ def test_tsv_with_bare_quotes(tmp_path: Path) -> None:
 
 
 def test_missing_values(tmp_path: Path) -> None:
-    short = read_table(write(tmp_path, "short.csv", "text,label\na\nb,\n"))
-    assert short["label"].tolist() == ["", ""]
+    empty = read_table(write(tmp_path, "empty.csv", 'text,label\na,\nb,""\nNA,null\n'))
+    assert empty["label"].fillna("none").tolist() == ["none", "none", "null"]
+    assert empty["text"].tolist() == ["a", "b", "NA"]
     null = read_table(write(tmp_path, "null.jsonl", '{"text": "a", "label": null}\n{"text": "b"}'))
     assert null["label"].isna().tolist() == [True, True]
     pq.write_table(pa.table({"label": [1.0, None, 3.0]}), tmp_path / "gaps.parquet")
     gaps = read_table(tmp_path / "gaps.parquet")
-    assert gaps["label"].fillna("none").tolist() == ["1", "none", "3"]
+    assert gaps["label"].fillna("none").tolist() == ["1.0", "none", "3.0"]
+    not_numbers = '{"label": NaN}\n{"label": 1.50}\n{"label": 12345678901234567890123}\n'
+    file = write(tmp_path, "nan.jsonl", not_numbers)
+    assert read_table(file)["label"].fillna("none").tolist() == [
+        "none",
+        "1.5",
+        "12345678901234567890123",
+    ]
 
 
 def test_a_surrogate_pair_is_one_character(tmp_path: Path) -> None:
@@ -113,9 +121,9 @@ def test_columns_of_bytes_are_left_out(tmp_path: Path) -> None:
     pq.write_table(pa.table(table), tmp_path / "rows.parquet")
     frame = read_table(tmp_path / "rows.parquet")
     assert frame.to_dict("list") == {"text": ["a", "b"], "plain": ["c", "d"]}
-    assert "UTF8" in frame.attrs["left_out"]["hash"]
+    assert "row 1 has bytes that are not UTF-8" in frame.attrs["left_out"]["hash"]
     pq.write_table(pa.table({"hash": table["hash"]}), tmp_path / "rows.parquet")
-    with raises("column-not-text", "'hash'", "UTF8"):
+    with raises("column-not-text", "'hash'", "not UTF-8"):
         read_table(tmp_path / "rows.parquet")
 
 
@@ -154,9 +162,14 @@ def test_rows_are_numbered_from_one(tmp_path: Path) -> None:
         ),
         ("a.jsonl", '{"te\\udc00xt": 1}', "row-invalid", ["line 1", "'\\udc00'"]),
         ("a.parquet", "PAR", "file-invalid", ["a.parquet"]),
-        ("a.csv.gz", "no gzip", "file-invalid", ["a.csv.gz"]),
-        ("a.csv.xz", "no xz", "file-invalid", ["a.csv.xz"]),
-        ("a.csv.zst", "no zstandard", "file-invalid", ["a.csv.zst"]),
+        ("a.csv", "a,b\n1,2\n3\n", "row-invalid", ["row 2", "line 3", "1 field", "2 col"]),
+        ("a.csv", '"a,b\n1,2\n' + "3,4\n" * 60, "row-invalid", ["header", "quote"]),
+        ("a.csv.gz", b"\x1f\x8b\x08\x00 cut", "file-invalid", ["a.csv.gz", "gzip"]),
+        ("a.csv.xz", b"\xfd7zXZ\x00 cut", "file-invalid", ["a.csv.xz", "xz"]),
+        ("a.csv.zst", b"\x28\xb5\x2f\xfd cut", "file-invalid", ["a.csv.zst", "zstd"]),
+        ("a.jsonl", '{"a": 1, "a": 2}', "row-invalid", ["line 1", "'a'", "twice"]),
+        ("a.jsonl", '[{"a": 1}, {"a":', "file-invalid", ["a.jsonl", "array"]),
+        ("a.jsonl", '{"a": ' + "[" * 100_000, "row-invalid", ["line 1"]),
         ("a.csv", "", "file-empty", ["a.csv"]),
         ("a.csv", "\n\n", "file-empty", ["a.csv"]),
         ("a.csv", "text,label\n", "file-empty", ["a.csv"]),
@@ -177,7 +190,7 @@ def test_format_may_be_given(tmp_path: Path) -> None:
     with raises("format-unknown", "'xls'") as caught:
         read_table(file, "xls")
     assert all(name in caught.value.hint for name in formats())
-    shipped = {"csv", "jsonl", "parquet", "tab", "tsv", "txt"}
+    shipped = {"csv", "jsonl", "parquet", "tab", "tsv", "txt", "doccano", "label_studio"}
     assert shipped <= set(formats())  # one more is one file
 
 
@@ -200,8 +213,8 @@ def test_what_the_csv_module_writes_is_read_unchanged(rows: list[tuple[str, str]
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([("text", "label"), *rows])
     with tempfile.TemporaryDirectory() as folder:
-        frame = read_table(write(Path(folder), "rows.csv", text.getvalue()))
-    assert list(frame.itertuples(index=False, name=None)) == rows
+        frame = read_table(write(Path(folder), "rows.csv", text.getvalue()), wanted=["text"])
+    assert list(frame.fillna("").itertuples(index=False, name=None)) == rows
     assert list(frame.index) == list(range(1, len(rows) + 1))
 
 

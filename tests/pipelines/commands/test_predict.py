@@ -117,6 +117,23 @@ def test_rows_of_a_file(name: str, tiny_exported: Path, tmp_path: Path) -> None:
     assert answer == f"{expected}negative\t{SCORE}\ta dull film\n"
 
 
+def test_a_missing_text_is_the_empty_one_in_every_format(
+    tiny_exported: Path, tmp_path: Path
+) -> None:
+    """And NA, null and None are texts."""
+    import pandas as pd
+
+    texts = ["a good film", None, "NA", "null", "None", "nan", "a dull film"]
+    frame = pd.DataFrame({"text": texts, "n": range(len(texts))})
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    frame.to_json(tmp_path / "a.jsonl", orient="records", lines=True)
+    frame.to_json(tmp_path / "a.json", orient="records")
+    frame.to_parquet(tmp_path / "a.parquet")
+    for name in ("a.csv", "a.jsonl", "a.json", "a.parquet"):
+        lines = predict(tiny_exported, "--json", "--file", str(tmp_path / name)).splitlines()
+        assert [json.loads(line)["text"] for line in lines] == [text or "" for text in texts], name
+
+
 def refusal(folder: Path, *arguments: str, text: str | bytes = "") -> str:
     with pytest.raises(UserError) as refused:
         command = ["predict", "--model", str(folder), *arguments]
@@ -135,7 +152,7 @@ TOO_LONG = "too long: 100,001 characters, at most 100,000 are allowed"
         ("a.csv", f"text\nfine\n{LONG}\n".encode(), f"a.csv, row 2 (the first is 1) is {TOO_LONG}"),
         ("a.csv", b"label\npositive\n", "a.csv has no column 'text'; it has: label"),
         ("a.csv", b"", "a.csv is empty"),
-        ("a.jsonl", b'{"text": "a"}\n{"text": null}\n', "row 2 (the first is 1) is missing"),
+        ("a.jsonl", b'{"text": "a"}\n{"text": ["b"]}\n', "line 2 (the first is 1): column"),
         ("a.jsonl", b'{"text": "a"}\n{"text": "\\ud83d"}\n', "a.jsonl, line 2 "),
         ("a.txt", b"fine\n\xff\n", "a.txt, line 2 "),
         ("a.tab", f"text\tx\n\t\n{LONG}\t1\n".encode(), f"row 2 (the first is 1) is {TOO_LONG}"),
@@ -158,7 +175,7 @@ def test_a_nested_column_is_reported(tiny_exported: Path, tmp_path: Path) -> Non
     file = tmp_path / "a.parquet"
     pd.DataFrame({"text": [["a"], ["b"]], "n": [1, 2]}).to_parquet(file)
     found = refusal(tiny_exported, "--file", str(file))
-    assert "has no column 'text' of text: it has nested values" in found
+    assert "column 'text' of a.parquet cannot be read as text: it has nested values" in found
 
 
 def test_what_is_no_text_is_reported_with_its_place(tiny_exported: Path) -> None:

@@ -112,8 +112,8 @@ def test_a_format_that_the_name_does_not_tell(
     init: Init, project: Path, written: Written, tmp_path: Path
 ) -> None:
     file = table(project / "mine.tsv", {"text": texts(60), "label": labels(60, "a", "b")})
-    file.rename(project / "export.csv")
-    assert init("export.csv").exit_code == 0
+    file.rename(project / "export.dat")
+    assert init("export.dat").exit_code == 0
     assert written("export.yaml")["ingest.format"] == "tsv"
     assert len(read_split(ingested(project / "export.yaml", tmp_path / "out"), "train")) > 30
 

@@ -12,6 +12,7 @@ from pipelines.__main__ import main
 from pipelines.arguments import pipeline_arguments
 from pipelines.commands import run as run_module
 from pipelines.onboarding.presets import QUICK
+from tests.example_figures import metrics
 
 
 def sections(arguments: dict[str, str]) -> dict[str, Any]:
@@ -47,8 +48,7 @@ def test_run_lays_it_over_the_file_and_overrides_over_it(
     def remember(arguments: dict[str, str], output: Path, **_: object) -> None:
         given.update(arguments)
         (output / "reports").mkdir(parents=True)
-        gate = {"gate": {"passed": True, "reasons": []}}
-        (output / "reports" / "metrics.json").write_text(json.dumps(gate))
+        (output / "reports" / "metrics.json").write_text(json.dumps(metrics()))
 
     monkeypatch.setattr(run_module, "run_pipeline", remember)
     mine = tmp_path / "mine.yaml"

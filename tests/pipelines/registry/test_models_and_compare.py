@@ -13,6 +13,7 @@ from decant.tracking.mlflow_store import open_client
 from pipelines.commands.models import age
 from pipelines.commands.predict import load_model
 from pipelines.registry.versions import parse_reference
+from tests.conftest import POSITIVE
 from tests.errors import raises
 from tests.pipelines.registry.conftest import Cli, Register
 
@@ -65,6 +66,22 @@ def test_the_texts_on_which_two_versions_differ(
     assert content["difference"] == pytest.approx(-5 / 80)
     assert (content["a"], content["only_old"], len(content["differing"])) == ("tiny/3", 5, 5)
     assert "same label" in cli("compare", "tiny/1", "tiny/1").output
+
+
+def test_a_class_that_one_of_two_versions_never_answers(register: Register, cli: Cli) -> None:
+    register()
+    register(forgets=POSITIVE)  # a tie of words is the first class
+    output = cli("compare", "tiny/2", "tiny/1").output
+    assert "A never answers 'positive' (40 test rows); B does" in output
+    (worst,) = (line for line in output.splitlines() if line.startswith("recall of the worst"))
+    assert worst.split() == [
+        *("recall", "of", "the", "worst", "class"),
+        *("0.0%", "(positive)", "100.0%", "(negative)"),
+    ]
+    other = json.loads(cli("compare", "tiny/1", "tiny/2", "--json").output)
+    assert other["new"]["lost_classes"] == {}
+    assert other["old"]["lost_classes"] == {"positive": 40}
+    assert other["old"]["worst_class"] == {"label": "positive", "recall": 0.0, "test_rows": 40}
 
 
 @pytest.mark.parametrize(

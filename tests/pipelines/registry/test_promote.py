@@ -20,6 +20,7 @@ from pipelines.registry.comparison import mcnemar
 from pipelines.registry.promotion_gate import read_gate
 from pipelines.registry.promotion_history import promotions_in_effect, read_history
 from pipelines.registry.versions import version_with_alias
+from tests.conftest import POSITIVE
 from tests.errors import raises
 from tests.pipelines.registry.conftest import LABELS, TEXTS, Cli, Register
 from tests.spooling import Killed, dying_at
@@ -137,6 +138,24 @@ def test_retention_and_calibration_are_checked(register: Register, cli: Cli) -> 
                "--set", "promotion.max_ece=0.0").exit_code == 1  # fmt: skip
     assert cli("promote", "--model", "tiny", "--set", "promotion.min_retention=null",
                "--set", "promotion.max_ece=null").exit_code == 0  # fmt: skip
+
+
+def test_a_class_that_only_the_champion_answers_is_no_promotion(
+    register: Register, cli: Cli
+) -> None:
+    """However good the rest: here nothing else is asked for."""
+    off = ("max_accuracy_loss", "min_retention", "max_ece", "max_size_ratio")
+    thresholds = [part for name in off for part in ("--set", f"promotion.{name}=null")]
+    register()
+    cli("promote", "--model", "tiny", *thresholds)
+    register(forgets=POSITIVE)  # a tie of words is the first class
+    refused = cli("promote", "--model", "tiny", *thresholds)
+    assert refused.exit_code == 1
+    assert "1 ('positive')" in " ".join(refused.output.split())
+    for rows, code in ((41, 0), (40, 1)):
+        limit = f"promotion.must_answer_class_from_rows={rows}"
+        ended = cli("promote", "--model", "tiny", *thresholds, "--set", limit, "--dry-run")
+        assert ended.exit_code == code, ended.output
 
 
 def test_rollback_goes_back_step_by_step(register: Register, cli: Cli) -> None:

@@ -1,0 +1,177 @@
+"""Training rows that nearly repeat a validation or test text: proposed by MinHash, then compared.
+
+The engine joins the signatures of signatures.py, so that memory hardly grows with the rows: a byte
+per hash of a held-out text is all that is kept.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from pydantic import Field
+
+from components.ingest.rows import ROW_ID, place, reject
+from components.ingest.signatures import BANDS, Signed, jaccard, signed
+from decant.runtime.reporter import Reporter
+from decant.tables import Engine
+
+Policy = Literal["drop", "report", "ignore"]
+Similarity = Annotated[float, Field(ge=0.5, lt=1)]
+
+# An estimate from 32 hashes is rarely further off than this: three standard deviations at 0.8.
+_MARGIN = 0.2
+_ROWS_AT_ONCE = 20_000
+_BATCHES_AT_ONCE = 5
+_FILTER_BITS = 1 << 28  # 32 MiB: which hashes a held-out text has
+_HELD_OUT = "split IN ('validation', 'test')"
+_TRAINING = "(split = 'train' OR unlabelled)"
+_SHOWN = 3
+_NUMBER = re.compile(r"\d+")
+_LARGE_SHARE = 0.1  # of the training side
+
+
+def drop_near_duplicates(
+    engine: Engine, policy: Policy, similarity: float, reporter: Reporter
+) -> None:
+    """Find rows of the training side that are nearly a held-out text; reject them by the policy.
+
+    Texts with different numbers are different: an order, a date, an amount.
+
+    Args:
+        similarity: of the character 5-grams (Jaccard) from which on two texts are nearly the same.
+    """
+    if policy == "ignore":
+        return
+    _propose(engine, similarity - _MARGIN)
+    engine.run("CREATE OR REPLACE TABLE near (id BIGINT, twin BIGINT, similarity DOUBLE)")
+    pairs = """
+        SELECT proposed.id, twin, lower(one.text), lower(other.text) FROM proposed
+        JOIN rows AS one ON one.id = proposed.id JOIN rows AS other ON other.id = twin
+    """
+    for batch in engine.batches(pairs, _ROWS_AT_ONCE):
+        rows = zip(*(column.to_pylist() for column in batch.columns), strict=True)
+        found = [
+            (row, twin, jaccard(text, its_text))
+            for row, twin, text, its_text in rows
+            if _NUMBER.findall(text) == _NUMBER.findall(its_text)
+        ]
+        near = [one for one in found if one[2] >= similarity]
+        if near:
+            ids, twins, shares = zip(*near, strict=True)
+            _insert(engine, "near", {"id": ids, "twin": twins, "similarity": shares})
+    _report(engine, policy, reporter)
+    if policy == "drop":
+        reject(
+            engine,
+            "near_duplicate",
+            f"SELECT near.id, 'nearly the text of ' || {ROW_ID} || "
+            "printf(' (similarity %.2f)', similarity) AS reason "
+            "FROM near JOIN rows ON rows.id = twin JOIN files USING (file)",
+        )
+
+
+def _propose(engine: Engine, least: float) -> None:
+    """A table `proposed` of a row of the training side and the held-out one most like it.
+
+    Args:
+        least: the estimated similarity from which on a pair is proposed.
+    """
+    engine.run("CREATE OR REPLACE TABLE bands (key UBIGINT, place INTEGER)")
+    engine.run("CREATE OR REPLACE TABLE proposed (id BIGINT, twin BIGINT)")
+    known = np.zeros(_FILTER_BITS // 8, dtype=np.uint8)
+    ids, marks, rows = [], [], 0
+    for part in _signed_rows(engine, _HELD_OUT):
+        byte, bit = _address(part.keys)
+        np.bitwise_or.at(known, byte, bit)
+        places = np.repeat(np.arange(rows, rows + len(part.ids), dtype=np.int32), BANDS)
+        _insert(engine, "bands", {"key": part.keys.ravel(), "place": places})
+        ids.append(part.ids)
+        marks.append(part.marks)
+        rows += len(part.ids)
+    if not rows:
+        return
+    all_ids, all_marks = np.concatenate(ids), np.concatenate(marks)
+    # One held-out text per hash is enough: who is like one of them is like the others.
+    engine.run(
+        "CREATE OR REPLACE TABLE first_of_band AS "
+        "SELECT key, min(place) AS place FROM bands GROUP BY key; DROP TABLE bands"
+    )
+    for part in _signed_rows(engine, _TRAINING):
+        byte, bit = _address(part.keys)
+        row, band = np.nonzero((known[byte] & bit) != 0)
+        mine, its = _pairs(engine, row, part.keys[row, band])
+        share = (part.marks[mine] == all_marks[its]).mean(axis=1)
+        order = np.lexsort((its, -share, mine))
+        best = order[np.unique(mine[order], return_index=True)[1]]
+        best = best[share[best] >= least]
+        _insert(engine, "proposed", {"id": part.ids[mine[best]], "twin": all_ids[its[best]]})
+
+
+def _pairs(
+    engine: Engine, rows: NDArray[np.int64], keys: NDArray[np.uint64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Pairs of a row in hand and the place of a held-out one with an equal hash."""
+    engine.connection.register("in_hand", pa.table({"row": rows, "key": keys}))
+    found = engine.connection.sql(
+        "SELECT DISTINCT row, place FROM in_hand JOIN first_of_band USING (key)"
+    ).to_arrow_table()
+    engine.connection.unregister("in_hand")
+    return found.column(0).to_numpy(), found.column(1).to_numpy().astype(np.int64)
+
+
+def _signed_rows(engine: Engine, where: str) -> Iterator[Signed]:
+    query = f"SELECT live.id, lower(rows.text) FROM live JOIN rows USING (id) WHERE {where}"
+    parts: list[Signed] = []
+    for batch in engine.batches(query, _ROWS_AT_ONCE):
+        parts.append(signed(batch.column(0).to_numpy(), batch.column(1).to_pylist()))
+        if len(parts) == _BATCHES_AT_ONCE:
+            yield _joined(parts)
+            parts = []
+    if parts:
+        yield _joined(parts)
+
+
+def _joined(parts: list[Signed]) -> Signed:
+    return Signed(
+        *(np.concatenate([getattr(part, name) for part in parts]) for name in Signed.__slots__)
+    )
+
+
+def _address(keys: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+    """Byte and bit of each key in the filter."""
+    at = keys % np.uint64(_FILTER_BITS)
+    return (at >> np.uint64(3)).astype(np.int64), np.left_shift(1, at & np.uint64(7)).astype(
+        np.uint8
+    )
+
+
+def _insert(engine: Engine, table: str, columns: Mapping[str, Any]) -> None:
+    engine.connection.register("new_rows", pa.table(dict(columns)))
+    engine.run(f"INSERT INTO {table} FROM new_rows")
+    engine.connection.unregister("new_rows")
+
+
+def _report(engine: Engine, policy: Policy, reporter: Reporter) -> None:
+    ((count,),) = engine.all("SELECT count(*) FROM near")
+    reporter.metric("near_duplicates", int(count))
+    if not count:
+        return
+    first = engine.all(f"SELECT id, twin, similarity FROM near ORDER BY id LIMIT {_SHOWN}")
+    shown = ", ".join(
+        f"{place(engine, row)} of {place(engine, twin)} ({share:.2f})" for row, twin, share in first
+    )
+    done = "were dropped" if policy == "drop" else "stay: ingest.near_duplicates is report"
+    reporter.warning(
+        f"{count} training or unlabelled texts nearly repeat a validation or test text and {done}: "
+        f"{shown}{', ...' if count > _SHOWN else ''}"
+    )
+    ((rows,),) = engine.all(f"SELECT count(*) FROM live WHERE {_TRAINING}")
+    if count > _LARGE_SHARE * rows:
+        reporter.warning(
+            f"these are {count / rows:.0%} of the training and unlabelled rows; if such texts are "
+            "different ones, set ingest.near_duplicates to report, or raise "
+            "ingest.near_duplicate_similarity"
+        )

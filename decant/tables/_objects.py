@@ -1,0 +1,178 @@
+"""Rows of JSON objects: a column is a key, a cell is its value as JSON writes it."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from decant.runtime.errors import UserError
+from decant.tables._content import PlainFile
+from decant.tables._engine import Engine, literal
+from decant.tables._lines import lines_of, load_lines
+from decant.tables._table import Column, Table
+
+# An object of a file becomes another one, such as a flat one.
+Flatten = Callable[[dict[str, Any]], dict[str, Any]]
+
+_MAX_OBJECT_BYTES = 64 << 20
+_BATCH_ROWS = 5000
+_SCHEMA = pa.schema({"row": pa.int64(), "line": pa.string()})
+_NOT_NUMBERS = "'null', 'NaN', 'Infinity', '-Infinity'"
+
+
+def open_objects(file: PlainFile, engine: Engine, flatten: Flatten | None = None) -> Table:
+    """The objects of a file: one per line, or all in one array.
+
+    Args:
+        flatten: applied to each object first.
+
+    Raises UserError for what is not an object, has a key twice, or half a character, with the line.
+    """
+    if _is_array(file):
+        relation, counts = _load_array(file, engine), "object"
+    else:
+        relation, counts = load_lines(file.path, engine), "line"
+        engine.run(f"DELETE FROM {relation} WHERE trim(line) = ''")
+    _settle(relation, engine, f"{file.name}, {counts}", flatten)
+    return Table(
+        name=file.name,
+        relation=relation,
+        columns=tuple(_column(key) for key in _keys(relation, engine)),
+        counts=counts,
+        notes=file.notes,
+    )
+
+
+def first_object(file: PlainFile, engine: Engine) -> dict[str, Any]:
+    """The first object of a file, empty when the file does not begin with one."""
+    try:
+        if _is_array(file):
+            (line,) = engine.first(_array(file)) or ("{}",)
+        else:
+            line = next((line for line in lines_of(file.path) if line.strip()), "{}")
+        found = json.loads(line)
+    except (ValueError, RecursionError, duckdb.Error):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def only_item(value: Any) -> Any:
+    """The item of a list of one, None for an empty list; any other value unchanged."""
+    if isinstance(value, list):
+        distinct = list(dict.fromkeys(value)) if all(isinstance(v, str) for v in value) else value
+        if len(distinct) < 2:
+            return distinct[0] if distinct else None
+    return value
+
+
+def _is_array(file: PlainFile) -> bool:
+    with file.path.open(encoding="utf-8-sig") as stream:
+        return stream.read(1000).lstrip().startswith("[")
+
+
+def _array(file: PlainFile) -> str:
+    return (
+        f"SELECT CAST(json AS VARCHAR) AS line FROM read_json_objects({literal(str(file.path))}, "
+        f"format='array', compression='none', maximum_object_size={_MAX_OBJECT_BYTES})"
+    )
+
+
+def _load_array(file: PlainFile, engine: Engine) -> str:
+    relation = engine.new_name("objects")
+    try:
+        engine.run(
+            f"CREATE TABLE {relation} AS "
+            f"SELECT row_number() OVER () AS row, line FROM ({_array(file)})"
+        )
+    except duckdb.Error as error:
+        problem = str(error).partition("\n")[0].replace(str(file.path), file.name)
+        raise UserError(
+            f"{file.name} is not a readable JSON array: {problem}", code="file-invalid"
+        ) from None
+    return relation
+
+
+def _settle(relation: str, engine: Engine, place: str, flatten: Flatten | None) -> None:
+    """Python reads what is to be flattened, and lines that the engine does not take.
+
+    It knows what is wrong, and takes the NaN of other programs.
+    """
+    doubtful = (
+        "CASE WHEN NOT coalesce(json_valid(line), false) THEN true "
+        "WHEN json_type(line) != 'OBJECT' THEN true "
+        "ELSE len(json_keys(line)) != len(list_distinct(json_keys(line))) END"
+    )
+    where = "true" if flatten else doubtful
+    changed = engine.new_name("changed")
+    connection = engine.connection
+    engine.run(f"CREATE TABLE {changed} (row BIGINT, line VARCHAR)")
+    cursor = connection.cursor()
+    cursor.execute(f"SELECT row, line FROM {relation} WHERE {where} ORDER BY row")
+    while batch := cursor.fetchmany(_BATCH_ROWS):
+        lines = [_rewritten(line, f"{place} {row}", flatten) for row, line in batch]
+        new = pa.table([[row for row, _ in batch], lines], schema=_SCHEMA)
+        connection.register("new_lines", new)
+        engine.run(f"INSERT INTO {changed} FROM new_lines")
+        connection.unregister("new_lines")
+    cursor.close()
+    engine.run(
+        f"UPDATE {relation} SET line = {changed}.line FROM {changed} "
+        f"WHERE {relation}.row = {changed}.row"
+    )
+    engine.run(f"DROP TABLE {changed}")
+
+
+def _rewritten(line: str, place: str, flatten: Flatten | None) -> str:
+    try:
+        value = json.loads(line, object_pairs_hook=_distinct)
+        if isinstance(value, dict):
+            text = json.dumps(flatten(value) if flatten else value, ensure_ascii=False)
+            text.encode()  # JSON can escape half a surrogate pair, which is not text
+            return text
+        problem = f"a JSON {type(value).__name__}, not an object"
+    except UnicodeEncodeError as error:
+        problem = f"unpaired surrogate {error.object[error.start]!a} is not a character"
+    except RecursionError:
+        problem = "it is nested too deeply"
+    except ValueError as error:
+        problem = str(error)
+    raise UserError(
+        f"{place} (the first is 1): {problem}",
+        code="row-invalid",
+        hint='each must be one object, such as {"text": "...", "label": "..."}',
+    )
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"the key '{twice}' is in it twice")
+    return found
+
+
+def _keys(relation: str, engine: Engine) -> list[str]:
+    """Of all objects, in the order of their first appearance."""
+    found = engine.all(
+        f"SELECT key FROM (SELECT row, unnest(json_keys(line)) AS key, "
+        f"generate_subscripts(json_keys(line), 1) AS place FROM {relation}) "
+        "GROUP BY key ORDER BY min(row), min(place)"
+    )
+    return [key for (key,) in found]
+
+
+def _column(key: str) -> Column:
+    """A JSON string loses its quotes; a number stays as it is written; null and NaN are missing."""
+    pointer = literal("/" + key.replace("~", "~0").replace("/", "~1"))
+    value = f"CAST(json_extract(line, {pointer}) AS VARCHAR)"
+    nested = f"json_type(line, {pointer})"
+    return Column(
+        name=key,
+        cell=f"CASE WHEN {nested} IN ('ARRAY', 'OBJECT') OR {value} IN ({_NOT_NUMBERS}) "
+        f"THEN NULL ELSE json_extract_string(line, {pointer}) END",
+        problem=f"CASE {nested} WHEN 'ARRAY' THEN 'the list ' || left({value}, 60) "
+        f"WHEN 'OBJECT' THEN 'the object ' || left({value}, 60) END",
+    )
