@@ -17,17 +17,20 @@ _SHOWN = 5
 
 
 def settle_rare_classes(
-    engine: Engine, labels: list[str], min_rows: int, policy: Policy, reporter: Reporter
+    engine: Engine, labels: list[str], min_rows: int | None, policy: Policy, reporter: Reporter
 ) -> tuple[list[str], list[str]]:
     """The classes that stay, and those of them whose rows only train.
 
-    Where both other splits are given, no class is split, and none is too small.
+    Args:
+        min_rows: a class with fewer is rare; None: one for training and each split that is made.
 
     Raises UserError where the policy is to refuse and a class is too small, or too few would stay.
     """
+    if min_rows is None:
+        given = engine.all(f"SELECT DISTINCT role FROM files WHERE {GIVEN}")
+        min_rows = 3 - len(given)
     rare = {label: rows for label, rows in class_sizes(engine).items() if rows < min_rows}
-    given = engine.all(f"SELECT DISTINCT role FROM files WHERE {GIVEN}")
-    if not rare or len(given) == 2:
+    if not rare:
         return labels, []
     shown = ", ".join(f"'{label}' ({rows})" for label, rows in list(rare.items())[:_SHOWN])
     more = f" and {len(rare) - _SHOWN} more" if len(rare) > _SHOWN else ""

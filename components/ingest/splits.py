@@ -102,9 +102,13 @@ def _hold_out(engine: Engine, draw: Draw) -> None:
     engine.run(
         f"""
         CREATE OR REPLACE TABLE pool AS
-        SELECT id, dense_rank() OVER (ORDER BY label) - 1 AS label,
+        WITH codes AS (
+            SELECT label, row_number() OVER (ORDER BY label) - 1 AS code
+            FROM (SELECT DISTINCT label FROM live WHERE {pool})
+        )
+        SELECT id, code AS label,
             {"coalesce('g' || grp, 'i' || id)" if draw.grouped else "NULL"} AS grp
-        FROM live WHERE {pool}
+        FROM live JOIN codes USING (label) WHERE {pool}
         """
     )
     ((rows, groups),) = engine.all("SELECT count(*), count(DISTINCT grp) FROM pool")

@@ -49,7 +49,7 @@ class Params:
     group_by: str | None
     labels: Annotated[list[str], Field(min_length=2)] | None
     unlabelled_labels: list[str]
-    min_rows_per_class: MinRows
+    min_rows_per_class: MinRows | None
     rare_classes: RareClasses
     near_duplicates: NearDuplicates
     near_duplicate_similarity: Similarity

@@ -258,3 +258,17 @@ def test_spellings(value: str, one: str) -> None:
 def test_a_spelling_is_its_own_spelling(value: str) -> None:
     once = respelled([value])[value]
     assert respelled([once])[once] == once
+
+
+def test_a_class_needs_a_row_for_each_split_that_is_made(ingest: Ingest) -> None:
+    rows = [*labelled(distinct(40)), ("two of a kind", "c"), ("the second of them", "c")]
+    given = labelled(distinct(6, seed=3))
+    with raises("classes-rare", "fewer than 3 rows", "'c' (2)"):
+        ingest("none given", source=rows)
+    assert "c" in ingest("one given", source=rows, test=given).labels
+    with raises("classes-rare", "fewer than 2 rows", "'c' (1)"):
+        ingest("too few", source=rows[:-1], test=given)
+    both = ingest("both", source=rows[:-1], test=given, validation=labelled(distinct(6, seed=4)))
+    assert "c" in both.labels
+    with raises("classes-rare", "fewer than 5 rows"):
+        ingest("explicit", source=rows, test=given, min_rows_per_class=5)
