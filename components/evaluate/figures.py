@@ -25,12 +25,12 @@ from decant.figures.quality_figures import (
     ExportedFigures,
     MajorityFigures,
     Method,
+    MissedClass,
     ModelFigures,
     QualityFigures,
     StudentFigures,
     TeacherFigures,
     TfidfFigures,
-    MissedClass,
 )
 from decant.figures.timing_figures import (
     ComparedWith,
@@ -199,9 +199,7 @@ def _model(quality: Quality, drawn: NDArray[np.float64], labels: Sequence[str]) 
     )
 
 
-def _missed(
-    student: Quality, teacher: Quality, labels: Sequence[str]
-) -> tuple[MissedClass, ...]:
+def _missed(student: Quality, teacher: Quality, labels: Sequence[str]) -> tuple[MissedClass, ...]:
     found = [
         MissedClass(
             label=labels[index],

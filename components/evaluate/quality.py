@@ -18,8 +18,8 @@ class Quality:
         accuracy: share of rows whose most probable class is the label.
         macro_f1: unweighted mean of F1 over the classes that occur among the labels.
         ece: expected calibration error, 0 to 1.
-        per_class: a row per class: precision, recall, f1, support (test rows), answers, right (answers
-            that are).
+        per_class: a row per class: precision, recall, f1, support (test rows), answers,
+            right (answers that are).
         reliability: a row per bin of confidence: lower, upper, rows, confidence, accuracy.
     """
 

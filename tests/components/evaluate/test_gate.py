@@ -146,7 +146,8 @@ def test_a_class_that_the_student_never_answers_is_the_first_finding(
         "teacher: 1)."
     )
     assert unlearned == (
-        "Neither the student nor its teacher has a row right of 1 class: 'other' (3 of 1,000 test rows)."
+        "Neither the student nor its teacher has a row right of 1 class: 'other' (3 of 1,000 test "
+        "rows)."
     )
     many = [missed(f"class {number}", 10, 5) for number in range(150)]
     figures["student"]["missed_classes"] = many
