@@ -115,7 +115,12 @@ def detected_format(file: Path, engine: Engine) -> tuple[str | None, PlainFile]:
 
 
 def open_table(
-    file: Path, engine: Engine, format_name: str = AUTO, wanted: Sequence[str] = ()
+    file: Path,
+    engine: Engine,
+    format_name: str = AUTO,
+    wanted: Sequence[str] = (),
+    *,
+    may_have_no_rows: bool = False,
 ) -> Table:
     """The table of a file.
 
@@ -145,6 +150,8 @@ def open_table(
             hint="set ingest.format to parquet, or to auto",
         )
     table = _readers()[name].open_table(plain, engine, wanted)
+    if may_have_no_rows:
+        return table
     with reading(table):
         first = engine.first(f"SELECT row FROM {table.relation}")
     if first is None:
