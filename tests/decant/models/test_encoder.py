@@ -440,7 +440,7 @@ def test_every_supported_type_loads_and_runs(
     AutoModel.from_config(AutoConfig.for_model(model_type, **known)).save_pretrained(tmp_path)
     for name in ("tokenizer.json", "tokenizer_config.json"):
         shutil.copyfile(tiny_encoder / name, tmp_path / name)
-    assert check_filled(tmp_path) == 120
+    assert check_filled(tmp_path) == (120, [])
     encoder = load_encoder(tmp_path).eval()
     length = min(12, position_limit(tmp_path))
     ids = torch.full((2, length), 5)
