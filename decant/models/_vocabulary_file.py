@@ -71,6 +71,9 @@ def _is_habit(pieces: Sequence[str], of: Sequence[str]) -> bool:
 
 
 def _may_have_marks(letter: str) -> bool:
+    """Marks themselves may."""
+    if unicodedata.category(letter) == "Mn":
+        return True
     return letter.isalpha() and not unicodedata.name(letter, "").startswith("CJK")
 
 
