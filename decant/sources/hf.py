@@ -56,7 +56,7 @@ def fetch(uri: str) -> Path:
         if not _is_whole(snapshot, commit):
             raise _MaybePartial(snapshot)
         _refuse_without_safetensors(uri, repo, commit, snapshot)
-        shutil.copytree(snapshot, folder / name, copy_function=_link)
+        _put(_needed(snapshot), folder / name)
         return commit
 
     # An entry of other files is another one: an earlier version of this list had fewer.
@@ -114,20 +114,29 @@ def _is_whole(snapshot: Path, commit: str) -> bool:
 
 def _as_it_is_now(snapshot: Path, key: str, name: str, commit: str) -> Path:
     """An entry of what the hub's cache has today: another one when it has more."""
-    files = [file for file in sorted(snapshot.iterdir()) if _is_needed(file.name)]
+    files = _needed(snapshot)
 
     def fill(folder: Path) -> str:
-        (folder / name).mkdir()
-        for file in files:
-            _link(str(file), str(folder / name / file.name))
+        _put(files, folder / name)
         return commit
 
     present = text_digest(" ".join(f"{file.name}:{file.stat().st_size}" for file in files))[:8]
     return content_of(cached("hf-partial", f"{key}-{present}", fill))
 
 
-def _is_needed(name: str) -> bool:
-    return any(fnmatch(name, pattern) for pattern in _FILES)
+def _needed(snapshot: Path) -> list[Path]:
+    """Without what other programs fetched into the same snapshot."""
+    return [
+        file
+        for file in sorted(snapshot.iterdir())
+        if file.is_file() and any(fnmatch(file.name, pattern) for pattern in _FILES)
+    ]
+
+
+def _put(files: list[Path], folder: Path) -> None:
+    folder.mkdir()
+    for file in files:
+        _link(str(file), str(folder / file.name))
 
 
 def _refuse_without_safetensors(uri: str, repo: str, commit: str, snapshot: Path) -> None:
