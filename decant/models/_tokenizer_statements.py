@@ -70,8 +70,8 @@ def follow_reading(tokenizer: Tokenizer, folder: Path) -> list[str]:
         if not isinstance(own, kind):
             continue
         stated = [key for key in keys if key in config and config[key] != getattr(own, keys[key])]
+        theirs = getattr(auto_tokenizer(folder).backend_tokenizer, part) if stated else None
         for key in stated:
-            theirs = getattr(auto_tokenizer(folder).backend_tokenizer, part)
             before, now = getattr(own, keys[key]), getattr(theirs, keys[key], None)
             if isinstance(theirs, kind) and now != before:
                 setattr(own, keys[key], now)

@@ -218,11 +218,14 @@ def special_ids(folder: Path, *, shown: Path | None = None) -> SpecialIds:
     for name in SPECIALS:
         token_id = tokenizer.token_to_id(tokens.get(name, ""))
         if token_id is None:
-            looked_for = f"no {tokens[name]}, its {name}" if name in tokens else f"no {name}"
+            named = tokens.get(name)
+            other = f", or correct {name} in {TOKENIZER_CONFIG} and {SPECIAL_TOKENS}"
             raise UserError(
-                f"the tokenizer of {shown or folder} has {looked_for}",
+                f"the tokenizer of {shown or folder} has no {name}"
+                + (f" {named}" if named else ""),
                 code="tokenizer-unsuitable",
-                hint="give an encoder that was pretrained with masked tokens, as BERT was",
+                hint="give an encoder that was pretrained with masked tokens, as BERT was"
+                + (other if named else ""),
             )
         ids[name.replace("_token", "_id")] = token_id
     encoded = tokenizer.encode("text").ids

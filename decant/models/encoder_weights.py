@@ -20,9 +20,11 @@ _WEIGHTS, _INDEX = "model.safetensors", "model.safetensors.index.json"
 # Up to the number of a layer, as BERT, DistilBERT, ModernBERT and ALBERT name them.
 _LAYER = re.compile(r".*\b(?:layers?|albert_layer_groups)\.\d+(?=\.)")
 _NAMED_LAYERS = 5
+# The first pattern that fits a file says what it is.
 _OTHER_WEIGHTS = {
-    "pytorch_model*.bin": "which is pickle and can run code",
     "training_args.bin": "which holds settings of a training, not weights",
+    "*.bin": "which is pickle and can run code",
+    "*.pt": "which is pickle and can run code",
     "*.h5": "which is TensorFlow's",
     "*.msgpack": "which is Flax's",
     "*.onnx": "which is an exported graph",
@@ -191,9 +193,11 @@ def _load(
 
 def _other_weights(folder: Path) -> str:
     """Weights in other formats, or what may be taken for them, in words."""
+    seen: set[str] = set()
     others: list[str] = []
     for pattern, what in _OTHER_WEIGHTS.items():
-        if names := sorted(file.name for file in folder.glob(pattern)):
+        if names := sorted({file.name for file in folder.glob(pattern)} - seen):
+            seen.update(names)
             others.append(f"{', '.join(names)}, {what}")
     return f"only {'; '.join(others)}" if others else "none"
 

@@ -32,6 +32,14 @@ def use_index(folder: Path, content: str) -> None:
     (folder / "model.safetensors.index.json").write_text(content)
 
 
+def test_weights_in_other_formats_are_told_apart(encoder: Path) -> None:
+    (encoder / "model.safetensors").rename(encoder / "weights.bin")
+    (encoder / "training_args.bin").write_bytes(b"x")
+    with raises("encoder-weights-missing", "weights.bin, which is pickle") as caught:
+        check_encoder(encoder)
+    assert str(caught.value).count("training_args.bin") == 1
+
+
 def use_adapter(folder: Path) -> None:
     (folder / "model.safetensors").rename(folder / "adapter_model.safetensors")
     (folder / "config.json").rename(folder / "adapter_config.json")
