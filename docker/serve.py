@@ -14,6 +14,7 @@ trace with some errors. Here Requests checks a request first and reports what is
 row; CSV goes to MLflow as the JSON table that it is.
 """
 
+import codecs
 import csv
 import gc
 import io
@@ -32,6 +33,7 @@ MAX_BODY_BYTES = 16 << 20  # a pod has a gigabyte of memory
 JSON, CSV = "application/json", "text/csv"
 TEXT = "text"  # the column that the model reads
 _OF_THE_BODY = (b"content-type", b"content-length")
+OTHER_DELIMITERS = {"\t": "tabs", ";": "semicolons", "|": "vertical bars"}
 EXAMPLE = '{"dataframe_split": {"columns": ["text"], "data": [["a text"]]}}'
 
 Message = dict[str, Any]
@@ -107,6 +109,7 @@ def checked(body: bytes, content_type: str) -> tuple[bytes, str]:
         raise Refused(f"the request has no content type; send `content-type: {JSON}`", status=415)
     if kind not in (JSON, CSV):
         return body, content_type  # MLflow reads Parquet, and answers the others with 415
+    body = body.removeprefix(codecs.BOM_UTF8)
     if not body.strip():
         raise Refused(f"the body is empty; send for example {EXAMPLE}")
     text = body.decode("utf-8", "surrogateescape")  # a byte that is not UTF-8 becomes U+DC00 + byte
@@ -115,7 +118,7 @@ def checked(body: bytes, content_type: str) -> tuple[bytes, str]:
         # MLflow judges the parameters, such as a charset.
         return _as_table(_csv_texts(text)), f"{JSON};{parameters}" if parameters else JSON
     try:
-        content = json.loads(text)
+        content = json.loads(text, object_pairs_hook=_object)
     except (ValueError, RecursionError) as error:
         raise Refused(f"the body is not JSON: {error}; send for example {EXAMPLE}") from None
     rows = list(_rows(content))
@@ -124,6 +127,16 @@ def checked(body: bytes, content_type: str) -> tuple[bytes, str]:
             raise Refused(f"row {number} of the input {problem} (rows are counted from 0)")
     _check_lines(text)
     return _as_table(rows) if _is_list(content) else body, content_type
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Raises Refused for a key that is there twice: of the two, json would keep the last."""
+    content: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in content:
+            raise Refused(f"the body has the key {reprlib.repr(key)} twice in one object")
+        content[key] = value
+    return content
 
 
 def _check_lines(text: str) -> None:
@@ -135,29 +148,46 @@ def _check_lines(text: str) -> None:
 def _csv_texts(content: str) -> list[str]:
     """The column `text` as it stands there: `NA` is a text, an empty field is the empty text.
 
-    Blank lines are no rows, as for `decant predict --file`. Other columns are ignored, as MLflow
-    does with those of a JSON table.
+    As for `decant predict --file`, blank lines are no rows, blanks around a column's name do not
+    count, and a table without rows has no texts. Other columns are ignored, as MLflow does with
+    those of a JSON table.
     """
     csv.field_size_limit(MAX_BODY_BYTES)
     lines = io.StringIO(content.removeprefix("\ufeff"), newline="")
     reader = filter(None, csv.reader(lines, strict=True))
+    header: list[str] = []
     texts: list[str] = []
     try:
-        header = next(reader, [])
+        header = [name.strip() for name in next(reader, [])]
         if header.count(TEXT) != 1:
             problem = f"{'more than one' if TEXT in header else 'no'} column '{TEXT}'"
-            raise Refused(f"the CSV has {problem}; its header is {reprlib.repr(header)}")
+            raise Refused(
+                f"the CSV has {problem}; its header is {reprlib.repr(header)}"
+                + _delimiter_note(content)
+            )
         place, width = header.index(TEXT), len(header)
         for fields in reader:
             if len(fields) != width:
                 raise csv.Error(f"{len(fields)} fields, but the header has {width}")
             texts.append(fields[place])
     except csv.Error as error:
+        note = "" if header else _delimiter_note(content)
         raise Refused(
             f"row {len(texts)} of the input is not CSV: {error} (rows are counted from 0, without "
-            "the header); quote a field that has a comma, a quote or a line break"
+            "the header)"
+            + (note or '; write a field with a comma, a quote or a line break "like ""this"""')
         ) from None
     return texts
+
+
+def _delimiter_note(content: str) -> str:
+    """Which other delimiter gives the column, or nothing: a server does not guess."""
+    (header,) = re.findall(r"\A[\ufeff\r\n]*([^\r\n]*)", content)
+    for delimiter, name in OTHER_DELIMITERS.items():
+        fields = [field.strip(' "') for field in header.split(delimiter)]
+        if len(fields) > 1 and TEXT in fields:
+            return f"; its fields are separated by {name}, send them separated by commas"
+    return ""
 
 
 def _is_list(content: Any) -> bool:
@@ -177,19 +207,28 @@ def _rows(content: Any) -> Iterator[Any]:
     if not isinstance(content, dict):
         return
     split = content.get("dataframe_split")
-    if isinstance(split, dict) and isinstance(split.get("data"), list):
-        columns = split.get("columns")
-        if isinstance(columns, list) and TEXT in columns:
-            place = columns.index(TEXT)
-            yield from (
-                row[place] for row in split["data"] if isinstance(row, list) and place < len(row)
-            )
+    if isinstance(split, dict):
+        yield from _rows_of_split(split)
     for key in ("dataframe_records", "inputs", "instances"):
         given = content.get(key, [])
         if isinstance(given, dict):
             given = given.get(TEXT, [])
         for row in given if isinstance(given, list) else [given]:
             yield row.get(TEXT) if isinstance(row, dict) and TEXT in row else row
+
+
+def _rows_of_split(split: dict[str, Any]) -> Iterator[Any]:
+    columns, data = split.get("columns"), split.get("data")
+    if not isinstance(data, list):  # MLflow would take {"0": ["a"]} for a table without rows
+        raise Refused(f"dataframe_split has no list `data` of rows; send for example {EXAMPLE}")
+    if not isinstance(columns, list) or TEXT not in columns:
+        return
+    if columns.count(TEXT) > 1:
+        raise Refused(f"`columns` of dataframe_split has '{TEXT}' more than once")
+    place = columns.index(TEXT)
+    for row in data:
+        if isinstance(row, list):
+            yield row[place] if place < len(row) else None
 
 
 def _problem(value: Any) -> str:

@@ -1,8 +1,9 @@
 """Where words begin among the pieces of a vocabulary, and which words may replace each other.
 
-A tokenizer's own marks say where words begin (see decant.data.pieces). Those that mark a beginning
-mark it after a space only, so for them what a pre-tokenizer such as BERT's sets apart is added:
-punctuation, and the characters of scripts that are written without spaces.
+A tokenizer's own marks say where words begin (see decant.data.pieces). Each letter of a script that
+is written without spaces begins one too: to the marks, a sentence of Thai is a single word. And
+those that mark a beginning mark it after a space only, so for them punctuation is added, which a
+pre-tokenizer such as BERT's sets apart.
 """
 
 import unicodedata
@@ -119,10 +120,13 @@ def _spelling(pieces: Pieces, index: int) -> tuple[bool, bool, bool, bool, bool]
     letters = text.strip() if pieces.marks_beginnings else text
     if not letters:
         return marked, marked and whole, False, False, False
-    begins, closes = marked, False
+    begins, closes = marked or _is_unspaced_letter(letters[0]), False
     if pieces.marks_beginnings:
-        begins = marked or _is_apart(letters[0])
-        closes = whole and _is_apart(letters[-1]) and not _is_of(letters[-1], _CONTINUED)
+        begins = begins or _is_sign(letters[0])
+        last = letters[-1]
+        closes = whole and (
+            _is_sign(last) or (_is_unspaced_letter(last) and not _is_of(last, _CONTINUED))
+        )
     single = len(letters) == 1 and _is_of(letters, _IDEOGRAPHS)
     is_word = begins and whole and (single or (len(letters) > 1 and _is_alphabetic(letters)))
     return begins, False, closes, is_word, single
@@ -147,11 +151,12 @@ def _text(data: bytes) -> tuple[str, bool]:
     return "", False
 
 
-def _is_apart(character: str) -> bool:
-    """Whether a word can begin here without a space: punctuation, and scripts without spaces."""
-    return unicodedata.category(character)[0] in "PSZC" or (
-        unicodedata.category(character)[0] == "L" and _is_of(character, _WITHOUT_SPACES)
-    )
+def _is_sign(character: str) -> bool:
+    return unicodedata.category(character)[0] in "PSZC"
+
+
+def _is_unspaced_letter(character: str) -> bool:
+    return unicodedata.category(character)[0] == "L" and _is_of(character, _WITHOUT_SPACES)
 
 
 def _is_of(character: str, scripts: tuple[str, ...]) -> bool:

@@ -31,7 +31,8 @@ class DrawnNames:
 def drawn_names(labels: Sequence[str]) -> DrawnNames:
     """Cut long names; `#3` for the third where no installed font can draw it.
 
-    Long names with the same beginning get the number behind it. The number counts from 1.
+    Long names with the same beginning get the number behind it, and so does a name that looks like
+    the number of another class. The number counts from 1.
     """
     lines = [" ".join(label.split()) for label in labels]
     families, missing = _families(set("".join(lines)) - {" "})
@@ -48,6 +49,11 @@ def drawn_names(labels: Sequence[str]) -> DrawnNames:
             texts.append(cut)
             continue
         numbered.add(index)
+    numbers = {texts[index] for index in numbered}
+    for index in set(range(len(labels))) - numbered:
+        if texts[index] in numbers:
+            texts[index] = f"{texts[index]} {number_of(index)}"
+            numbered.add(index)
     return DrawnNames(texts=tuple(texts), families=families, numbered=frozenset(numbered))
 
 

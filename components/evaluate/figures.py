@@ -25,12 +25,12 @@ from decant.figures.quality_figures import (
     ExportedFigures,
     MajorityFigures,
     Method,
+    MissedClass,
     ModelFigures,
     QualityFigures,
     StudentFigures,
     TeacherFigures,
     TfidfFigures,
-    UnansweredClass,
 )
 from decant.figures.timing_figures import (
     ComparedWith,
@@ -81,7 +81,7 @@ def quality_figures(
             **dict(student),
             retention=student.accuracy / teacher.accuracy if teacher.accuracy else None,
             retention_interval=interval(ratio(drawn["student"], drawn["teacher"])),
-            unanswered_classes=_unanswered(quality["student"], quality["teacher"], data.labels),
+            missed_classes=_missed(quality["student"], quality["teacher"], data.labels),
         ),
         student_float32=exported.get(STUDENT_FLOAT32),
         controls=Controls(
@@ -199,16 +199,14 @@ def _model(quality: Quality, drawn: NDArray[np.float64], labels: Sequence[str]) 
     )
 
 
-def _unanswered(
-    student: Quality, teacher: Quality, labels: Sequence[str]
-) -> tuple[UnansweredClass, ...]:
+def _missed(student: Quality, teacher: Quality, labels: Sequence[str]) -> tuple[MissedClass, ...]:
     found = [
-        UnansweredClass(
+        MissedClass(
             label=labels[index],
             test_rows=int(student.per_class["support"].iloc[index]),
-            teacher_answers=int(teacher.per_class["answers"].iloc[index]),
+            teacher_right=int(teacher.per_class["right"].iloc[index]),
         )
-        for index in student.unanswered
+        for index in student.missed
     ]
     return tuple(sorted(found, key=lambda one: -one.test_rows))
 

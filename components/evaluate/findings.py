@@ -12,7 +12,7 @@ def findings(figures: Figures) -> list[str]:
 
 
 def class_findings(figures: Figures) -> list[str]:
-    """Those of them about classes that the student never answers; empty when there is none."""
+    """Those of them about classes of which the student has no row right; [] for none."""
     return _lines("class_findings.txt.j2", figures)
 
 

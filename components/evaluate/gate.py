@@ -82,6 +82,6 @@ def _of_worst_class(worst: ClassRecall | None) -> str:
 
 
 def _lost_classes(student: StudentFigures) -> dict[str, int]:
-    """Test rows of the classes that the teacher answers and the student never."""
-    unanswered = student.unanswered_classes or ()
-    return {one.label: one.test_rows for one in unanswered if one.teacher_answers}
+    """Test rows of the classes of which the teacher has rows right and the student none."""
+    missed = student.missed_classes or ()
+    return {one.label: one.test_rows for one in missed if one.teacher_right}

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from itertools import pairwise
+from unicodedata import normalize
 
 import regex
 
@@ -21,10 +22,15 @@ _TOKEN = regex.compile(
 )
 _UNSPACED_LETTER = regex.compile(rf"[[{_UNSPACED}]&&\p{{L}}]", regex.VERSION1)
 _LETTER = regex.compile(r"\p{L}")
+_LETTERS = regex.compile(r"\p{L}[\p{L}\p{M}]*")
 
 
 def ngrams(text: str) -> list[str]:
-    """Words, single signs, and pairs of these, in small letters.
+    """Words, single signs, and pairs of these, in small letters and one spelling.
+
+    Letters are in the form NFKC: a letter with its accent is one character, and a letter of full or
+    half width is the usual one. Signs and numbers stay as they are, since there it would make three
+    dots of an ellipsis and 22 of 2².
 
     A character of a script without blanks counts as a word, and triples that hold one are terms
     too. So English gives words and pairs of words, Chinese characters 1 to 3, and a text of both
@@ -32,6 +38,8 @@ def ngrams(text: str) -> list[str]:
     characters 1 to 3 on the Chinese or words 1 to 2 on the English rows by more than a point,
     whereas words and characters of the whole text side by side lost 9 points on Chinese.
     """
+    if not text.isascii():
+        text = _LETTERS.sub(lambda letters: normalize("NFKC", letters[0]), text)
     tokens: list[str] = _TOKEN.findall(text.lower())
     triples = (
         " ".join(triple)

@@ -18,7 +18,8 @@ class Quality:
         accuracy: share of rows whose most probable class is the label.
         macro_f1: unweighted mean of F1 over the classes that occur among the labels.
         ece: expected calibration error, 0 to 1.
-        per_class: a row per class: precision, recall, f1, support (test rows), answers.
+        per_class: a row per class: precision, recall, f1, support (test rows), answers,
+            right (answers that are).
         reliability: a row per bin of confidence: lower, upper, rows, confidence, accuracy.
     """
 
@@ -36,10 +37,10 @@ class Quality:
         return int(order.index[0])
 
     @property
-    def unanswered(self) -> list[int]:
-        """Classes with test rows that are never the answer."""
+    def missed(self) -> list[int]:
+        """Classes with test rows of which none is right: one wrong answer does not know a class."""
         table = self.per_class
-        return table.index[(table["support"] > 0) & (table["answers"] == 0)].tolist()
+        return table.index[(table["support"] > 0) & (table["right"] == 0)].tolist()
 
 
 def measure_quality(actual: NDArray[np.int64], probabilities: NDArray[np.float32]) -> Quality:
@@ -56,6 +57,7 @@ def measure_quality(actual: NDArray[np.int64], probabilities: NDArray[np.float32
             "f1": f1,
             "support": support,
             "answers": np.bincount(predicted, minlength=probabilities.shape[1]),
+            "right": np.bincount(predicted[correct], minlength=probabilities.shape[1]),
         }
     )
     reliability = reliability_bins(probabilities.max(axis=1), correct)

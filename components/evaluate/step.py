@@ -295,7 +295,7 @@ def _log_quality(figures: QualityFigures, reporter: Reporter) -> None:
     reporter.metric("student_macro_f1", student.macro_f1)
     if student.worst_class is not None:
         reporter.metric("student_worst_class_recall", student.worst_class.recall)
-    reporter.metric("student_unanswered_classes", len(student.unanswered_classes or ()))
+    reporter.metric("student_missed_classes", len(student.missed_classes or ()))
     reporter.metric("ece", student.ece)
 
 

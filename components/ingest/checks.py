@@ -1,18 +1,23 @@
 """Which rows can be used, and which classes there are."""
 
 import re
+import unicodedata
 from collections.abc import Sequence
 
 from components.ingest.rows import place, reject
 from components.ingest.spelling import respelled
 from decant.runtime.errors import UserError
+from decant.runtime.reporter import Reporter
 from decant.tables import Engine, literal
 
 GIVEN = "role IN ('validation', 'test')"
 
 
 def check_rows(
-    engine: Engine, labels: Sequence[str] | None, unlabelled_labels: Sequence[str]
+    engine: Engine,
+    labels: Sequence[str] | None,
+    unlabelled_labels: Sequence[str],
+    reporter: Reporter,
 ) -> list[str]:
     """Reject rows without label or known label; mark the unlabelled ones; return the classes.
 
@@ -56,6 +61,7 @@ def check_rows(
         f"FROM live WHERE {unknown}",
     )
     _check_classes(engine, classes, found)
+    _warn_of_look_alikes(classes, reporter)
     return classes
 
 
@@ -125,6 +131,21 @@ def _check_classes(engine: Engine, classes: Sequence[str], found: Sequence[str])
             else "no row of ingest.source has both text and label",
             code="class-single" if classes else "rows-unusable",
             hint="give data with two classes or more; check ingest.label_column",
+        )
+
+
+def _warn_of_look_alikes(classes: Sequence[str], reporter: Reporter) -> None:
+    """Classes that a person would take for one: other case, blanks, accents or invisible marks."""
+    alike: dict[str, list[str]] = {}
+    for label in classes:
+        plain = unicodedata.normalize("NFKC", label).casefold()
+        visible = "".join(one for one in plain if unicodedata.category(one) != "Cf")
+        alike.setdefault(" ".join(visible.split()), []).append(label)
+    shown = ["/".join(map(ascii, labels)) for labels in alike.values() if len(labels) > 1]
+    if shown:
+        reporter.warning(
+            f"classes that look alike are learned as different ones: {', '.join(shown[:5])}; "
+            "write them alike in the data"
         )
 
 

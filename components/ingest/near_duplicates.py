@@ -6,6 +6,7 @@ per hash of a held-out text is all that is kept.
 
 import re
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -18,13 +19,14 @@ from components.ingest.signatures import BANDS, Signed, jaccard, signed
 from decant.runtime.reporter import Reporter
 from decant.tables import Engine
 
-Policy = Literal["drop", "report", "ignore"]
+Policy = Literal["drop", "drop_all", "report", "ignore"]
 Similarity = Annotated[float, Field(ge=0.5, lt=1)]
 
 # An estimate from 32 hashes is rarely further off than this: three standard deviations at 0.8.
 _MARGIN = 0.2
 _ROWS_AT_ONCE = 20_000
-_BATCHES_AT_ONCE = 5
+_CHARACTERS_AT_ONCE = 2_000_000
+_ROWS_IN_HAND = 100_000
 _FILTER_BITS = 1 << 28  # 32 MiB: which hashes a held-out text has
 _HELD_OUT = "split IN ('validation', 'test')"
 _TRAINING = "(split = 'train' OR unlabelled)"
@@ -38,7 +40,8 @@ def drop_near_duplicates(
 ) -> None:
     """Find rows of the training side that are nearly a held-out text; reject them by the policy.
 
-    Texts with different numbers are different: an order, a date, an amount.
+    Texts with different numbers or different labels are different: one word may decide. Where more
+    than a tenth of the rows would go, it is a template that is alike, and `drop` only reports.
 
     Args:
         similarity: of the character 5-grams (Jaccard) from which on two texts are nearly the same.
@@ -50,6 +53,8 @@ def drop_near_duplicates(
     pairs = """
         SELECT proposed.id, twin, lower(one.text), lower(other.text) FROM proposed
         JOIN rows AS one ON one.id = proposed.id JOIN rows AS other ON other.id = twin
+        JOIN live AS mine ON mine.id = proposed.id JOIN live AS its ON its.id = twin
+        WHERE mine.label IS NULL OR mine.label = its.label
     """
     for batch in engine.batches(pairs, _ROWS_AT_ONCE):
         rows = zip(*(column.to_pylist() for column in batch.columns), strict=True)
@@ -62,8 +67,7 @@ def drop_near_duplicates(
         if near:
             ids, twins, shares = zip(*near, strict=True)
             _insert(engine, "near", {"id": ids, "twin": twins, "similarity": shares})
-    _report(engine, policy, reporter)
-    if policy == "drop":
+    if _report(engine, policy, reporter):
         reject(
             engine,
             "near_duplicate",
@@ -125,13 +129,24 @@ def _pairs(
 def _signed_rows(engine: Engine, where: str) -> Iterator[Signed]:
     query = f"SELECT live.id, lower(rows.text) FROM live JOIN rows USING (id) WHERE {where}"
     parts: list[Signed] = []
-    for batch in engine.batches(query, _ROWS_AT_ONCE):
-        parts.append(signed(batch.column(0).to_numpy(), batch.column(1).to_pylist()))
-        if len(parts) == _BATCHES_AT_ONCE:
+    for ids, texts in _batches(engine, query):
+        parts.append(signed(ids, texts))
+        if sum(len(part.ids) for part in parts) >= _ROWS_IN_HAND:
             yield _joined(parts)
             parts = []
     if parts:
         yield _joined(parts)
+
+
+def _batches(engine: Engine, query: str) -> Iterator[tuple[NDArray[np.int64], list[str]]]:
+    """Rows whose texts are not too long together, since an n-gram takes some fifty bytes."""
+    for batch in engine.batches(query, _ROWS_AT_ONCE):
+        ids, texts = batch.column(0).to_numpy(), batch.column(1).to_pylist()
+        ends = np.cumsum([len(text) for text in texts])
+        cuts = np.searchsorted(ends, np.arange(0, ends[-1], _CHARACTERS_AT_ONCE))
+        bounds = sorted({*cuts.tolist(), len(texts)} | {0})
+        for start, stop in pairwise(bounds):
+            yield ids[start:stop], texts[start:stop]
 
 
 def _joined(parts: list[Signed]) -> Signed:
@@ -154,24 +169,27 @@ def _insert(engine: Engine, table: str, columns: Mapping[str, Any]) -> None:
     engine.connection.unregister("new_rows")
 
 
-def _report(engine: Engine, policy: Policy, reporter: Reporter) -> None:
+def _report(engine: Engine, policy: Policy, reporter: Reporter) -> bool:
+    """Log what was found; whether it is to be dropped."""
     ((count,),) = engine.all("SELECT count(*) FROM near")
+    ((rows,),) = engine.all(f"SELECT count(*) FROM live WHERE {_TRAINING}")
     reporter.metric("near_duplicates", int(count))
     if not count:
-        return
+        return False
+    many = count > _LARGE_SHARE * rows
+    dropped = policy == "drop_all" or (policy == "drop" and not many)
     first = engine.all(f"SELECT id, twin, similarity FROM near ORDER BY id LIMIT {_SHOWN}")
     shown = ", ".join(
         f"{place(engine, row)} of {place(engine, twin)} ({share:.2f})" for row, twin, share in first
     )
-    done = "were dropped" if policy == "drop" else "stay: ingest.near_duplicates is report"
     reporter.warning(
-        f"{count} training or unlabelled texts nearly repeat a validation or test text and {done}: "
+        f"{count} training or unlabelled texts ({count / rows:.0%}) nearly repeat a validation or "
+        f"test text and {'were dropped' if dropped else 'stay'}: "
         f"{shown}{', ...' if count > _SHOWN else ''}"
     )
-    ((rows,),) = engine.all(f"SELECT count(*) FROM live WHERE {_TRAINING}")
-    if count > _LARGE_SHARE * rows:
+    if policy == "drop" and many:
         reporter.warning(
-            f"these are {count / rows:.0%} of the training and unlabelled rows; if such texts are "
-            "different ones, set ingest.near_duplicates to report, or raise "
-            "ingest.near_duplicate_similarity"
+            "so many alike are rather a template than repeats; set ingest.near_duplicates to "
+            "drop_all where they are repeats, or to report"
         )
+    return dropped

@@ -38,6 +38,8 @@ _SCHEMA = """
     CREATE TABLE rejected (id BIGINT, kind VARCHAR, reason VARCHAR);
 """
 _SHOWN_SPELLINGS = 5
+_SHOWN_NAMES = 5
+_LONGEST_NAME_CHARACTERS = 60
 
 
 def load_rows(
@@ -57,7 +59,11 @@ def load_rows(
     """
     check_format(format_name)
     engine.run(_SCHEMA)
-    files = [(origin.role, file) for origin in origins for file in _files(fetch_watched(origin))]
+    files = [
+        (origin.role, file)
+        for origin in origins
+        for file in _files(fetch_watched(origin), reporter)
+    ]
     names = _names(files)
     base = 0
     for number, ((role, file), name) in enumerate(zip(files, names, strict=True)):
@@ -109,7 +115,7 @@ def _insert(
         engine.run(
             f"INSERT INTO rows SELECT {base} + row, {number}, row, {cells} FROM {table.relation}"
         )
-    if table.delimiter and len(table.columns) > 1:
+    if table.delimiter:
         header = " AND ".join(
             f"trim({column.cell}, ' \ufeff') = {literal(column.name)}"
             for column in table.columns
@@ -157,17 +163,24 @@ def _settle_spellings(engine: Engine, reporter: Reporter) -> None:
             reporter.message(f"one spelling per {what}: {shown}{more}")
 
 
-def _files(path: Path) -> list[Path]:
-    """The file itself, or the files of a folder whose names imply a known format, sorted."""
+def _files(path: Path, reporter: Reporter) -> list[Path]:
+    """The file itself, or the files of a folder whose names imply a known format, sorted.
+
+    What begins with a dot is the system's or an editor's.
+    """
     if not path.is_dir():
         return [path]
-    files = [file for file in sorted(path.iterdir()) if file.is_file() and known_format(file)]
+    entries = [entry for entry in sorted(path.iterdir()) if not entry.name.startswith(".")]
+    files = [entry for entry in entries if entry.is_file() and known_format(entry)]
     if not files:
         raise UserError(
             f"there is no data file in the folder '{path}'",
             code="file-missing",
             hint=f"add a file; formats: {', '.join(formats())}",
         )
+    if other := [entry.name for entry in entries if entry not in files]:
+        more = ", ..." if len(other) > _SHOWN_NAMES else ""
+        reporter.message(f"not read in '{path.name}': {', '.join(other[:_SHOWN_NAMES])}{more}")
     return files
 
 
@@ -182,9 +195,19 @@ def _names(files: Sequence[tuple[str, Path]]) -> list[str]:
 def _columns(
     table: Table, text: str, label: str | None, group: str | None, role: str
 ) -> dict[str, Column | None]:
-    """An unlabelled file may also have a single column of any name, as .txt has."""
+    """An unlabelled file may also have a single column of any name, as .txt has.
+
+    Raises UserError for a column that is missing, or whose name looks like a text.
+    """
     if label is None and text not in table.names and len(table.columns) == 1:
         text = table.columns[0].name
+        if len(text) > _LONGEST_NAME_CHARACTERS or len(text.split()) > 2:
+            raise UserError(
+                f"the first line of {table.name} looks like a text, not like a column's name: "
+                f"'{text[:_LONGEST_NAME_CHARACTERS]}'",
+                code="header-missing",
+                hint="put a line with the name `text` first, or name the file .txt",
+            )
     has_group = group is not None and (role == "source" or group in table.names)
     return {
         "text": table.column(text, "set ingest.text_column to one of them"),

@@ -30,14 +30,15 @@ def has_text(text: str) -> str:
 def spelled(value: str) -> str:
     """A class or a group in its one spelling; NULL for an empty one.
 
-    1.0 and 1 are 1, 1.50 is 1.5, and True and TRUE are true, in whatever format they came.
+    1.0 and 1.00 are 1, and True and TRUE are true, in whatever format they came. 1.10 stays, since
+    it may be a version.
     """
     cell = stripped(value)
-    decimal = literal(r"-?(0|[1-9][0-9]*)\.[0-9]+")
+    whole = literal(r"-?(0|[1-9][0-9]*)\.0+")
     number = f"rtrim(rtrim({cell}, '0'), '.')"
     return (
         f"CASE WHEN {cell} = '' THEN NULL "
-        f"WHEN regexp_full_match({cell}, {decimal}) "
+        f"WHEN regexp_full_match({cell}, {whole}) "
         f"THEN CASE WHEN {number} = '-0' THEN '0' ELSE {number} END "
         f"WHEN {cell} = '-0' THEN '0' "
         f"WHEN lower({cell}) IN ('true', 'false') THEN lower({cell}) ELSE {cell} END"

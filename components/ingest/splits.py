@@ -70,16 +70,31 @@ def assign_splits(
         draw = Draw(split=split, fraction=fraction, seed=seed, grouped=grouped, kept=train_only)
         _hold_out(engine, draw)
     engine.run("UPDATE live SET split = 'train' WHERE split IS NULL AND NOT unlabelled")
+    require_training_rows(engine, labels)
+
+
+def require_training_rows(engine: Engine, labels: Sequence[str]) -> None:
+    """Raises UserError for a class that has no training row."""
     found = {
         label for (label,) in engine.all("SELECT DISTINCT label FROM live WHERE split = 'train'")
     }
-    if lacking := [label for label in labels if label not in found]:
-        raise UserError(
-            f"class '{lacking[0]}' has no row left for training",
-            code="class-empty",
-            hint="give more rows of that class, another ingest.split_seed, or set "
-            "ingest.rare_classes to train_only with a larger ingest.min_rows_per_class",
+    lacking = [label for label in labels if label not in found]
+    if not lacking:
+        return
+    given = {role for (role,) in engine.all(f"SELECT DISTINCT role FROM files WHERE {GIVEN}")}
+    near = engine.all("SELECT count(*) FROM rejected WHERE kind = 'near_duplicate'")[0][0]
+    if near:
+        hint = "set ingest.near_duplicates to report, or give more rows of that class"
+    elif len(given) == 2:
+        hint = "all its rows repeat a validation or test row: give others, or list ingest.labels"
+    else:
+        hint = (
+            "give more rows of that class, another ingest.split_seed, or set ingest.rare_classes "
+            "to train_only with a larger ingest.min_rows_per_class"
         )
+    raise UserError(
+        f"class '{lacking[0]}' has no row left for training", code="class-empty", hint=hint
+    )
 
 
 def mark(engine: Engine, ids: NDArray[np.int64], change: str) -> None:

@@ -22,7 +22,7 @@ from components.ingest.origins import Origin, fetch_watched, pins_of
 from components.ingest.rare_classes import MinRows, settle_rare_classes
 from components.ingest.rare_classes import Policy as RareClasses
 from components.ingest.rows import load_rows
-from components.ingest.splits import assign_splits
+from components.ingest.splits import assign_splits, require_training_rows
 from decant.data.corpus import Schema, write_schema
 from decant.models.encoder import MORE_ENCODERS, copy_encoder
 from decant.runtime.reporter import Reporter
@@ -134,7 +134,7 @@ def prepare_rows(engine: Engine, params: Params, reporter: Reporter) -> list[str
             group_column=params.group_by,
         )
     with reporter.activity("checking the rows"):
-        labels = check_rows(engine, params.labels, params.unlabelled_labels)
+        labels = check_rows(engine, params.labels, params.unlabelled_labels, reporter)
     with reporter.activity("looking for duplicates"):
         drop_groups_of_given_splits(engine, reporter)
         drop_duplicates(engine, reporter)
@@ -156,6 +156,7 @@ def prepare_rows(engine: Engine, params: Params, reporter: Reporter) -> list[str
         drop_near_duplicates(
             engine, params.near_duplicates, params.near_duplicate_similarity, reporter
         )
+        require_training_rows(engine, labels)
     take_budget(
         engine,
         labels,

@@ -1,51 +1,24 @@
 """Whether the encoder's tokenizer knows the texts, judged on a sample of each split."""
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
-import regex
-from tokenizers import Encoding, Tokenizer
+from tokenizers import Tokenizer
 
+from components.tokenize.text_knowledge import MANY_LETTERS, Knowledge, knowledge
 from decant.runtime.errors import UserError
 
 _SAMPLE_ROWS, _SAMPLE_ROW_GROUPS = 500, 10
-# Shares of the letters. To an English BERT 0.1 % are unknown in English comments with emojis, 71 %
-# in Chinese reviews, all in Thai and Amharic.
-_MANY, _NEARLY_ALL = 0.05, 0.95
-# Per letter: an English BERT takes 0.3 pieces on English, 0.5 on Finnish and Vietnamese, which it
-# reads poorly but in syllables, and 0.9 to 1 on Russian, Greek, Arabic and Hebrew.
-_MOST_PIECES_PER_LETTER = 0.7
-_EXAMPLES, _LONGEST_EXAMPLE = 3, 20
-# Without digits and punctuation, which every tokenizer knows, and of which every language has some.
-_LETTER = regex.compile(r"[\p{L}\p{M}\p{S}]")
-# Of a script in which a character is a letter, not a syllable or a word.
-_ALPHABETIC = regex.compile(
-    r"[[\p{L}\p{M}]--[\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}]]", regex.VERSION1
-)
+_MANY_TEXTS = 0.05  # a share: some texts of another language are usual
+# Only of a split that is learned from, and not for a handful of words.
+_NEARLY_ALL_LETTERS, _ENOUGH_LETTERS, _LEARNED = 0.95, 100, "train"
+_LONGEST_EXAMPLE = 20
 _HINT = (
-    "set ingest.encoder to an encoder of the texts' language, or to a multilingual one, such as "
-    "hf://bert-base-multilingual-cased"
+    "set ingest.encoder to an encoder of the texts' language, or to a multilingual one with a "
+    "SentencePiece vocabulary, such as hf://FacebookAI/xlm-roberta-base"
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Knowledge:
-    """What a tokenizer makes of a sample of texts.
-
-    Attributes:
-        unknown_share: of the letters and symbols, those in pieces that are unknown, 0 to 1.
-        examples: such pieces, the most frequent first.
-        spelled: words fall apart into letters, or characters into bytes, as they do where a
-            tokenizer that knows every letter or byte was hardly trained on the language.
-    """
-
-    unknown_share: float
-    examples: tuple[str, ...]
-    spelled: bool
 
 
 def warnings_on(
@@ -53,48 +26,26 @@ def warnings_on(
 ) -> list[str]:
     """Sentences on what the tokenizer does not know, the splits named; [] where all is well.
 
-    Raises UserError where it knows next to nothing of a split.
+    Raises UserError where it knows next to nothing of the training texts.
     """
     found = {
         split: knowledge(sample_texts(corpus / f"{split}.parquet"), tokenizer, unk_id)
         for split in splits
     }
-    for split, one in found.items():
-        if one.unknown_share > _NEARLY_ALL:
-            raise UserError(
-                f"the encoder's tokenizer knows next to nothing of the {split} texts: "
-                f"{one.unknown_share:.0%} of their letters and symbols are unknown pieces, "
-                f"such as {_quoted(one.examples)}",
-                code="language-unknown",
-                hint=_HINT,
-            )
-    return [*_unknown(found), *_spelled(found)]
-
-
-def knowledge(texts: Sequence[str], tokenizer: Tokenizer, unk_id: int) -> Knowledge:
-    """Of the parts of the texts that the tokenizer does not cut off."""
-    pieces = 0
-    characters: Counter[str] = Counter()
-    unknown: Counter[str] = Counter()
-    for text, encoding in zip(texts, tokenizer.encode_batch(texts), strict=True):
-        spans = _spans(encoding)
-        pieces += len(spans)
-        kept = text[: max((end for _, _, end in spans), default=0)]
-        characters.update("".join(kept.split()))
-        unknown.update(text[start:end] for piece, start, end in spans if piece == unk_id)
-    letters = sum(times for one, times in characters.items() if _LETTER.match(one))
-    letters_in = {piece: len(_LETTER.findall(piece)) for piece in unknown}
-    unknown_letters = sum(letters_in[piece] * times for piece, times in unknown.items())
-    alphabetic = sum(times for one, times in characters.items() if _ALPHABETIC.match(one))
-    most_pieces = characters.total() - (1 - _MOST_PIECES_PER_LETTER) * alphabetic
-    most_pieces += len(texts)  # some tokenizers mark the beginning of a text by a piece
-    return Knowledge(
-        unknown_share=unknown_letters / letters if letters else 0.0,
-        examples=tuple(piece for piece, _ in unknown.most_common() if letters_in[piece])[
-            :_EXAMPLES
-        ],
-        spelled=pieces > most_pieces,
-    )
+    learned = found.get(_LEARNED)
+    if (
+        learned
+        and learned.letters >= _ENOUGH_LETTERS
+        and learned.unknown_letters > _NEARLY_ALL_LETTERS
+    ):
+        raise UserError(
+            f"the encoder's tokenizer knows next to nothing of the {_LEARNED} texts: "
+            f"{learned.unknown_letters:.0%} of their letters are in unknown pieces, "
+            f"such as {_quoted(learned.words)}{_on_limit([learned])}",
+            code="language-unknown",
+            hint=_HINT,
+        )
+    return [*_unknown(found), *_spelled(found), *_symbols(found)]
 
 
 def sample_texts(file: Path) -> list[str]:
@@ -114,37 +65,59 @@ def sample_texts(file: Path) -> list[str]:
     return texts
 
 
-def _spans(encoding: Encoding) -> list[tuple[int, int, int]]:
-    """Id, start and end in the text of each piece but the special ones."""
-    return [
-        (piece, start, end)
-        for piece, (start, end), special in zip(
-            encoding.ids, encoding.offsets, encoding.special_tokens_mask, strict=True
-        )
-        if not special
-    ]
-
-
 def _unknown(found: Mapping[str, Knowledge]) -> list[str]:
-    many = {split: one for split, one in found.items() if one.unknown_share > _MANY}
+    many = _many(found, lambda one: one.unknown)
     if not many:
         return []
-    shares = ", ".join(f"{one.unknown_share:.0%} of {split}" for split, one in many.items())
-    examples = max(many.values(), key=lambda one: one.unknown_share).examples
+    examples = max(many.values(), key=lambda one: one.unknown_letters).words
     return [
-        "the encoder's tokenizer does not know many letters and symbols of the texts: "
-        f"{shares}, such as {_quoted(examples)}; {_HINT}"
+        "the encoder's tokenizer does not know many letters: in "
+        f"{_shares(many, lambda one: one.unknown)} more than {MANY_LETTERS:.0%} of the letters are "
+        f"in unknown pieces, such as {_quoted(examples)}{_on_limit(many.values())}; {_HINT}"
     ]
 
 
 def _spelled(found: Mapping[str, Knowledge]) -> list[str]:
-    splits = [split for split, one in found.items() if one.spelled]
-    if not splits:
+    many = _many(found, lambda one: one.spelled)
+    if not many:
         return []
     return [
-        f"the encoder's tokenizer spells the texts of {', '.join(splits)} letter by letter or byte "
-        f"by byte, so it was hardly trained on their language; {_HINT}"
+        f"the encoder's tokenizer spells {_shares(many, lambda one: one.spelled)} letter by letter "
+        f"or byte by byte, so it was hardly trained on their language; {_HINT}"
     ]
+
+
+def _symbols(found: Mapping[str, Knowledge]) -> list[str]:
+    """No advice: another encoder of the same language may know no more of them."""
+    many = _many(found, lambda one: one.unknown_symbols)
+    if not many:
+        return []
+    examples = max(many.values(), key=lambda one: one.unknown_symbols).symbols
+    return [
+        "the encoder's tokenizer does not know symbols in "
+        f"{_shares(many, lambda one: one.unknown_symbols)}, such as {_quoted(examples)}: to it "
+        "they are all alike"
+    ]
+
+
+def _many(
+    found: Mapping[str, Knowledge], share: Callable[[Knowledge], float]
+) -> dict[str, Knowledge]:
+    return {split: one for split, one in found.items() if share(one) > _MANY_TEXTS}
+
+
+def _shares(found: Mapping[str, Knowledge], share: Callable[[Knowledge], float]) -> str:
+    return ", ".join(f"{share(one):.0%} of the {split} texts" for split, one in found.items())
+
+
+def _on_limit(found: Iterable[Knowledge]) -> str:
+    limits = [one.word_limit for one in found if one.word_limit]
+    if not limits:
+        return ""
+    return (
+        f"; a word of more than {limits[0]} characters is unknown whole, and so is a sentence "
+        "without blanks"
+    )
 
 
 def _quoted(pieces: Sequence[str]) -> str:

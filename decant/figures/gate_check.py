@@ -80,7 +80,7 @@ def above(name: str, value: float, other: float, *, whose: str) -> Check:
 def no_class_lost(
     lost: Mapping[str, int], from_rows: int | None, *, names: tuple[str, str]
 ) -> list[Check]:
-    """That no class is never answered which another model answers; no check without `from_rows`.
+    """That of no class that another model knows all rows are wrong; no check without `from_rows`.
 
     Args:
         lost: test rows of these classes.
@@ -95,8 +95,8 @@ def no_class_lost(
     other, judged = names
     return [
         at_most(
-            f"number of classes with {from_rows} test rows or more that {other} answers and "
-            f"{judged} never",
+            f"number of classes with {from_rows} test rows or more that {other} knows and "
+            f"{judged} never has right",
             len(found),
             0,
             measured=f"{len(found)} ({shown})" if found else "",

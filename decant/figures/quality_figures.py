@@ -47,8 +47,8 @@ class ClassRecall(FigureSet):
     """Test rows with this label."""
 
 
-class UnansweredClass(FigureSet):
-    """A class with test rows that the student answers to none of the test rows."""
+class MissedClass(FigureSet):
+    """A class with test rows of which the student has none right: its recall is 0."""
 
     label: str
     """The class."""
@@ -56,8 +56,8 @@ class UnansweredClass(FigureSet):
     test_rows: int
     """Test rows with this label."""
 
-    teacher_answers: int
-    """Test rows that its teacher answers with it: 0 where the teacher never does either."""
+    teacher_right: int
+    """Of these, those that its teacher has right: 0 where it misses the class too."""
 
 
 class ModelFigures(FigureSet):
@@ -131,8 +131,8 @@ class StudentFigures(ExportedFigures):
     retention_interval: Interval | None
     """The middle 95 % of the retention over resamples of the test rows: [low, high]."""
 
-    unanswered_classes: LeftOut[tuple[UnansweredClass, ...]] = None
-    """Classes with test rows that it never answers, those with the most rows first."""
+    missed_classes: LeftOut[tuple[MissedClass, ...]] = None
+    """Classes with test rows of which it has none right, those with the most rows first."""
 
 
 class TfidfFigures(ModelFigures):

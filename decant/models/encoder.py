@@ -91,6 +91,7 @@ _POSITIONS_AFTER_PADDING = {
     "xlm-roberta-xl",
 }
 MORE_ENCODERS = "more"
+_ADAPTER = "adapter_config.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +107,12 @@ class SpecialIds:
 
 def check_encoder(folder: Path) -> None:
     """Raises UserError, with what is missing, when this is not a usable BERT-family encoder."""
+    if (folder / _ADAPTER).is_file() and not any(folder.glob("model*.safetensors")):
+        raise UserError(
+            f"{folder} is a PEFT adapter ({_ADAPTER}), not a whole encoder",
+            code="encoder-weights-missing",
+            hint="merge it with its base: model.merge_and_unload().save_pretrained(folder)",
+        )
     if not folder.is_dir() or not (folder / CONFIG).is_file():
         raise UserError(
             f"{folder} is not an encoder: it has no {CONFIG}",
@@ -141,14 +148,14 @@ def copy_encoder(source: Path, target: Path) -> list[str]:
     Raises UserError when this is not a usable BERT-family encoder.
     """
     check_encoder(source)
-    rows = check_filled(source)
+    rows, facts = check_filled(source)
     for name in (CONFIG, *weight_files(source)):
         shutil.copyfile(source / name, target / name)
-    facts = write_tokenizer(source, target)
+    facts += write_tokenizer(source, target)
     if (source / TOKENIZER_CONFIG).is_file():
         shutil.copyfile(source / TOKENIZER_CONFIG, target / TOKENIZER_CONFIG)
     write_json(target / SPECIAL_TOKENS, special_tokens(source))
-    special_ids(target)
+    special_ids(target, shown=source)
     check_embedded(load_tokenizer(target), rows, source)
     return facts
 
@@ -195,8 +202,12 @@ def load_tokenizer(folder: Path) -> Tokenizer:
     return tokenizer
 
 
-def special_ids(folder: Path) -> SpecialIds:
+def special_ids(folder: Path, *, shown: Path | None = None) -> SpecialIds:
     """The ids of the five special tokens.
+
+    Args:
+        folder: the encoder's.
+        shown: the folder to name in errors, where it is another.
 
     Raises UserError when the tokenizer lacks one of them, or does not put text between cls_id and
     sep_id as distillation expects.
@@ -207,16 +218,20 @@ def special_ids(folder: Path) -> SpecialIds:
     for name in SPECIALS:
         token_id = tokenizer.token_to_id(tokens.get(name, ""))
         if token_id is None:
+            named = tokens.get(name)
+            other = f", or correct {name} in {TOKENIZER_CONFIG} and {SPECIAL_TOKENS}"
             raise UserError(
-                f"the tokenizer of {folder} has no {name}",
+                f"the tokenizer of {shown or folder} has no {name}"
+                + (f" {named}" if named else ""),
                 code="tokenizer-unsuitable",
-                hint="give an encoder that was pretrained with masked tokens, as BERT was",
+                hint="give an encoder that was pretrained with masked tokens, as BERT was"
+                + (other if named else ""),
             )
         ids[name.replace("_token", "_id")] = token_id
     encoded = tokenizer.encode("text").ids
     if encoded[:1] != [ids["cls_id"]] or encoded[-1:] != [ids["sep_id"]]:
         raise UserError(
-            f"the tokenizer of {folder} does not encode text as {tokens['cls_token']} ... "
+            f"the tokenizer of {shown or folder} does not encode text as {tokens['cls_token']} ... "
             f"{tokens['sep_token']}: 'text' gives {encoded}",
             code="tokenizer-unsuitable",
             hint=f"give a {TOKENIZER} whose post-processor adds both, as BERT's does",

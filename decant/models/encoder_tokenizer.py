@@ -1,21 +1,43 @@
 """The tokenizer of an encoder's folder: read, or made from a vocabulary of an older form."""
 
 import inspect
-import json
-import os
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from tokenizers import AddedToken, Tokenizer
+from tokenizers import Tokenizer
 
+from decant.models._auto_tokenizer import TOKENIZER_CONFIG, auto_tokenizer
 from decant.models._json_object import json_object
+from decant.models._tokenizer_statements import (
+    SPECIAL_TOKENS,
+    add_stated_tokens,
+    config_of,
+    follow_reading,
+    stated_tokens,
+)
+from decant.models._vocabulary_file import (
+    check_readable,
+    keeps_accents,
+    lower_cases,
+    text_pieces,
+)
 from decant.runtime.errors import UserError
 
-TOKENIZER, SPECIAL_TOKENS = "tokenizer.json", "special_tokens_map.json"
-TOKENIZER_CONFIG = "tokenizer_config.json"
+__all__ = [
+    "SPECIALS",
+    "SPECIAL_TOKENS",
+    "TOKENIZER",
+    "TOKENIZER_CONFIG",
+    "VOCABULARIES",
+    "check_embedded",
+    "read_tokenizer_file",
+    "special_tokens",
+    "write_tokenizer",
+]
+
+TOKENIZER = "tokenizer.json"
 SPECIALS = ("pad_token", "unk_token", "cls_token", "sep_token", "mask_token")
-_ADDED_TOKENS = "added_tokens.json"
 _SENTENCEPIECE = (
     "spiece.model",
     "sentencepiece.bpe.model",
@@ -43,8 +65,9 @@ def read_tokenizer_file(file: Path) -> Tokenizer:
 def write_tokenizer(source: Path, target: Path) -> list[str]:
     """Write tokenizer.json into `target`; what was decided on the way, in sentences.
 
-    A copy where the source has one that knows its added_tokens.json. A WordPiece vocabulary whose
-    folder does not say whether its text is lower-cased keeps the case if it has capital letters.
+    A copy where the source has one and its other files say nothing else. Where they do, they
+    count, as for transformers. A vocabulary whose folder does not say whether its text is
+    lower-cased and loses its accents says so itself, by its pieces.
 
     Raises UserError when no tokenizer can be read or made.
     """
@@ -54,9 +77,9 @@ def write_tokenizer(source: Path, target: Path) -> list[str]:
         tokenizer.save(str(target / TOKENIZER))
         return facts
     tokenizer = read_tokenizer_file(file)
-    if added := _add_tokens(tokenizer, source):
+    if facts := [*follow_reading(tokenizer, source), *add_stated_tokens(tokenizer, source)]:
         tokenizer.save(str(target / TOKENIZER))
-        return [f"{', '.join(added)} of {_ADDED_TOKENS} added to {TOKENIZER}"]
+        return facts
     (target / TOKENIZER).write_bytes(file.read_bytes())
     return []
 
@@ -75,7 +98,7 @@ def special_tokens(folder: Path) -> dict[str, str]:
                     tokens[key] = content
     if len(tokens) == len(SPECIALS):
         return tokens
-    tokenizer = _auto_tokenizer(folder)
+    tokenizer = auto_tokenizer(folder)
     return {name: str(token) for name in SPECIALS if (token := getattr(tokenizer, name))}
 
 
@@ -97,74 +120,48 @@ def check_embedded(tokenizer: Tokenizer, rows: int, folder: Path) -> None:
 
 def _made(folder: Path) -> tuple[Tokenizer, list[str]]:
     vocabulary = next((name for name in VOCABULARIES if (folder / name).is_file()), "")
-    if vocabulary in _SENTENCEPIECE and find_spec("sentencepiece") is None:
+    if vocabulary not in _SENTENCEPIECE:
+        check_readable(folder / vocabulary)
+    elif find_spec("sentencepiece") is None:
         raise UserError(
             f"{folder / vocabulary} is read by the package sentencepiece, which is not installed",
             code="package-missing",
             hint=f"pip install 'sentencepiece<0.2.2', or give a folder with a {TOKENIZER}",
         )
-    made = _auto_tokenizer(folder)
-    fact = f"{TOKENIZER} made from {vocabulary}"
-    if "do_lower_case" in inspect.signature(type(made).__init__).parameters:
-        lower_cased, reason = _casing(folder, made)
-        made = _auto_tokenizer(folder, do_lower_case=lower_cased)
-        fact += f": {'text is lower-cased' if lower_cased else 'case is kept'}, {reason}"
+    stated_tokens(folder)  # refuses what transformers would refuse less clearly
+    made = auto_tokenizer(folder)
+    options, reasons = _reading(made, config_of(folder))
+    if options:
+        made = auto_tokenizer(folder, **options)
     tokenizer: Tokenizer = made.backend_tokenizer
-    _add_tokens(tokenizer, folder)
-    return tokenizer, [fact]
+    add_stated_tokens(tokenizer, folder)
+    fact = f"{TOKENIZER} made from {vocabulary}"
+    return tokenizer, [f"{fact}: {'; '.join(reasons)}" if reasons else fact]
 
 
-def _casing(folder: Path, made: Any) -> tuple[bool, str]:
-    """Whether text is lower-cased, and the reason in words."""
-    file = folder / TOKENIZER_CONFIG
-    says = json_object(file).get("do_lower_case") if file.is_file() else None
-    if says is not None:
-        return bool(says), f"as {file.name} says"
-    # Special tokens and names in brackets, such as [CLS] and [unused1], are no text.
-    pieces = sorted(made.get_vocab().keys() - set(made.all_special_tokens))
-    cased = (piece for piece in pieces if piece[:1] not in "[<" and piece != piece.lower())
-    if (capital := next(cased, None)) is None:
-        return True, "since no piece has a capital letter"
-    return False, f"since pieces have capital letters, such as {capital}"
-
-
-def _auto_tokenizer(folder: Path, **options: bool) -> Any:
-    from transformers import AutoTokenizer
-
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(
-            folder, local_files_only=True, use_fast=True, trust_remote_code=False, **options
-        )
-        json.loads(tokenizer.backend_tokenizer.to_str())
-    except Exception as error:
-        raise UserError(
-            f"no fast tokenizer can be made from {folder}: {error}",
-            code="tokenizer-invalid",
-            hint="save it with AutoTokenizer.from_pretrained(...).save_pretrained(folder)",
-        ) from None
-    return tokenizer
-
-
-def _add_tokens(tokenizer: Tokenizer, folder: Path) -> list[str]:
-    """Add the tokens of added_tokens.json that the tokenizer does not take whole; which they were.
-
-    Raises UserError when one has another id than the file says.
-    """
-    file = folder / _ADDED_TOKENS
-    listed = json_object(file) if file.is_file() else {}
-    known = {token.content for token in tokenizer.get_added_tokens_decoder().values()}
-    for token in sorted(listed, key=listed.__getitem__):
-        if token not in known:
-            tokenizer.add_tokens([AddedToken(token, normalized=False)])
-        if tokenizer.token_to_id(token) != listed[token]:
-            raise UserError(
-                f"{file} gives {token} the id {listed[token]}, but in the tokenizer it has the id "
-                f"{tokenizer.token_to_id(token)}",
-                code="tokenizer-mismatch",
-                hint="save it with AutoTokenizer.from_pretrained(...).save_pretrained(folder)",
-            )
-    return [token for token in listed if token not in known]
+def _reading(made: Any, config: dict[str, Any]) -> tuple[dict[str, bool], list[str]]:
+    """How the class is to treat case and accents, where it can be told, and why in words."""
+    options: dict[str, bool] = {}
+    reasons: list[str] = []
+    parameters = inspect.signature(type(made).__init__).parameters
+    pieces = text_pieces(made.get_vocab(), made.all_special_tokens)
+    if "do_lower_case" in parameters:
+        lower_cased, reason = lower_cases(pieces)
+        if config.get("do_lower_case") is not None:
+            lower_cased, reason = config["do_lower_case"], f"as {TOKENIZER_CONFIG} says"
+        options["do_lower_case"] = lower_cased
+        reasons.append(f"{'text is lower-cased' if lower_cased else 'case is kept'}, {reason}")
+        if lower_cased:  # others are never found
+            pieces = [piece for piece in pieces if piece == piece.lower()]
+    # BERT's kind keeps accents with the case, unless it is told; ALBERT's only where it is told.
+    for key, keep in (("strip_accents", False), ("keep_accents", True)):
+        if key in parameters and config.get(key) is None and (keep or options.get("do_lower_case")):
+            kept, reason = keeps_accents(pieces)
+            options |= {key: keep} if kept else {}
+            if reason:
+                marks = "accents and vowel signs are" + ("" if kept else " not")
+                reasons.append(f"{marks} kept, {reason}")
+    return options, reasons
 
 
 def _named(tokens: dict[str, int]) -> str:

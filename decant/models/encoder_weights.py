@@ -1,6 +1,7 @@
 """The weights of an encoder: which files, whether they fill the model, and loading them."""
 
 import inspect
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -16,6 +17,19 @@ if TYPE_CHECKING:
 
 CONFIG = "config.json"
 _WEIGHTS, _INDEX = "model.safetensors", "model.safetensors.index.json"
+# Up to the number of a layer, as BERT, DistilBERT, ModernBERT and ALBERT name them.
+_LAYER = re.compile(r".*\b(?:layers?|albert_layer_groups)\.\d+(?=\.)")
+_NAMED_LAYERS = 5
+# The first pattern that fits a file says what it is.
+_OTHER_WEIGHTS = {
+    "training_args.bin": "which holds settings of a training, not weights",
+    "*.bin": "which is pickle and can run code",
+    "*.pt": "which is pickle and can run code",
+    "*.h5": "which is TensorFlow's",
+    "*.msgpack": "which is Flax's",
+    "*.onnx": "which is an exported graph",
+    "adapter_model.*": "which is an adapter without its base",
+}
 
 
 def weight_files(folder: Path) -> list[str]:
@@ -41,13 +55,11 @@ def weight_files(folder: Path) -> list[str]:
                 code="encoder-weights-missing",
             )
         return [_INDEX, *shards]
-    pickled = sorted(file.name for file in folder.glob("*.bin"))
-    found = f"only {', '.join(pickled)}, which is pickle and can run code" if pickled else "none"
     raise UserError(
-        f"{folder} has no {_WEIGHTS}; weights found: {found}",
+        f"{folder} has no {_WEIGHTS}; weights found: {_other_weights(folder)}",
         code="encoder-weights-missing",
-        hint="save the model with save_pretrained(folder, safe_serialization=True), "
-        "or name a revision that has safetensors",
+        hint="save the model with save_pretrained(folder), which writes safetensors, or name a "
+        "revision that has them",
     )
 
 
@@ -70,8 +82,10 @@ def tensor_names(folder: Path) -> list[str]:
     return names
 
 
-def check_filled(folder: Path) -> int:
+def check_filled(folder: Path) -> tuple[int, list[str]]:
     """The rows of the input embeddings, once it is sure that the weights fill the model.
+
+    With it, in sentences, the layers that the weights have and the model lacks.
 
     Only the headers of the files are read: the model is built without memory for its weights, by
     the library's own loading, which also knows the older names of tensors.
@@ -98,7 +112,7 @@ def check_filled(folder: Path) -> int:
     embeddings: Any = model.get_input_embeddings()
     table = next(name for name, one in model.named_modules() if one is embeddings) + ".weight"
     _refuse_mismatched(loading["mismatched_keys"], table, folder)
-    return int(embeddings.weight.shape[0])
+    return int(embeddings.weight.shape[0]), _left_out(loading["unexpected_keys"])
 
 
 def load_pretrained(
@@ -175,6 +189,30 @@ def _load(
     finally:
         logging.set_verbosity(verbosity)
     return model, loading
+
+
+def _other_weights(folder: Path) -> str:
+    """Weights in other formats, or what may be taken for them, in words."""
+    seen: set[str] = set()
+    others: list[str] = []
+    for pattern, what in _OTHER_WEIGHTS.items():
+        if names := sorted({file.name for file in folder.glob(pattern)} - seen):
+            seen.update(names)
+            others.append(f"{', '.join(names)}, {what}")
+    return f"only {'; '.join(others)}" if others else "none"
+
+
+def _left_out(unexpected: Iterable[str]) -> list[str]:
+    """Heads and poolers are no layers, and usual."""
+    layers = {match[0] for name in unexpected if (match := _LAYER.match(name))}
+    if not layers:
+        return []
+    named = sorted(layers, key=lambda name: (len(name), name))
+    more = f" and {len(named) - _NAMED_LAYERS} more" if len(named) > _NAMED_LAYERS else ""
+    return [
+        f"the weights have tensors of {', '.join(named[:_NAMED_LAYERS])}{more}, which the model "
+        f"of {CONFIG} lacks: they are left out (see num_hidden_layers)"
+    ]
 
 
 def _wrong_prefix(missing: Iterable[str], names: Iterable[str]) -> str | None:

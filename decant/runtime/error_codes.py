@@ -95,7 +95,7 @@ ERROR_CODES: dict[str, str] = {
     "encoder-weights-invalid": "The weights of an encoder are damaged or do not fit its config.",
     "encoder-weights-missing": "An encoder lacks weights, or has none in safetensors format.",
     "head-unknown": "There is no head of this name.",
-    "language-unknown": "The encoder's tokenizer knows next to nothing of the texts.",
+    "language-unknown": "The encoder's tokenizer knows next to nothing of the training texts.",
     "masked-lm-head-missing": "An encoder has no masked-LM head.",
     "student-unknown": "There is no student architecture of this name.",
     "tokenizer-invalid": "A tokenizer cannot be read or made.",

@@ -8,6 +8,7 @@ hub cannot be reached (HF_HUB_OFFLINE=1, or no network).
 import os
 import re
 import shutil
+from fnmatch import fnmatch
 from pathlib import Path
 
 from decant.runtime.errors import UserError
@@ -39,6 +40,7 @@ _FILES = [
     "sentencepiece.model",
     "tokenizer.model",
 ]
+_OTHER_WEIGHTS = (".bin", ".h5", ".msgpack", ".ckpt", ".pt", ".onnx", ".safetensors")
 
 
 def fetch(uri: str) -> Path:
@@ -47,22 +49,23 @@ def fetch(uri: str) -> Path:
         return remote.fetch(uri)
     repo, _ = _parse(uri)
     commit = pin(uri).removeprefix("commit:")
+    name = repo.rpartition("/")[2]
 
     def fill(folder: Path) -> str:
-        from huggingface_hub import snapshot_download
-
-        try:
-            snapshot = snapshot_download(
-                repo, revision=commit, allow_patterns=_FILES, ignore_patterns=["*/*"]
-            )
-        except Exception as error:
-            raise _failed(uri, error) from None
-        shutil.copytree(snapshot, folder / repo.rpartition("/")[2], copy_function=_link)
+        snapshot = _download(uri, repo, commit)
+        if not _is_whole(snapshot, commit):
+            raise _MaybePartial(snapshot)
+        _refuse_without_safetensors(uri, repo, commit, snapshot)
+        _put(_needed(snapshot), folder / name)
         return commit
 
     # An entry of other files is another one: an earlier version of this list had fewer.
+    key = f"{repo.replace('/', '--')}-{commit}"
     chosen = text_digest(" ".join(_FILES))[:8]
-    return content_of(cached("hf", f"{repo.replace('/', '--')}-{commit}-{chosen}", fill))
+    try:
+        return content_of(cached("hf", f"{key}-{chosen}", fill))
+    except _MaybePartial as partial:
+        return _as_it_is_now(partial.snapshot, key, name, commit)
 
 
 def pin(uri: str) -> str:
@@ -83,6 +86,78 @@ def pin(uri: str) -> str:
             raise _failed(uri, error) from None
 
     return cached("hf-pins", text_digest(f"{repo}@{revision}")[:16], fill).pin
+
+
+class _MaybePartial(Exception):
+    """The hub's cache answered, and does not say which files the repository has."""
+
+    def __init__(self, snapshot: Path) -> None:
+        super().__init__(str(snapshot))
+        self.snapshot = snapshot
+
+
+def _download(uri: str, repo: str, commit: str) -> Path:
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(
+            snapshot_download(repo, revision=commit, allow_patterns=_FILES, ignore_patterns=["*/*"])
+        )
+    except Exception as error:
+        raise _failed(uri, error) from None
+
+
+def _is_whole(snapshot: Path, commit: str) -> bool:
+    """Where the client has the list of the files, it gives all of them or an error."""
+    return (snapshot.parents[1] / "trees" / f"{commit}.json").is_file()
+
+
+def _as_it_is_now(snapshot: Path, key: str, name: str, commit: str) -> Path:
+    """An entry of what the hub's cache has today: another one when it has more."""
+    files = _needed(snapshot)
+
+    def fill(folder: Path) -> str:
+        _put(files, folder / name)
+        return commit
+
+    present = text_digest(" ".join(f"{file.name}:{file.stat().st_size}" for file in files))[:8]
+    return content_of(cached("hf-partial", f"{key}-{present}", fill))
+
+
+def _needed(snapshot: Path) -> list[Path]:
+    """Without what other programs fetched into the same snapshot."""
+    return [
+        file
+        for file in sorted(snapshot.iterdir())
+        if file.is_file() and any(fnmatch(file.name, pattern) for pattern in _FILES)
+    ]
+
+
+def _put(files: list[Path], folder: Path) -> None:
+    folder.mkdir()
+    for file in files:
+        _link(str(file), str(folder / file.name))
+
+
+def _refuse_without_safetensors(uri: str, repo: str, commit: str, snapshot: Path) -> None:
+    """Raises UserError, with the weights that the repository has instead."""
+    from huggingface_hub import HfApi
+
+    if any(snapshot.glob("model*.safetensors")):
+        return
+    try:
+        names = HfApi().list_repo_files(repo, revision=commit)
+    except Exception as error:
+        raise _failed(uri, error) from None
+    weights = [name for name in names if name.endswith(_OTHER_WEIGHTS) and "/" not in name]
+    others = [name for name in weights if name != "training_args.bin"]  # settings
+    found = f"only {', '.join(others)}" if others else "none"
+    raise UserError(
+        f"{without_secrets(uri)} has no safetensors weights; weights found: {found}",
+        code="encoder-weights-missing",
+        hint="name a revision that has safetensors, as the hub's conversion bot proposes them "
+        "(@refs/pr/NUMBER), or save the model with save_pretrained(folder) and give the folder",
+    )
 
 
 def _is_dataset(uri: str) -> bool:

@@ -11,6 +11,7 @@ One engine reads them all, so that a value means the same in every format: a mis
 (an empty cell, null, NaN), anything else is text as it is written there.
 """
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -24,7 +25,7 @@ from decant.runtime.plugins import plugins
 from decant.tables._content import COMPRESSIONS, PlainFile, plain_file
 from decant.tables._delimiters import even_delimiter
 from decant.tables._engine import Engine, literal, table_engine
-from decant.tables._objects import first_object
+from decant.tables._objects import first_objects
 from decant.tables._table import Column, Table, rows_of
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ __all__ = [
 ]
 
 AUTO = "auto"
+# Formats whose names JSON often has.
+_MISTAKEN = ("csv", "tsv", "txt")
 
 
 class Reader(Protocol):
@@ -95,17 +98,29 @@ def detected_format(file: Path, engine: Engine) -> tuple[str | None, PlainFile]:
     if plain.is_parquet:
         return "parquet", plain
     name = known_format(file)
+    if name in _MISTAKEN and plain.begins_with_object():
+        note = f"{file.name} has JSON objects, and was read so"
+        name, plain = "jsonl", dataclasses.replace(plain, notes=(*plain.notes, note))
+    elif name == "txt" and even_delimiter(plain.head(), "\t"):
+        note = f"{file.name} is a table with tabs, and was read so"
+        name, plain = "tsv", dataclasses.replace(plain, notes=(*plain.notes, note))
     if name == "jsonl":
-        first = first_object(plain, engine)
+        first = first_objects(plain, engine)
         for tool, reader in _readers().items():
             recognises: Any = getattr(reader, "recognises", None)
-            if recognises and recognises(first):
-                return tool, plain
+            if recognises and any(map(recognises, first)):
+                note = f"{file.name} was read as an export of {tool.replace('_', ' ')}"
+                return tool, dataclasses.replace(plain, notes=(*plain.notes, note))
     return name, plain
 
 
 def open_table(
-    file: Path, engine: Engine, format_name: str = AUTO, wanted: Sequence[str] = ()
+    file: Path,
+    engine: Engine,
+    format_name: str = AUTO,
+    wanted: Sequence[str] = (),
+    *,
+    may_have_no_rows: bool = False,
 ) -> Table:
     """The table of a file.
 
@@ -135,6 +150,8 @@ def open_table(
             hint="set ingest.format to parquet, or to auto",
         )
     table = _readers()[name].open_table(plain, engine, wanted)
+    if may_have_no_rows:
+        return table
     with reading(table):
         first = engine.first(f"SELECT row FROM {table.relation}")
     if first is None:
@@ -151,10 +168,15 @@ def reading(table: Table) -> Iterator[None]:
         if isinstance(error, duckdb.OutOfMemoryException) or "No space left" in str(error):
             raise
         raise UserError(
-            f"{table.name} cannot be read: {str(error).partition(chr(10))[0]}",
+            f"{table.name} cannot be read: {_words(error, table)}",
             code="file-invalid",
-            hint="it is cut off or damaged: fetch it again",
+            hint="fetch or write it again; text must be UTF-8",
         ) from None
+
+
+def _words(error: duckdb.Error, table: Table) -> str:
+    """The engine's sentence, without a path of its own."""
+    return str(error).partition("\n")[0].replace(str(table.path), table.name)
 
 
 def read_table(

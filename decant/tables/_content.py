@@ -9,6 +9,7 @@ import codecs
 import gzip
 import json
 import lzma
+import re
 import shutil
 import zlib
 from collections.abc import Callable
@@ -25,6 +26,7 @@ from decant.tables._engine import Engine
 COMPRESSIONS = (".gz", ".bz2", ".xz", ".zst")
 _CHUNK_BYTES = 1 << 20
 _HEAD_BYTES = 4096
+_MOST_PACKINGS = 2
 
 _PARQUET = b"PAR1"
 _PACKED: tuple[tuple[bytes, str, Callable[[Path], Any]], ...] = (
@@ -83,8 +85,11 @@ class PlainFile:
             return stream.read(characters)
 
     def begins_with_object(self) -> bool:
-        """Whether its first line that is not blank is a JSON object."""
-        first = next((line for line in self.head().split("\n") if line.strip()), "")
+        """Whether its first line that is not blank is a JSON object, or begins an array of them."""
+        head = self.head()
+        if re.match(r"\s*\[\s*\{\s*\"", head):
+            return True
+        first = next((line for line in head.split("\n") if line.strip()), "")
         if not first.lstrip().startswith("{"):
             return False
         try:
@@ -104,6 +109,9 @@ def plain_file(file: Path, engine: Engine) -> PlainFile:
         )
     try:
         path, notes = _unpacked(file, engine.folder)
+        for _ in range(_MOST_PACKINGS):  # a packed file that was packed once more
+            path, more = _unpacked(path, engine.folder, shown=file)
+            notes = (*notes, *more)
         path = engine.readable(path)
         with path.open("rb") as stream:
             head = stream.read(_HEAD_BYTES)
@@ -123,13 +131,14 @@ def plain_file(file: Path, engine: Engine) -> PlainFile:
     return PlainFile(path=path, name=file.name, notes=notes)
 
 
-def _unpacked(file: Path, folder: Path) -> tuple[Path, tuple[str, ...]]:
+def _unpacked(file: Path, folder: Path, shown: Path | None = None) -> tuple[Path, tuple[str, ...]]:
     with file.open("rb") as stream:
         head = stream.read(8)
-    named = file.suffix.lower() in COMPRESSIONS
+    named = file.suffix.lower() in COMPRESSIONS and shown is None
+    name = (shown or file).name
     packed = next((one for one in _PACKED if head.startswith(one[0])), None)
     if packed is None:
-        note = f"{file.name} is not packed, though its name ends in {file.suffix}"
+        note = f"{name} is not packed, though its name ends in {file.suffix}"
         return file, (note,) if named else ()
     _, how, open_packed = packed
     target = folder / f"unpacked_{sum(1 for _ in folder.glob('unpacked_*'))}"
@@ -140,11 +149,11 @@ def _unpacked(file: Path, folder: Path) -> tuple[Path, tuple[str, ...]]:
         if getattr(error, "errno", None):  # the disk, not the content
             raise
         raise UserError(
-            f"{file.name} cannot be unpacked, {how} has: {str(error) or type(error).__name__}",
+            f"{name} cannot be unpacked, {how} has: {str(error) or type(error).__name__}",
             code="file-invalid",
             hint="it is cut off or damaged: fetch it again",
         ) from None
-    return target, () if named else (f"{file.name} is packed with {how}, and was unpacked",)
+    return target, () if named else (f"{name} is packed with {how}, and was unpacked",)
 
 
 def _refuse_binary(name: str, head: bytes) -> None:
@@ -198,5 +207,5 @@ def _not_utf8(name: str, line: int, byte: int) -> UserError:
     return UserError(
         f"{name}, line {line} (the first line of the file is 1): byte 0x{byte:02x} is not UTF-8",
         code="encoding-not-utf8",
-        hint="save the file as UTF-8, such as with `iconv -f latin1 -t utf-8`",
+        hint="save the file as UTF-8, or convert it with `iconv -f ENCODING -t utf-8` from its own",
     )

@@ -59,7 +59,12 @@ def long_fields() -> Iterator[None]:
 
 def _names(head: str, delimiter: str) -> list[str]:
     records = first_records(head, delimiter, 1)
-    return [name.strip() for name in records[0]] if records else []
+    return [plain_name(name) for name in records[0]] if records else []
+
+
+def plain_name(name: str) -> str:
+    """A column's name without blanks and invisible marks at its ends."""
+    return name.strip(" \t\r\n\xa0\ufeff\u200b")
 
 
 def _is_even(head: str, delimiter: str) -> bool:

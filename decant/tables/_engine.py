@@ -93,6 +93,8 @@ def table_engine(parent: Path | None = None) -> Iterator[Engine]:
 
     Raises UserError when the disk is full, or a table has more rows than it can hold.
     """
+    if parent and "\\" in str(parent):  # which the engine takes for a folder's end
+        parent = None
     with (
         tempfile.TemporaryDirectory(prefix=".tables-", dir=parent) as name,
         tempfile.TemporaryDirectory(prefix="tables-") as links,

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from itertools import islice
 from typing import Any
 
 import duckdb
@@ -18,6 +19,7 @@ Flatten = Callable[[dict[str, Any]], dict[str, Any]]
 
 _MAX_OBJECT_BYTES = 64 << 20
 _BATCH_ROWS = 5000
+_LOOKED_AT = 100  # objects, to tell who wrote the file
 _SCHEMA = pa.schema({"row": pa.int64(), "line": pa.string()})
 _NOT_NUMBERS = "'null', 'NaN', 'Infinity', '-Infinity'"
 
@@ -38,6 +40,7 @@ def open_objects(file: PlainFile, engine: Engine, flatten: Flatten | None = None
     _settle(relation, engine, f"{file.name}, {counts}", flatten)
     return Table(
         name=file.name,
+        path=file.path,
         relation=relation,
         columns=tuple(_column(key) for key in _keys(relation, engine)),
         counts=counts,
@@ -45,23 +48,23 @@ def open_objects(file: PlainFile, engine: Engine, flatten: Flatten | None = None
     )
 
 
-def first_object(file: PlainFile, engine: Engine) -> dict[str, Any]:
-    """The first object of a file, empty when the file does not begin with one."""
+def first_objects(file: PlainFile, engine: Engine) -> list[dict[str, Any]]:
+    """Some objects at the beginning of a file; none when it does not begin with objects."""
     try:
         if _is_array(file):
-            (line,) = engine.first(_array(file)) or ("{}",)
+            lines = [line for (line,) in engine.all(f"{_array(file)} LIMIT {_LOOKED_AT}")]
         else:
-            line = next((line for line in lines_of(file.path) if line.strip()), "{}")
-        found = json.loads(line)
+            lines = list(islice(filter(str.strip, lines_of(file.path)), _LOOKED_AT))
+        found = [json.loads(line) for line in lines]
     except (ValueError, RecursionError, duckdb.Error):
-        return {}
-    return found if isinstance(found, dict) else {}
+        return []
+    return [one for one in found if isinstance(one, dict)]
 
 
 def only_item(value: Any) -> Any:
     """The item of a list of one, None for an empty list; any other value unchanged."""
     if isinstance(value, list):
-        distinct = list(dict.fromkeys(value)) if all(isinstance(v, str) for v in value) else value
+        distinct = [one for place, one in enumerate(value) if one not in value[:place]]
         if len(distinct) < 2:
             return distinct[0] if distinct else None
     return value
@@ -141,7 +144,7 @@ def _rewritten(line: str, place: str, flatten: Flatten | None) -> str:
     raise UserError(
         f"{place} (the first is 1): {problem}",
         code="row-invalid",
-        hint='each must be one object, such as {"text": "...", "label": "..."}',
+        hint='write one object per line, such as {"text": "...", "label": "..."}, as `jq -c` does',
     )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from decant.runtime.errors import UserError
 from decant.tables._engine import Engine
@@ -30,6 +31,7 @@ class Table:
 
     Attributes:
         name: the file's, for messages.
+        path: what the engine reads; never in a message.
         relation: a table or view of the engine; its column `row` counts the data rows from 1.
         columns: in the order of the file; two may have one name.
         counts: what `row` counts: "row", or "line" where that is the line of the file.
@@ -39,6 +41,7 @@ class Table:
     """
 
     name: str
+    path: Path
     relation: str
     columns: tuple[Column, ...]
     counts: str = "row"

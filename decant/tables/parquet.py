@@ -22,6 +22,8 @@ def open_table(file: PlainFile, engine: Engine, wanted: Sequence[str]) -> Table:
         raise _unreadable(file, "it does not begin as Parquet does")
     try:
         names = pq.read_schema(file.path).names
+        if not names:
+            raise _unreadable(file, "it has no column")
         relation = engine.new_name("parquet")
         path, aliases = literal(str(file.path)), ", ".join(f"c{n}" for n in range(len(names)))
         engine.run(
@@ -37,7 +39,14 @@ def open_table(file: PlainFile, engine: Engine, wanted: Sequence[str]) -> Table:
         _column(name, f"c{n}", kind)
         for n, (name, kind) in enumerate(zip(names, kinds, strict=True))
     )
-    return Table(name=file.name, relation=relation, columns=columns, notes=file.notes, is_view=True)
+    return Table(
+        name=file.name,
+        path=file.path,
+        relation=relation,
+        columns=columns,
+        notes=file.notes,
+        is_view=True,
+    )
 
 
 def _column(name: str, cell: str, kind: str) -> Column:
@@ -50,10 +59,17 @@ def _column(name: str, cell: str, kind: str) -> Column:
             problem=f"CASE WHEN {cell} IS NOT NULL AND TRY(decode({cell})) IS NULL "
             "THEN 'bytes that are not UTF-8' END",
         )
-    if kind in ("FLOAT", "DOUBLE"):
+    if kind in ("FLOAT", "DOUBLE"):  # a column of whole numbers with gaps is often stored so
+        whole = f"{cell} = trunc({cell}) AND abs({cell}) < 1e37"
         return Column(
-            name=name, cell=f"CASE WHEN isfinite({cell}) THEN CAST({cell} AS VARCHAR) END"
+            name=name,
+            cell=f"CASE WHEN NOT isfinite({cell}) THEN NULL "
+            f"WHEN {whole} THEN CAST(CAST({cell} AS HUGEINT) AS VARCHAR) "
+            f"ELSE CAST({cell} AS VARCHAR) END",
         )
+    if kind.startswith("DECIMAL") and not kind.endswith(",0)"):
+        text = f"CAST({cell} AS VARCHAR)"
+        return Column(name=name, cell=f"rtrim(rtrim({text}, '0'), '.')")
     return Column(name=name, cell=f"CAST({cell} AS VARCHAR)")
 
 

@@ -22,16 +22,14 @@ _PREFIX = re.compile(r"^[A-Za-z]{1,2}#")
 
 
 def open_table(file: PlainFile, engine: Engine, wanted: Sequence[str]) -> Table:
-    """Raises UserError with the place of a broken row. Wholly empty rows are left out."""
+    """Raises UserError with the place of a broken row."""
     header_rows = 3 if _has_three_headers(file) else 1
     table = open_delimited(file, engine, (), usual="\t", header_rows=header_rows)
-    filled = engine.new_name("filled")
-    any_cell = " OR ".join(f"{column.cell} IS NOT NULL" for column in table.columns)
-    engine.run(f"CREATE VIEW {filled} AS FROM {table.relation} WHERE {any_cell}")
     columns = tuple(
-        dataclasses.replace(column, name=_PREFIX.sub("", column.name)) for column in table.columns
+        dataclasses.replace(column, name=_PREFIX.sub("", column.name) or column.name)
+        for column in table.columns
     )
-    return dataclasses.replace(table, relation=filled, columns=columns, is_view=True)
+    return dataclasses.replace(table, columns=columns)
 
 
 def _has_three_headers(file: PlainFile) -> bool:

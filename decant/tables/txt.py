@@ -14,6 +14,7 @@ def open_table(file: PlainFile, engine: Engine, wanted: Sequence[str]) -> Table:
     """Blank lines are rows."""
     return Table(
         name=file.name,
+        path=file.path,
         relation=load_lines(file.path, engine),
         columns=(Column(name="text", cell="line"),),
         counts="line",

@@ -144,4 +144,4 @@ def _show(found: Comparison, names: list[str], texts: pd.DataFrame, console: Con
 def _lost_classes(found: Comparison) -> Iterator[str]:
     for name, other, figures in (("A", "B", found.new), ("B", "A", found.old)):
         for label, rows in figures.lost_classes.items():
-            yield f"{name} never answers '{one_line(label)}' ({rows:,} test rows); {other} does"
+            yield f"{name} has none right of '{one_line(label)}' ({rows:,} test rows); {other} has"

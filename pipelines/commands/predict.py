@@ -93,6 +93,8 @@ def read_lines(stream: BinaryIO) -> Iterator[list[str]]:
 def read_file(file: Path, column: str = COLUMN) -> Iterator[list[str]]:
     """The texts of a table or text file in batches, in order; a missing one is the empty text.
 
+    A table without rows has no texts, as for a server.
+
     Raises UserError, before the first batch, when the file cannot be read, has no such column, or a
     text is too long, with the row.
     """
@@ -100,7 +102,7 @@ def read_file(file: Path, column: str = COLUMN) -> Iterator[list[str]]:
 
     _check_name(file, known_format(file))
     with table_engine() as engine:
-        table = open_table(file, engine, wanted=[column])
+        table = open_table(file, engine, wanted=[column], may_have_no_rows=True)
         cells = [table.column(column, "give --column NAME")]
         with reading(table):
             table.refuse_problems(engine, cells)

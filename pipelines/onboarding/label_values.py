@@ -2,6 +2,7 @@
 
 import json
 import re
+import unicodedata
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -178,9 +179,11 @@ def _refuse_two_spellings(counts: Mapping[str, int], questions: Questions) -> No
 
 def _key(value: str) -> object:
     try:
-        return float(value)
+        return float(value) if not re.fullmatch(r"\d+\.\d+", value) else value
     except ValueError:
-        return re.sub(r"[\s_-]+", " ", value).casefold()
+        plain = unicodedata.normalize("NFKC", value).casefold()
+        visible = "".join(one for one in plain if unicodedata.category(one) != "Cf")
+        return re.sub(r"[\s_-]+", " ", visible).strip()
 
 
 def _rare(

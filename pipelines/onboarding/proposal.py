@@ -1,6 +1,6 @@
 """What `decant init` found in a person's data, and the parameters that follow from it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -107,8 +107,8 @@ def propose(
         questions,
         given_splits={role: split[label] for role, split in given.items()},
         header_rows=headers,
-        classes=options.classes,
-        unlabelled=options.unlabelled_labels,
+        classes=_respelled(options.classes),
+        unlabelled=_respelled(options.unlabelled_labels),
         fewest_rows=options.min_class_rows,
     )
     facts = text_facts(
@@ -135,6 +135,11 @@ def _with_labels(frame: pd.DataFrame, label: str) -> pd.DataFrame:
     """The frame with its labels as ingest spells them: 1.0 is 1."""
     one = respelled(frame[label].dropna().unique())
     return frame.assign(**{label: frame[label].map(one, na_action="ignore")})
+
+
+def _respelled(values: Sequence[str]) -> list[str]:
+    one = respelled(values)
+    return [one[value] for value in values]
 
 
 def _distinct_texts(frame: pd.DataFrame, text: str, label: str) -> "pd.Series[str]":

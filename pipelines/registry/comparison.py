@@ -42,7 +42,7 @@ class VersionFigures:
         ece: expected calibration error, 0 to 1.
         size_bytes: of graph and tokenizer, None where the manifest lacks it.
         worst_class: the class with the lowest recall.
-        lost_classes: test rows of each class that it never answers and the other version does.
+        lost_classes: test rows of each class of which it has none right and the other version some.
     """
 
     accuracy: float
@@ -157,7 +157,7 @@ def _figures(
     other: Quality | None = None,
 ) -> VersionFigures:
     rows = quality.per_class["support"]
-    lost = set(quality.unanswered) - set(other.unanswered) if other else set()
+    lost = set(quality.missed) - set(other.missed) if other else set()
     return VersionFigures(
         accuracy=quality.accuracy,
         macro_f1=quality.macro_f1,

@@ -27,6 +27,7 @@ from components.register.registry import save_model
 from decant.inference.csv_texts import csv_texts
 from decant.runtime.identity import PROJECT
 from pipelines.__main__ import main
+from pipelines.commands.predict import read_file
 
 SERVE = PROJECT / "docker" / "serve.py"
 CHECKED = runpy.run_path(str(SERVE))["checked"]
@@ -211,8 +212,8 @@ def test_any_texts_reach_the_model_from_csv_as_from_json(texts: list[str], note:
 
 @settings(max_examples=200, deadline=None)
 @given(
-    header=st.sampled_from(["", "text\n", "a,text\r\n", '"text"\r']),
-    rows=st.text(alphabet='text,"\r\nab', max_size=40),
+    header=st.sampled_from(["", "text\n", "a,text\r\n", '"text"\r', " text ,a\n", '"a";text\n']),
+    rows=st.text(alphabet='text,;"\r\nab', max_size=40),
 )
 def test_both_readers_of_csv_agree_on_any_table(header: str, rows: str) -> None:
     """Of the image and of a registered model: the same texts, or the same problem."""
@@ -231,6 +232,55 @@ def test_both_readers_of_csv_agree_on_any_table(header: str, rows: str) -> None:
         of_model = json.dumps(table_of(*of_model)).encode()
     if content.strip():
         assert of_image == of_model
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["text\ngood\n\n\nbad\n", 'text\n""\n\nNA\n', " text , a\ngood,1\n", "text\n", "a,text\r\n"],
+    ids=["blank lines", "empty text", "blanks in the header", "no rows", "no rows of two"],
+)
+def test_predict_reads_a_table_as_a_server_does(tmp_path: Path, content: str) -> None:
+    file = tmp_path / "texts.csv"
+    file.write_text(content, encoding="utf-8", newline="")
+    texts = [text for batch in read_file(file) for text in batch]
+    assert csv_texts(content, "text") == texts
+    assert json.loads(CHECKED(content.encode(), CSV)[0]) == table_of(*texts)
+
+
+@pytest.mark.parametrize(
+    ("content", "name"),
+    [
+        ("text;label\ngood;a\n", "semicolons"),
+        ('"label"\t"text"\r\na\tgood\r\n', "tabs"),
+        ("\ufeff\ntext|label\ngood|a\n", "vertical bars"),
+    ],
+)
+def test_another_delimiter_is_named(content: str, name: str) -> None:
+    with pytest.raises(Exception, match=f"separated by {name}, send them separated by commas"):
+        CHECKED(content.encode(), CSV)
+    with pytest.raises(ValueError, match=f"separated by {name}"):
+        csv_texts(content, "text")
+
+
+def test_json_that_begins_with_a_byte_order_mark_is_read() -> None:
+    table = json.dumps(table_of("a")).encode()
+    assert CHECKED(b"\xef\xbb\xbf" + table, JSON) == (table, JSON)
+
+
+@pytest.mark.parametrize(
+    ("body", "problem"),
+    [
+        ('{"dataframe_split": {"columns": ["text"], "data": {"0": ["good"]}}}', "no list `data`"),
+        ('{"dataframe_split": {"columns": ["text"]}}', "no list `data`"),
+        ('{"dataframe_split": {"columns": ["text", "text"], "data": [["a", "b"]]}}', "than once"),
+        ('{"dataframe_split": {"columns": ["a", "text"], "data": [["a"]]}}', "row 0 .* missing"),
+        ('{"inputs": ["a"], "inputs": ["b"]}', "the key 'inputs' twice"),
+        ('{"inputs": {"text": ["a"], "text": ["b"]}}', "the key 'text' twice"),
+    ],
+)
+def test_json_of_which_a_text_would_be_lost_is_refused(body: str, problem: str) -> None:
+    with pytest.raises(Exception, match=problem):
+        CHECKED(body.encode(), JSON)
 
 
 @pytest.mark.slow

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tokenizers import Tokenizer
+from tokenizers import Tokenizer, models, pre_tokenizers
 
 from components.distill.word_pieces import NO_NEIGHBOUR, WordPieces, word_pieces
 from decant.data.pieces import read_tokenizer
@@ -67,6 +67,29 @@ def test_words_of_bert_are_those_of_its_pre_tokenizer(tmp_path: Path) -> None:
     assert words("bert", TEXT, tmp_path) == unknown
 
 
+def test_wordpiece_has_words_within_scripts_without_spaces(tmp_path: Path) -> None:
+    """To BERT's pre-tokenizer a sentence of Thai is one word, as one of Hiragana is."""
+    pieces = ["[PAD]", "[UNK]", "good", "##s", "หนัง", "##ดี", "##มาก", "##ี", "ひ", "##ら", "##'"]
+    tokenizer = Tokenizer(
+        models.WordPiece({one: n for n, one in enumerate(pieces)}, unk_token="[UNK]")
+    )
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    table = np.random.default_rng(0).normal(size=(len(pieces), 8)).astype(np.float32)
+    used = np.ones(len(pieces), dtype=bool)
+    found = word_pieces(read_tokenizer(tmp_path / "tokenizer.json"), table, used, k=1)
+    ids = np.array(tokenizer.encode("goods หนังดีมากี ひら").ids)
+    assert [pieces[index] for index in ids] == [
+        *("good", "##s", "หนัง", "##ดี", "##มาก", "##ี", "ひ", "##ら"),
+    ]
+    assert found.starts(ids).tolist() == [True, False, True, True, True, False, True, True]
+    assert found.whole_words(ids).tolist() == [False, False, True, True, *[False] * 4]
+    assert not found.begins[pieces.index("##'")]
+    # A word within a sentence is replaced by another such, one that begins it by one that does.
+    within = {pieces.index("##ดี"), pieces.index("##มาก")}
+    assert set(found.neighbours[sorted(within)].ravel()) == within
+
+
 def test_a_letter_of_a_byte_level_vocabulary_is_one_word_of_its_bytes(tmp_path: Path) -> None:
     """These letters do not occur in what the vocabulary was trained on."""
     tokenizer, _ = facts("roberta", tmp_path)
@@ -83,12 +106,12 @@ def test_a_word_is_replaced_by_words_that_stand_in_a_sentence_as_it_does(
     for index in np.flatnonzero(pieces.words).tolist():
         token = tokenizer.id_to_token(index)
         text = spelled(tokenizer, kind, [index])
-        mark = token.startswith(("▁", "Ġ"))
+        mark = not token.startswith("##") if kind == "bert" else token.startswith(("▁", "Ġ"))
         kinds[index] = (mark, len(text) == 1)
         assert all(unicodedata.category(letter)[0] in "LM" for letter in text), text
         if len(text) == 1:
             assert "CJK" in unicodedata.name(text)
-        assert not token.startswith("##")
+        assert not token.startswith("##") or "CJK" in unicodedata.name(text[0])
     assert len(set(kinds.values())) > 1  # ideographs and words
     for index, kind_of_word in kinds.items():
         others = set(pieces.neighbours[index].tolist()) - {NO_NEIGHBOUR}

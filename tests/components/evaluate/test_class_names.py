@@ -49,6 +49,13 @@ def test_a_name_that_no_font_has_is_its_number() -> None:
     assert names.families == ("DejaVu Sans",)
 
 
+def test_a_name_that_looks_like_a_number_gets_its_own() -> None:
+    names = drawn_names([NO_FONT_HAS_IT, "#1", "#3", "#4"])
+    assert names.texts == ("#1", "#1 #2", "#3", "#4")
+    assert names.numbered == {0, 1}
+    assert drawn_names(["#2", "#1"]).texts == ("#2", "#1"), "no class is drawn as its number"
+
+
 def test_a_font_of_the_machine_is_used(installed_font: str) -> None:
     names = drawn_names(["good", f"{NO_FONT_HAS_IT} bad"])
     assert names.texts == ("good", f"{NO_FONT_HAS_IT} bad")

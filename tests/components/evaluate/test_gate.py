@@ -100,26 +100,26 @@ def test_a_control_as_good_as_the_student_fails_the_gate(
     assert not judge(gate, figures).passed
 
 
-def unanswered(label: str, test_rows: int, teacher_answers: int) -> dict[str, Any]:
-    return {"label": label, "test_rows": test_rows, "teacher_answers": teacher_answers}
+def missed(label: str, test_rows: int, teacher_right: int) -> dict[str, Any]:
+    return {"label": label, "test_rows": test_rows, "teacher_right": teacher_right}
 
 
 def test_a_class_that_the_student_lost_fails_the_gate_from_a_number_of_rows(
     figures: dict[str, Any],
 ) -> None:
     gate = Gate(**{**OFF, "must_answer_class_from_rows": 10})
-    few, none = unanswered("few rows", 9, 9), unanswered("of nobody", 50, 0)
-    figures["student"]["unanswered_classes"] = [none, few]
+    few, none = missed("few rows", 9, 9), missed("of nobody", 50, 0)
+    figures["student"]["missed_classes"] = [none, few]
     assert judge(gate, figures).passed
-    figures["student"]["unanswered_classes"] = [none, unanswered("spam\n" * 20, 10, 1), few]
+    figures["student"]["missed_classes"] = [none, missed("spam\n" * 20, 10, 1), few]
     (reason,) = judge(gate, figures).reasons
     assert reason == (
-        "number of classes with 10 test rows or more that the teacher answers and the student "
-        "never is 1 ('spam spam spam spam spam spam spam spam…'), above the maximum 0"
+        "number of classes with 10 test rows or more that the teacher knows and the student "
+        "never has right is 1 ('spam spam spam spam spam spam spam spam…'), above the maximum 0"
     )
     assert judge(Gate(**OFF), figures).passed
-    many = [unanswered(f"class {number}", 10, 5) for number in range(7)]
-    figures["student"]["unanswered_classes"] = many
+    many = [missed(f"class {number}", 10, 5) for number in range(7)]
+    figures["student"]["missed_classes"] = many
     assert (
         "is 7 ('class 0', 'class 1', 'class 2', 'class 3', 'class 4', ...),"
         in (judge(gate, figures).reasons[0])
@@ -132,28 +132,29 @@ def test_a_class_that_the_student_never_answers_is_the_first_finding(
     before = findings(figures_of(figures))
     assert class_findings(figures_of(figures)) == []
     figures["data"]["rows"]["test"] = 1000
-    figures["student"]["unanswered_classes"] = [
-        unanswered("spam", 30, 28),
-        unanswered("other", 3, 0),
-        unanswered("rare", 1, 1),
+    figures["student"]["missed_classes"] = [
+        missed("spam", 30, 28),
+        missed("other", 3, 0),
+        missed("rare", 1, 1),
     ]
     lost, unlearned, *others = findings(figures_of(figures))
     assert others == before
     assert class_findings(figures_of(figures)) == [lost, unlearned]
     assert lost == (
-        "The student never answers 2 classes that its teacher answers: 'spam' (30 of 1,000 test "
-        "rows; answers of the teacher: 28), 'rare' (1 of 1,000 test rows; answers of the "
+        "The student has no row right of 2 classes that its teacher knows: 'spam' (30 of 1,000 "
+        "test rows; right by the teacher: 28), 'rare' (1 of 1,000 test rows; right by the "
         "teacher: 1)."
     )
     assert unlearned == (
-        "Neither the student nor its teacher ever answers 1 class: 'other' (3 of 1,000 test rows)."
+        "Neither the student nor its teacher has a row right of 1 class: 'other' (3 of 1,000 test "
+        "rows)."
     )
-    many = [unanswered(f"class {number}", 10, 5) for number in range(150)]
-    figures["student"]["unanswered_classes"] = many
+    many = [missed(f"class {number}", 10, 5) for number in range(150)]
+    figures["student"]["missed_classes"] = many
     (lost,) = class_findings(figures_of(figures))
     assert "150 classes" in lost
     assert lost.endswith("), and 145 more.")
-    del figures["student"]["unanswered_classes"]
+    del figures["student"]["missed_classes"]
     assert findings(figures_of(figures)) == before, "an evaluation of an earlier version"
 
 

@@ -1,5 +1,7 @@
 """The control's terms: by hand, and against scikit-learn's words and characters."""
 
+from unicodedata import normalize
+
 import pytest
 from sklearn.feature_extraction.text import CountVectorizer
 
@@ -27,8 +29,9 @@ def test_characters_pairs_and_triples_where_words_have_no_blanks() -> None:
         ("データを見た", ["デ", "ー", "タ", "を", "見", "た"]),  # the long vowel mark, no sign
         ("ดีมาก", ["ด", "ี", "ม", "า", "ก"]),  # a vowel sign is a character of its own
         ("한국어 영화", ["한국어", "영화"]),  # Korean has blanks
-        ("हिन्दी फ़िल्म", ["हिन्दी", "फ़िल्म"]),  # vowel signs do not break a word
-        ("e\u0301te\u0301", ["e\u0301te\u0301"]),  # nor do accents
+        ("हिन्दी फ़िल्म", ["हिन्दी", normalize("NFKC", "फ़िल्म")]),  # vowel signs do not break a word
+        ("e\u0301te\u0301", ["été"]),  # nor do accents
+        ("x\u0301", ["x\u0301"]),  # there is no such letter in one
         ("naïve_bayes 2²", ["naïve_bayes", "2²"]),
         ("❤️ 😂", ["❤", "\ufe0f", "😂"]),
     ],
@@ -36,6 +39,18 @@ def test_characters_pairs_and_triples_where_words_have_no_blanks() -> None:
 def test_tokens(text: str, tokens: list[str]) -> None:
     assert ngrams(text)[: len(tokens)] == tokens
     assert len(ngrams(text)) >= 2 * len(tokens) - 1  # all of them: the pairs follow
+
+
+def test_a_text_has_the_same_terms_however_it_is_composed() -> None:
+    text = "Tôi rất thích bộ phim này, カッコイイ!"
+    decomposed = normalize("NFD", text)
+    assert decomposed != text
+    assert ngrams(decomposed) == ngrams(normalize("NFC", text))
+    assert ngrams("\uff27\uff2f\uff2f\uff24 ｶﾞﾝﾊﾞﾙ") == ngrams("good ガンバル")
+
+
+def test_signs_and_numbers_keep_their_form() -> None:
+    assert ngrams("2² … ½ ok™")[:5] == ["2²", "…", "½", "ok", "™"]
 
 
 def test_english_is_scikit_learns_words_1_to_2() -> None:

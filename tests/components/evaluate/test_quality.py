@@ -25,20 +25,29 @@ def test_figures_of_four_rows_by_hand() -> None:
     assert quality.per_class["support"].tolist() == [2, 2, 0]
     assert quality.per_class["answers"].tolist() == [1, 3, 0]
     assert quality.worst_class == 0
-    assert quality.unanswered == [], "class 2 has no test row"
+    assert quality.missed == [], "class 2 has no test row"
 
 
-def test_a_class_that_is_never_answered_and_the_worst_of_them_by_hand() -> None:
+def test_a_missed_class_and_the_worst_of_them_by_hand() -> None:
     # Labels 0 1 1 2 2 3, answers 0 0 1 3 3 3. Recalls 1, 1/2, 0, 1; class 2 is never answered.
     actual, answers = np.array([0, 1, 1, 2, 2, 3]), [0, 0, 1, 3, 3, 3]
     quality = measure_quality(actual, np.eye(5, dtype=np.float32)[answers])
     assert quality.per_class["recall"].tolist() == [1, 0.5, 0, 1, 0]
-    assert (quality.worst_class, quality.unanswered) == (2, [2])
+    assert (quality.worst_class, quality.missed) == (2, [2])
     assert quality.macro_f1 == pytest.approx((2 / 3 + 2 / 3 + 0 + 1 / 2) / 4)
     # Of two classes with recall 0, the one with more rows; with as many, the first.
     for actual, worst in (([0, 1, 1, 2], 1), ([0, 1, 2, 2], 2), ([0, 1, 2], 1)):
         wrong = measure_quality(np.array(actual), np.eye(3, dtype=np.float32)[[0] * len(actual)])
-        assert (wrong.worst_class, wrong.unanswered) == (worst, [1, 2])
+        assert (wrong.worst_class, wrong.missed) == (worst, [1, 2])
+
+
+def test_one_wrong_answer_does_not_know_a_class() -> None:
+    # Labels 0 0 1 2, answers 1 0 2 2: class 1 is answered, but not where it is right.
+    answers = np.eye(3, dtype=np.float32)[[1, 0, 2, 2]]
+    quality = measure_quality(np.array([0, 0, 1, 2]), answers)
+    assert quality.per_class["answers"].tolist() == [1, 1, 2]
+    assert quality.per_class["right"].tolist() == [1, 0, 1]
+    assert quality.missed == [1]
 
 
 def test_calibration_error_by_hand() -> None:

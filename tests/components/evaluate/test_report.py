@@ -94,8 +94,8 @@ def failed_gate() -> dict[str, Any]:
             content["speedup"][part][f"vs_{name}"] = None
             content["speedup_interval"][part][f"vs_{name}"] = None
     content["student"] |= {"accuracy": 0.5, "retention": None, "retention_interval": None}
-    content["student"]["unanswered_classes"] = [
-        {"label": "no | <b>\nclass", "test_rows": 1000, "teacher_answers": 12},
+    content["student"]["missed_classes"] = [
+        {"label": "no | <b>\nclass", "test_rows": 1000, "teacher_right": 12},
     ]
     content["student"]["worst_class"] = {"label": "no", "recall": 0.0, "test_rows": 1000}
     content["gate"] = {"passed": False, "reasons": ["a < b & c", "d_e is 1"]}

@@ -185,3 +185,156 @@ def test_classes_with_one_row(case) -> None:
     assert not rare & set(trained.split("test")["label"])
     with raises("class-empty", "no row left", "train_only"):
         case(name, min_rows_per_class=1, name="every")
+
+
+def write(folder: Path, name: str, content: str) -> str:
+    (folder / name).write_text(content, "utf-8")
+    return str(folder / name)
+
+
+def lines(count: int, row: str = "text {n},{label}") -> str:
+    return "".join(row.format(n=n, label="pos" if n % 2 else "neg") + "\n" for n in range(count))
+
+
+def test_a_line_break_in_the_header_costs_no_row(ingest, tmp_path: Path) -> None:
+    rows = lines(40, "note,text {n},{label}")
+    for number, end in enumerate(("\n", "\r\n", "\r")):
+        content = ('"note\n(free)\nof it",text,label\n' + rows).replace("\n", end)
+        (tmp_path / "header.csv").write_bytes(content.encode())
+        result = ingest(f"run {number}", source=str(tmp_path / "header.csv"))
+        assert result.metrics["rows_in"] == 40
+        assert result.split("train")["text"].str.fullmatch(r"text \d+").all()
+
+
+def test_swallowed_rows_whose_label_comes_first(ingest, tmp_path: Path) -> None:
+    rows = [f"{'pos' if n % 2 else 'neg'},text {n}" for n in range(60)]
+    rows[10] = 'pos,"an open quote'
+    rows[22] = 'neg,a closing one"'
+    file = write(tmp_path, "first.csv", "\n".join(["label,text", *rows]) + "\n")
+    with raises("row-invalid", "first.csv", "data row 11 ", "13 lines"):
+        ingest(source=file)
+
+
+def test_swallowed_rows_without_a_label(ingest, tmp_path: Path) -> None:
+    rows = [f"{n},text {n}" for n in range(60)]
+    rows[10] = '10,"an open quote'
+    rows[22] = '22,a closing one"'
+    more = write(tmp_path, "more.csv", "\n".join(["id,text", *rows]) + "\n")
+    with raises("row-invalid", "more.csv", "data row 11 ", "13 lines"):
+        ingest(source=write(tmp_path, "a.csv", "text,label\n" + lines(40)), unlabelled=[more])
+
+
+def test_prose_of_several_lines_that_ends_in_a_label_is_a_text(ingest, tmp_path: Path) -> None:
+    rows = lines(40) + '"Would I buy it again?\nHonestly, neg",neg\n'
+    result = ingest(source=write(tmp_path, "a.csv", "text,label\n" + rows))
+    assert result.metrics["rows_rejected"] == 0
+
+
+def test_a_text_cut_at_its_comma_is_refused(ingest, tmp_path: Path) -> None:
+    rows = lines(40, "{n},text {n},{label}") + "201,loved it, pos,\n"
+    file = write(tmp_path, "cut.csv", "id,text,label\n" + rows)
+    with raises("row-invalid", "cut.csv", "data row 41 ", "4 fields", "3 columns"):
+        ingest(source=file)
+    missing = lines(40, "{n},text {n},{label}") + "201,no label,\n"
+    result = ingest(source=write(tmp_path, "missing.csv", "id,text,label\n" + missing))
+    assert result.reasons == {"missing.csv:41": "no label"}
+
+
+def test_versions_stay_what_they_are(ingest, tmp_path: Path) -> None:
+    rows = "".join(f"text {n},{('3.1', '3.10', '3.9')[n % 3]}\n" for n in range(60))
+    result = ingest(source=write(tmp_path, "a.csv", "text,label\n" + rows))
+    assert result.labels == ("3.1", "3.10", "3.9")
+
+
+def test_a_file_without_a_header_of_more_texts(ingest, tmp_path: Path) -> None:
+    source = write(tmp_path, "a.csv", "text,label\n" + lines(40))
+    more = write(tmp_path, "more.csv", "the first of the texts\nanother one of them\n")
+    with raises("header-missing", "more.csv", "the first of the texts", ".txt"):
+        ingest(source=source, unlabelled=[more])
+
+
+@pytest.mark.parametrize("name", ["more.txt", "more.csv", "more.tsv"])
+def test_json_lines_of_another_name(ingest, tmp_path: Path, name: str) -> None:
+    source = write(tmp_path, "a.csv", "text,label\n" + lines(40))
+    more = write(tmp_path, name, '{"text": "one more", "label": "pos"}\n{"text": "and one"}\n')
+    result = ingest(source=source, unlabelled=[more])
+    assert result.split("unlabelled")["text"].tolist() == ["one more", "and one"]
+
+
+def test_excels_own_first_line(ingest, tmp_path: Path) -> None:
+    rows = lines(40, "text, {n};{label}")
+    result = ingest(source=write(tmp_path, "a.csv", "\ufeffsep=;\ntext;label\n" + rows))
+    assert result.metrics["rows_in"] == 40 and result.metrics["rows_rejected"] == 0
+
+
+def test_marks_that_nobody_sees_in_the_header(ingest, tmp_path: Path) -> None:
+    file = write(tmp_path, "a.csv", "\ufeff\ufefftext\u200b,label\n" + lines(40))
+    assert ingest(source=file).metrics["rows_in"] == 40
+
+
+def test_lines_of_several_systems(ingest, tmp_path: Path) -> None:
+    halves = [lines(20), "".join(f"more {n},pos\r" for n in range(20)), "x,neg\r\ny,pos\r\n"]
+    (tmp_path / "a.csv").write_bytes(("text,label\n" + "".join(halves)).encode())
+    assert ingest(source=str(tmp_path / "a.csv")).metrics["rows_in"] == 42
+
+
+def test_backslashes_that_escape_nothing_stay(ingest, tmp_path: Path) -> None:
+    rows = lines(40) + '"C:\\new \\"x\\", and \\\\ too",pos\n'
+    result = ingest(source=write(tmp_path, "a.csv", "text,label\n" + rows), test_fraction=0.1)
+    texts = {
+        text for name in ("train", "validation", "test") for text in result.split(name)["text"]
+    }
+    assert 'C:\\new "x", and \\ too' in texts
+
+
+def test_what_a_folder_has_beside_the_data_is_told(
+    ingest, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    write(folder, "a.csv", "text,label\n" + lines(40))
+    write(folder, "._a.csv", "\x00\x05\x16\x07")
+    write(folder, "b.xlsx", "PK")
+    (folder / "more").mkdir()
+    assert ingest(source=str(folder)).metrics["rows_in"] == 40
+    told = " ".join(capsys.readouterr().out.split())
+    assert "not read in 'data': b.xlsx, more" in told and "._a" not in told
+
+
+def test_classes_that_look_alike_are_warned_of(
+    ingest, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = "".join(f"text {n},{('Pos', 'pos', 'neg')[n % 3]}\n" for n in range(60))
+    assert len(ingest(source=write(tmp_path, "a.csv", "text,label\n" + rows)).labels) == 3
+    assert "'Pos'/'pos'" in capsys.readouterr().out
+
+
+def test_numbers_too_large_to_count_are_one_group(ingest, tmp_path: Path) -> None:
+    train = pd.DataFrame(
+        {"text": [f"text {n}" for n in range(40)], "label": ["a", "b"] * 20, "group": 10**17}
+    )
+    train.loc[10:, "group"] = range(30)
+    train.to_parquet(tmp_path / "train.parquet")
+    test = pd.DataFrame({"text": ["x", "y"], "label": ["a", "b"], "group": [1e17, 5.0]})
+    test.to_parquet(tmp_path / "test.parquet")
+    result = ingest(
+        source=str(tmp_path / "train.parquet"),
+        test=str(tmp_path / "test.parquet"),
+        group_by="group",
+    )
+    assert result.metrics["group_leaks_dropped_for_given_splits"] == 11
+
+
+def test_no_temporary_path_in_an_error(ingest, tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    file = tmp_path / "bad[1].parquet"
+    rows = [f"text {n} {n * 7919}" for n in range(20_000)]
+    pq.write_table(pa.table({"text": rows, "label": ["a", "b"] * 10_000}), file)
+    content = bytearray(file.read_bytes())
+    content[1000:3000] = bytes(2000)
+    file.write_bytes(bytes(content))
+    with raises("file-invalid", "bad[1].parquet") as refused:
+        ingest(source=str(file))
+    assert "tables-" not in str(refused.value) and "/tmp" not in str(refused.value)

@@ -76,7 +76,7 @@ def test_training_texts_that_nearly_repeat_a_test_text_are_dropped(
     near = f"{test[3]}!!"
     far = " ".join(reversed(test[3].split()))
     options = {
-        "source": [*labelled(train), (near, "a"), (far, "b")],
+        "source": [*labelled(train), (near, "b"), (far, "b")],
         "test": labelled(test),
         "validation": labelled(distinct(6, seed=2)),
     }
@@ -94,6 +94,8 @@ def test_training_texts_that_nearly_repeat_a_test_text_are_dropped(
     assert "near_duplicates" not in ingest("ignored", **options, near_duplicates="ignore").metrics
     strict = ingest("strict", **options, near_duplicate_similarity=0.99)
     assert not strict.reasons
+    options["source"][60] = (near, "a")
+    assert not ingest("of another class", **options).reasons, "one word may decide"
 
 
 def test_texts_that_differ_in_a_number_are_different(
@@ -107,7 +109,12 @@ def test_texts_that_differ_in_a_number_are_different(
     capsys.readouterr()
     many = [f"{text}!" for text in test]
     ingest("many", source=labelled([*distinct(20), *many]), **options)
-    assert "17% of the training" in " ".join(capsys.readouterr().out.split())
+    told = " ".join(capsys.readouterr().out.split())
+    assert "(17%) nearly repeat" in told and "stay" in told and "drop_all" in told
+    every = ingest(
+        "all", source=labelled([*distinct(20), *many]), near_duplicates="drop_all", **options
+    )
+    assert every.metrics["rejected_near_duplicate"] == 4
 
 
 def test_near_duplicates_among_unlabelled_chinese_texts(ingest: Ingest, tmp_path: Path) -> None:
@@ -234,7 +241,9 @@ def test_the_number_of_threads_changes_nothing(
         ("1.0", "1"),
         (" 1.00 ", "1"),
         ("-0.0", "0"),
-        ("1.50", "1.5"),
+        ("1.50", "1.50"),
+        ("3.10", "3.10"),
+        ("1.500", "1.500"),
         ("100.0", "100"),
         ("007", "007"),
         ("1e5", "1e5"),

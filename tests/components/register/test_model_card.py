@@ -83,11 +83,11 @@ def test_every_control_stands_once(evidence: Evidence) -> None:
     assert rows == ["| control: the same student on the labels alone | 70.0 % | 68.0 to 72.0 % |"]
 
 
-def test_the_limits_name_the_worst_class_and_those_never_answered() -> None:
+def test_the_limits_name_the_worst_class_and_those_missed() -> None:
     content = metrics()
     content["student"]["worst_class"] = {"label": "spam\n", "recall": 0.0, "test_rows": 1030}
-    content["student"]["unanswered_classes"] = [
-        {"label": f"class {number}", "test_rows": 10 - number, "teacher_answers": number}
+    content["student"]["missed_classes"] = [
+        {"label": f"class {number}", "test_rows": 10 - number, "teacher_right": number}
         for number in range(7)
     ]
 
@@ -98,10 +98,10 @@ def test_the_limits_name_the_worst_class_and_those_never_answered() -> None:
 
     assert limits() == [
         "- Its worst class is `spam`: it finds 0.0 % of its 1,030 test rows.",
-        "- It never answered 7 of its classes on the test split: `class 0`, `class 1`, `class 2`, "
+        "- Of 7 of its classes it had no test row right: `class 0`, `class 1`, `class 2`, "
         "`class 3`, `class 4` and 2 more.",
     ]
-    del content["student"]["worst_class"], content["student"]["unanswered_classes"]
+    del content["student"]["worst_class"], content["student"]["missed_classes"]
     assert limits() == [], "an evaluation of an earlier version"
 
 

@@ -1,65 +1,18 @@
-"""What is known of texts, on tokenizers and texts small enough to count by hand."""
+"""What is said of the encoder's knowledge of the texts, on a tiny tokenizer."""
 
 from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-import pytest
-from tokenizers import Tokenizer, models, pre_tokenizers
 
-from components.tokenize.known_text import knowledge, sample_texts, warnings_on
+from components.tokenize.known_text import sample_texts, warnings_on
 from tests.conftest import tiny_tokenizer
 from tests.errors import raises
 
 UNK = 1  # of tiny_tokenizer
-
-
-def test_share_of_letters_and_symbols() -> None:
-    texts = ["good 中文, 中 10/10 !!!", "☃ fine"]  # letters and symbols: 4 + 3, 1 + 4
-    found = knowledge(texts, tiny_tokenizer(), UNK)
-    assert found.unknown_share == pytest.approx(4 / 12)
-    assert found.examples == ("中", "文", "☃")
-    assert not found.spelled
-
-
-def test_an_unknown_phrase_without_blanks_counts_with_all_its_letters() -> None:
-    found = knowledge(["ภาษาไทย 10/10 !!!"], tiny_tokenizer(), UNK)
-    assert found.unknown_share == 1.0  # one of seven pieces: signs and digits do not count
-    assert found.examples[0] == "ภาษาไทย"
-
-
-def test_what_is_cut_off_does_not_count() -> None:
-    tokenizer = tiny_tokenizer()
-    tokenizer.enable_truncation(4)  # [CLS] good film [SEP]
-    assert knowledge(["good film 中文"], tokenizer, UNK).unknown_share == 0.0
-
-
-def test_texts_without_letters() -> None:
-    found = knowledge(["10 10", "!"], tiny_tokenizer(), UNK)
-    assert found.unknown_share == 0.0
-    assert knowledge([], tiny_tokenizer(), UNK).unknown_share == 0.0
-
-
-@pytest.mark.parametrize(
-    ("text", "spelled"),
-    [
-        ("good film", False),
-        ("gut zwei xyz", True),  # of letters alone: 10 pieces for 10 letters, and 8 are allowed
-    ],
-)
-def test_words_that_fall_apart_into_letters(text: str, spelled: bool) -> None:
-    assert knowledge([text], tiny_tokenizer(), UNK).spelled is spelled
-
-
-def test_characters_that_fall_apart_into_bytes() -> None:
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    tokenizer = Tokenizer(models.BPE({byte: n for n, byte in enumerate(sorted(alphabet))}, []))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    assert knowledge(["很好"], tokenizer, UNK).spelled  # 6 bytes
-    characters = Tokenizer(models.WordPiece({"[UNK]": 0, "很": 1, "好": 2}, unk_token="[UNK]"))
-    characters.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    assert not knowledge(["很好"], characters, 0).spelled  # a piece each, as a Chinese BERT has
+ENGLISH = "the good film was lovely and the story clever"
+LETTERS_ALONE = "gut zwei xyz und qualm wo ox by vox jumpy"
 
 
 def test_the_sample_is_spread_over_the_file(tmp_path: Path) -> None:
@@ -77,21 +30,51 @@ def test_the_sample_is_spread_over_the_file(tmp_path: Path) -> None:
 
 
 def test_warnings_name_splits_shares_and_examples(tmp_path: Path) -> None:
-    known, half = ["good film"] * 19, ["good 中文中文"]  # 4 of 8 letters of one text
+    known, half = [ENGLISH] * 19, [ENGLISH, f"{ENGLISH} 中文中文"]
     _write(tmp_path, train=known, validation=half, unlabelled=half)
     (sentence,) = _warnings(tmp_path)
-    assert "50% of validation, 50% of unlabelled, such as '中', '文';" in sentence
-    assert "train" not in sentence and "hf://" in sentence
-    _write(tmp_path, train=known, validation=known, unlabelled=["gut zwei xyz"])
-    (sentence,) = _warnings(tmp_path)
-    assert "spells the texts of unlabelled letter by letter" in sentence
+    assert "in 50% of the validation texts, 50% of the unlabelled texts more than 5%" in sentence
+    assert "such as '中', '文'; set ingest.encoder" in sentence
+    assert "train" not in sentence and "hf://FacebookAI/xlm-roberta-base" in sentence
     _write(tmp_path, train=known, validation=known, unlabelled=[])
     assert _warnings(tmp_path) == []
 
 
-def test_a_split_of_which_nothing_is_known(tmp_path: Path) -> None:
-    _write(tmp_path, train=["很好", "不好 10/10"], validation=["good"], unlabelled=["good"])
+def test_a_mixture_of_languages_is_judged_text_by_text(tmp_path: Path) -> None:
+    """On average there would be too few pieces to warn."""
+    texts = [LETTERS_ALONE] * 6 + [ENGLISH] * 94
+    _write(tmp_path, train=texts, validation=texts[2:], unlabelled=[])
+    (sentence,) = _warnings(tmp_path)
+    assert "spells 6% of the train texts letter by letter" in sentence
+    assert "validation" not in sentence, "4 of 98 are not many"
+
+
+def test_symbols_are_warned_of_without_advice_on_the_language(tmp_path: Path) -> None:
+    texts = [f"{ENGLISH}☃", ENGLISH, ENGLISH]  # the word before it is unknown with it
+    _write(tmp_path, train=texts, validation=[ENGLISH], unlabelled=["🎉"])
+    (sentence,) = _warnings(tmp_path)
+    assert "symbols in 33% of the train texts, 100% of the unlabelled texts, such as" in sentence
+    assert "ingest.encoder" not in sentence
+
+
+def test_training_texts_of_which_nothing_is_known(tmp_path: Path) -> None:
+    _write(tmp_path, train=["很好", "不好 10/10"] * 50, validation=["good"], unlabelled=["good"])
     with raises("language-unknown", "train", "100%", "'好'", "很"):
+        _warnings(tmp_path)
+
+
+def test_only_training_texts_with_enough_letters_end_the_run(tmp_path: Path) -> None:
+    _write(tmp_path, train=["很好", "不好"], validation=["很好"] * 100, unlabelled=["很好"])
+    (sentence,) = _warnings(tmp_path)
+    assert "100% of the train texts, 100% of the validation texts" in sentence
+    _write(tmp_path, train=["☃☃ ✓"] * 100, validation=["good"], unlabelled=["good"])
+    (sentence,) = _warnings(tmp_path)
+    assert "such as '☃', '✓'" in sentence
+
+
+def test_a_sentence_without_blanks_that_is_too_long_for_a_word(tmp_path: Path) -> None:
+    _write(tmp_path, train=["ภาษาไทย" * 20], validation=["good"], unlabelled=["good"])
+    with raises("language-unknown", "a word of more than 100 characters is unknown whole"):
         _warnings(tmp_path)
 
 

@@ -24,7 +24,7 @@ def test_a_file_that_is_read_and_written_has_the_same_bytes(tmp_path: Path) -> N
 def test_what_there_is_not_is_left_out_or_null_as_before() -> None:
     content = metrics()
     del content["student_float32"], content["controls"]["teacher_int8"]
-    del content["student"]["worst_class"], content["student"]["unanswered_classes"]
+    del content["student"]["worst_class"], content["student"]["missed_classes"]
     del content["student"]["against_float32"], content["controls"]["undistilled"]["form"]
     content["student"]["retention"] = None
     content["latency_p50_us"]["bert_base"]["model"] = None
@@ -36,7 +36,7 @@ def test_a_file_of_the_first_version_is_read() -> None:
     assert figures.student.accuracy == 0.93
     assert figures.student.form is None
     assert figures.student.worst_class is None
-    assert figures.student.unanswered_classes is None
+    assert figures.student.missed_classes is None
     assert figures.student_float32 is None
     assert figures.speedup.end_to_end.vs_teacher_int8 is None
     assert figures.compared_with.over("student_float32") is None

@@ -1,15 +1,12 @@
 """decant.models.encoder: what is accepted, copied and loaded."""
 
-import json
 import shutil
-from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from transformers import AutoConfig, AutoModel, AutoTokenizer
 
 from decant.models.encoder import (
@@ -22,52 +19,30 @@ from decant.models.encoder import (
     special_ids,
 )
 from decant.models.encoder_weights import check_filled
-from tests.encoder_kinds import TEXTS, write_encoder
+from tests.encoder_folders import change_weights, copied, set_config
 from tests.errors import raises
-
-
-@pytest.fixture
-def encoder(tiny_encoder: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(tiny_encoder, tmp_path / "encoder"))
-
-
-def set_config(folder: Path, **values: object) -> None:
-    file = folder / "config.json"
-    file.write_text(json.dumps(json.loads(file.read_text()) | values))
 
 
 def cut(file: Path) -> None:
     file.write_bytes(file.read_bytes()[:-1])
 
 
-def change_weights(folder: Path, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
-    file = folder / "model.safetensors"
-    save_file(change(load_file(file)), file, metadata={"format": "pt"})
-
-
-def copied(encoder: Path) -> tuple[Path, list[str]]:
-    """The copy, and what was decided."""
-    target = encoder.parent / "copied"
-    target.mkdir()
-    return target, copy_encoder(encoder, target)
-
-
-def with_vocabulary(encoder: Path, pieces: list[str], **files: object) -> Path:
-    """A folder of an older form: vocab.txt, and JSON files of the names given."""
-    for name in ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"):
-        (encoder / name).unlink(missing_ok=True)
-    listed = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "[unused1]", *pieces]
-    listed += [f"[unused{number}]" for number in range(2, 101)]
-    size = len(load_file(encoder / "model.safetensors")["embeddings.word_embeddings.weight"])
-    (encoder / "vocab.txt").write_text("\n".join(listed[: size - 1]), "utf-8")
-    for name, content in files.items():
-        (encoder / f"{name}.json").write_text(json.dumps(content))
-    return encoder
-
-
 def use_index(folder: Path, content: str) -> None:
     (folder / "model.safetensors").unlink()
     (folder / "model.safetensors.index.json").write_text(content)
+
+
+def test_weights_in_other_formats_are_told_apart(encoder: Path) -> None:
+    (encoder / "model.safetensors").rename(encoder / "weights.bin")
+    (encoder / "training_args.bin").write_bytes(b"x")
+    with raises("encoder-weights-missing", "weights.bin, which is pickle") as caught:
+        check_encoder(encoder)
+    assert str(caught.value).count("training_args.bin") == 1
+
+
+def use_adapter(folder: Path) -> None:
+    (folder / "model.safetensors").rename(folder / "adapter_model.safetensors")
+    (folder / "config.json").rename(folder / "adapter_config.json")
 
 
 def test_copies_only_what_is_needed(encoder: Path, tmp_path: Path) -> None:
@@ -103,85 +78,6 @@ def test_special_ids_and_tokenizer(tiny_encoder: Path) -> None:
     reference = AutoTokenizer.from_pretrained(tiny_encoder)
     text = "The film is superb, and unfunny."
     assert load_tokenizer(tiny_encoder).encode(text).ids == reference(text)["input_ids"]
-
-
-def test_tokenizer_is_made_from_a_vocabulary(encoder: Path, tmp_path: Path) -> None:
-    vocabulary = load_tokenizer(encoder).get_vocab()
-    (encoder / "vocab.txt").write_text("\n".join(sorted(vocabulary, key=vocabulary.__getitem__)))
-    expected = load_tokenizer(encoder).encode("good films").ids
-    for name in ("tokenizer.json", "tokenizer_config.json"):
-        (encoder / name).unlink()
-    target = tmp_path / "copy"
-    target.mkdir()
-    copy_encoder(encoder, target)
-    assert load_tokenizer(target).encode("good films").ids == expected
-    assert special_ids(target).mask_id == 4
-
-
-WORDS = ["the", "in", "us", "may", "jose"]
-CAPITALS = ["US", "May", "José"]
-
-
-@pytest.mark.parametrize(
-    ("pieces", "config", "expected", "reason"),
-    [
-        ([*WORDS, *CAPITALS], None, "the US in May José", "capital letters, such as José"),
-        ([*WORDS, *CAPITALS], {"model_max_length": 64}, "the US in May José", "capital letters"),
-        (WORDS, None, "the us in may jose", "no piece has a capital letter"),
-        ([*WORDS, *CAPITALS], {"do_lower_case": True}, "the us in may jose", "tokenizer_config"),
-        (WORDS, {"do_lower_case": False}, "the [UNK] in [UNK] [UNK]", "tokenizer_config.json"),
-    ],
-)
-def test_the_case_of_a_vocabulary_is_kept_unless_the_folder_says(
-    pieces: list[str], config: object, expected: str, reason: str, encoder: Path
-) -> None:
-    files = {"tokenizer_config": config} if config else {}
-    target, facts = copied(with_vocabulary(encoder, pieces, **files))
-    assert load_tokenizer(target).encode("the US in May José").tokens[1:-1] == expected.split()
-    assert len(facts) == 1 and "vocab.txt" in facts[0] and reason in facts[0]
-
-
-def test_nothing_is_decided_where_there_is_a_tokenizer(encoder: Path) -> None:
-    target, facts = copied(encoder)
-    assert facts == []
-    name = "tokenizer.json"
-    assert (target / name).read_bytes() == (encoder / name).read_bytes()
-
-
-@pytest.mark.parametrize("has_tokenizer", [True, False])
-def test_added_tokens_stay_whole(has_tokenizer: bool, encoder: Path, tmp_path: Path) -> None:
-    with_vocabulary(encoder, WORDS)
-    if has_tokenizer:
-        made, _ = copied(encoder)
-        (made / "tokenizer.json").rename(encoder / "tokenizer.json")
-        shutil.rmtree(made)
-    size = len((encoder / "vocab.txt").read_text().splitlines())  # one less than embeddings
-    (encoder / "added_tokens.json").write_text(json.dumps({"<user>": size}))
-    target, facts = copied(encoder)
-    assert load_tokenizer(target).encode("the <user> may").tokens[1:-1] == ["the", "<user>", "may"]
-    assert load_tokenizer(target).token_to_id("<user>") == size
-    assert ("<user>" in facts[0]) == has_tokenizer
-
-
-def test_added_tokens_under_other_ids_are_refused(encoder: Path) -> None:
-    with_vocabulary(encoder, WORDS, added_tokens={"<user>": 3000})
-    with raises("tokenizer-mismatch", "<user>", "3000", "added_tokens.json"):
-        copied(encoder)
-
-
-def test_tokens_without_an_embedding_are_named(encoder: Path) -> None:
-    tokenizer = load_tokenizer(encoder)
-    rows = tokenizer.get_vocab_size()
-    tokenizer.add_tokens([f"<{name}>" for name in ("user", "url", "a", "b", "c", "d")])
-    tokenizer.save(str(encoder / "tokenizer.json"))
-    with raises(
-        "tokenizer-mismatch",
-        f"up to {rows + 5}",
-        f"embeddings for {rows} tokens",
-        f"<user> ({rows}), <url> ({rows + 1}),",
-        "and 1 more",
-    ):
-        copied(encoder)
 
 
 def test_more_embeddings_than_tokens_are_padding(encoder: Path) -> None:
@@ -243,6 +139,27 @@ def test_missing_weights_are_found_before_training(encoder: Path) -> None:
         copied(encoder)
 
 
+@pytest.mark.parametrize("prefix", ["", "bert."])
+@pytest.mark.parametrize(("layers", "left_out"), [(1, ["1"]), (0, ["0", "1"]), (2, [])])
+def test_layers_that_the_model_lacks_are_told(
+    prefix: str, layers: int, left_out: list[str], encoder: Path
+) -> None:
+    """Heads and poolers are left out without a word."""
+    change_weights(
+        encoder,
+        lambda tensors: {
+            **{prefix + name: one for name, one in tensors.items()},
+            "cls.predictions.bias": torch.zeros(3),
+        },
+    )
+    set_config(encoder, num_hidden_layers=layers)
+    _, facts = copied(encoder)
+    assert len(facts) == bool(left_out)
+    for fact in facts:
+        assert ", ".join(f"{prefix}encoder.layer.{number}" for number in left_out) in fact
+        assert "num_hidden_layers" in fact and "cls" not in fact
+
+
 def test_weights_of_another_shape_are_found_before_training(encoder: Path) -> None:
     set_config(encoder, intermediate_size=48)
     with raises("encoder-weights-invalid", "intermediate.dense", "[64", "[48"):
@@ -254,51 +171,6 @@ def test_a_config_that_describes_no_model(values: dict[str, Any], encoder: Path)
     set_config(encoder, **values)
     with raises("file-invalid" if "hidden_size" in values else "encoder-weights-invalid"):
         copied(encoder)
-
-
-@pytest.mark.skipif(find_spec("sentencepiece") is not None, reason="sentencepiece is installed")
-@pytest.mark.parametrize("name", ["spiece.model", "sentencepiece.bpe.model", "spm.model"])
-def test_a_sentencepiece_vocabulary_needs_its_package(name: str, encoder: Path) -> None:
-    for tokenizer in encoder.glob("*token*.json"):
-        tokenizer.unlink()
-    (encoder / name).write_bytes(b"pieces")
-    with raises("package-missing", name, "pip install"):
-        copied(encoder)
-
-
-@pytest.mark.skipif(find_spec("sentencepiece") is None, reason="sentencepiece is not installed")
-@pytest.mark.parametrize(
-    ("kind", "name"), [("xlm-roberta", "sentencepiece.bpe.model"), ("deberta-v2", "spm.model")]
-)
-def test_a_tokenizer_is_made_from_a_sentencepiece_vocabulary(
-    kind: str, name: str, tmp_path: Path
-) -> None:
-    """The reference is SentencePiece itself; XLM-R numbers its pieces one higher."""
-    import io
-
-    import sentencepiece
-
-    folder = write_encoder(kind, tmp_path / "encoder", vocab_size=400)
-    for file in folder.glob("*token*.json"):
-        file.unlink()
-    trained = io.BytesIO()
-    names = {"pad_id": 0, "bos_id": 1, "eos_id": 2, "unk_id": 3, "pad_piece": "[PAD]"}
-    names |= {"bos_piece": "[CLS]", "eos_piece": "[SEP]", "unk_piece": "[UNK]"}
-    sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter(TEXTS),
-        model_writer=trained,
-        vocab_size=200,
-        hard_vocab_limit=False,
-        minloglevel=2,
-        **(names if kind == "deberta-v2" else {}),
-    )
-    (folder / name).write_bytes(trained.getvalue())
-    target, facts = copied(folder)
-    assert name in facts[0]
-    reference = sentencepiece.SentencePieceProcessor(model_proto=trained.getvalue())
-    for text in TEXTS[:6]:
-        pieces = reference.encode(text, out_type=str)
-        assert load_tokenizer(target).encode(text).tokens[1:-1] == pieces
 
 
 @pytest.mark.parametrize(
@@ -331,6 +203,17 @@ def test_a_tokenizer_is_made_from_a_sentencepiece_vocabulary(
             ["none"],
         ),
         (
+            lambda folder: (folder / "model.safetensors").rename(folder / "tf_model.h5"),
+            "encoder-weights-missing",
+            ["tf_model.h5", "TensorFlow"],
+        ),
+        (
+            lambda folder: (folder / "model.safetensors").rename(folder / "training_args.bin"),
+            "encoder-weights-missing",
+            ["training_args.bin", "not weights"],
+        ),
+        (use_adapter, "encoder-weights-missing", ["adapter_config.json", "merge_and_unload"]),
+        (
             lambda folder: (folder / "model.safetensors").write_bytes(b"garbage, no weights"),
             "encoder-weights-invalid",
             ["model.safetensors"],
@@ -353,31 +236,6 @@ def test_refuses(encoder: Path, damage: object, code: str, values: list[str]) ->
     damage(encoder)  # type: ignore[operator]
     with raises(code, *values):
         check_encoder(encoder)
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "code"),
-    [
-        ("tokenizer.json", '{"version": "1.0"', "tokenizer-invalid"),
-        ("tokenizer.json", "{}", "tokenizer-invalid"),
-        ("tokenizer_config.json", "{", "file-invalid"),
-        ("special_tokens_map.json", "\n", "file-invalid"),
-        ("special_tokens_map.json", "[]", "file-invalid"),
-    ],
-)
-def test_copy_refuses(encoder: Path, tmp_path: Path, name: str, content: str, code: str) -> None:
-    (encoder / name).write_text(content)
-    target = tmp_path / "copy"
-    target.mkdir()
-    with raises(code, name):
-        copy_encoder(encoder, target)
-
-
-def test_refuses_a_tokenizer_that_adds_no_special_tokens(encoder: Path) -> None:
-    file = encoder / "tokenizer.json"
-    file.write_text(json.dumps(json.loads(file.read_text()) | {"post_processor": None}))
-    with raises("tokenizer-unsuitable", "[CLS]", "[SEP]"):
-        special_ids(encoder)
 
 
 def test_refuses_weights_of_another_shape(encoder: Path) -> None:
@@ -440,7 +298,7 @@ def test_every_supported_type_loads_and_runs(
     AutoModel.from_config(AutoConfig.for_model(model_type, **known)).save_pretrained(tmp_path)
     for name in ("tokenizer.json", "tokenizer_config.json"):
         shutil.copyfile(tiny_encoder / name, tmp_path / name)
-    assert check_filled(tmp_path) == 120
+    assert check_filled(tmp_path) == (120, [])
     encoder = load_encoder(tmp_path).eval()
     length = min(12, position_limit(tmp_path))
     ids = torch.full((2, length), 5)

@@ -27,6 +27,10 @@ FILES = {
     "modeling_custom.py": b"raise SystemExit",
     "onnx/model.safetensors": b"other",
 }
+REPOSITORIES = {
+    "org/name": FILES,
+    "org/pickled": {"config.json": b"{}", "pytorch_model.bin": b"", "training_args.bin": b""},
+}
 WHAT_COMES = [
     f"commit:{COMMIT}",
     "name",
@@ -49,24 +53,33 @@ class Hub(http.server.BaseHTTPRequestHandler):
 
     def _answer(self, *, send_body: bool) -> None:
         path = self.path.partition("?")[0]
-        if path == f"/api/models/org/name/tree/{COMMIT}":
+        for name, files in REPOSITORIES.items():
+            if self._answer_for(name, files, path, send_body=send_body):
+                return
+        self.send_response(404)
+        self.send_header("X-Error-Code", "RepoNotFound")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def _answer_for(
+        self, name: str, files: dict[str, bytes], path: str, *, send_body: bool
+    ) -> bool:
+        if path == f"/api/models/{name}/tree/{COMMIT}":
             tree = [
-                {"type": "file", "path": name, "oid": "0" * 40, "size": len(content)}
-                for name, content in FILES.items()
+                {"type": "file", "path": file, "oid": "0" * 40, "size": len(content)}
+                for file, content in files.items()
             ]
             self._send(json.dumps(tree).encode(), {"Content-Type": "application/json"}, send_body)
-        elif path.startswith("/api/models/org/name"):
-            siblings = [{"rfilename": name} for name in FILES]
-            body = json.dumps({"id": "org/name", "sha": COMMIT, "siblings": siblings}).encode()
+        elif path.startswith(f"/api/models/{name}"):
+            siblings = [{"rfilename": file} for file in files]
+            body = json.dumps({"id": name, "sha": COMMIT, "siblings": siblings}).encode()
             self._send(body, {"Content-Type": "application/json"}, send_body)
-        elif (name := path.removeprefix(f"/org/name/resolve/{COMMIT}/")) in FILES:
-            etag = hashlib.sha256(FILES[name]).hexdigest()
-            self._send(FILES[name], {"ETag": f'"{etag}"', "X-Repo-Commit": COMMIT}, send_body)
+        elif (file := path.removeprefix(f"/{name}/resolve/{COMMIT}/")) in files:
+            etag = hashlib.sha256(files[file]).hexdigest()
+            self._send(files[file], {"ETag": f'"{etag}"', "X-Repo-Commit": COMMIT}, send_body)
         else:
-            self.send_response(404)
-            self.send_header("X-Error-Code", "RepoNotFound")
-            self.send_header("Content-Length", "0")
-            self.end_headers()
+            return False
+        return True
 
     def _send(self, body: bytes, headers: dict[str, str], send_body: bool) -> None:
         self.send_response(200)
@@ -144,6 +157,33 @@ def test_without_the_hub_its_own_cache_answers(
     (snapshot.parents[1] / "refs").mkdir()
     (snapshot.parents[1] / "refs" / "main").write_text(COMMIT)
     assert resolve(f"hf://org/name{revision}", NO_HUB, home, **offline) == WHAT_COMES
+
+
+@pytest.mark.slow
+def test_a_partial_cache_of_the_hub_is_not_kept(hub: str, tmp_path: Path) -> None:
+    """Another program fetched a file only; later all of them come."""
+    home = tmp_path / "hf"
+    snapshot = home / "hub" / "models--org--name" / "snapshots" / COMMIT
+    snapshot.mkdir(parents=True)
+    (snapshot / "config.json").write_bytes(FILES["config.json"])
+    uri, offline = f"hf://org/name@{COMMIT}", {"HF_HUB_OFFLINE": "1"}
+    assert resolve(uri, NO_HUB, home, **offline) == [f"commit:{COMMIT}", "name", "config.json"]
+    for name in WHAT_COMES[2:]:
+        (snapshot / name).write_bytes(FILES[name])
+    (snapshot / "pytorch_model.bin").write_bytes(b"pickle")
+    assert resolve(uri, NO_HUB, home, **offline) == WHAT_COMES
+    (snapshot / "tokenizer.json").unlink()
+    assert resolve(uri, hub, home) == WHAT_COMES
+    assert resolve(uri, NO_HUB, home, **offline) == WHAT_COMES
+
+
+@pytest.mark.slow
+def test_a_repository_without_safetensors_is_named_with_its_weights(
+    hub: str, tmp_path: Path
+) -> None:
+    refused = " ".join(resolve("hf://org/pickled", hub, tmp_path / "hf"))
+    assert refused.startswith("refused: hf://org/pickled has no safetensors weights")
+    assert "only pytorch_model.bin" in refused and "training_args" not in refused
 
 
 @pytest.mark.slow

@@ -276,3 +276,76 @@ def test_a_value_means_the_same_in_json_lines_and_in_an_array(
                     assert found == value
                 else:
                     assert json.loads(found) == value
+
+
+def test_what_argilla_holds_as_no_answer(tmp_path: Path) -> None:
+    records = [
+        {
+            "fields": {"text": status},
+            "responses": {"mood": [{"value": "pos", "status": status}]},
+            "metadata": {"film": "f1"},
+        }
+        for status in ("submitted", "draft", "discarded")
+    ]
+    frame = read_table(written(tmp_path, "a.json", json.dumps(records)))
+    assert frame["mood"].fillna("none").tolist() == ["pos", "none", "none"]
+    assert frame["film"].tolist() == ["f1"] * 3
+    feedback = {
+        "fields": {"text": "good"},
+        "responses": [
+            {"user_id": "u", "values": {"mood": {"value": "pos"}}, "status": "submitted"}
+        ],
+    }
+    frame = read_table(written(tmp_path, "b.jsonl", json.dumps(feedback)))
+    assert frame["mood"].tolist() == ["pos"]
+    old = {"text": "bad", "annotation": "neg", "status": "Discarded", "inputs": {}}
+    frame = read_table(written(tmp_path, "c.jsonl", json.dumps(old)))
+    assert frame["label"].isna().all()
+    plain = {"text": "mine", "annotation": "final", "status": "done", "label": "pos"}
+    frame = read_table(written(tmp_path, "d.jsonl", json.dumps(plain)))
+    assert frame["label"].tolist() == ["pos"], "not an export"
+
+
+def task(data: dict[str, Any], **choices: str) -> dict[str, Any]:
+    result = [
+        {"type": "choices", "from_name": name, "value": {"choices": [one]}}
+        for name, one in choices.items()
+    ]
+    return {"data": data, "annotations": [{"result": result}]}
+
+
+def test_label_studio_with_several_questions(tmp_path: Path) -> None:
+    tasks = [task({"text": "a"}, mood="pos"), task({"text": "b"}, mood="neg", kind="review")]
+    frame = read_table(written(tmp_path, "a.json", json.dumps(tasks)))
+    assert frame.columns.tolist() == ["text", "mood", "kind"], "which one is the label is not told"
+    imported = [task({"text": "a", "label": "old"}, mood="pos")]
+    frame = read_table(written(tmp_path, "b.json", json.dumps(imported)))
+    assert frame.to_dict("list") == {"text": ["a"], "label": ["old"], "mood": ["pos"]}
+    with raises("row-invalid", "c.json", "object 1", "'text'"):
+        read_table(written(tmp_path, "c.json", json.dumps([task({"text": "a"}, text="pos")])))
+    damaged = [{"data": {"text": "a"}, "annotations": [{"result": 5}]}]
+    frame = read_table(written(tmp_path, "d.json", json.dumps(damaged)))
+    assert frame.to_dict("list") == {"text": ["a"]}
+
+
+def test_doccano_is_told_by_any_of_its_first_rows(tmp_path: Path) -> None:
+    rows = [{"id": 1, "text": "a", "label": None}, {"id": 2, "text": "b", "label": ["pos"]}]
+    with table_engine() as engine:
+        table = open_table(written(tmp_path, "a.jsonl", lines(*rows)), engine)
+        assert "an export of doccano" in table.notes[0]
+        cell = table.column("label", "").cell
+        assert engine.all(f"SELECT {cell} FROM {table.relation} ORDER BY row") == [
+            (None,),
+            ("pos",),
+        ]
+
+
+def test_packed_twice(tmp_path: Path) -> None:
+    content = gzip.compress(gzip.compress(b"text\ngood\n"))
+    assert read_table(written(tmp_path, "a.csv.gz", content))["text"].tolist() == ["good"]
+
+
+def test_a_parquet_file_without_columns(tmp_path: Path) -> None:
+    pq.write_table(pa.table({}), tmp_path / "a.parquet")
+    with raises("file-invalid", "a.parquet", "no column"):
+        read_table(tmp_path / "a.parquet")

@@ -12,7 +12,7 @@ from tests.example_figures import metrics
 
 
 @pytest.mark.parametrize("reasons", [[], ["a is 1", "b is 2"]])
-def test_the_summary_names_a_class_that_is_never_answered_beside_the_verdict(
+def test_the_summary_names_a_class_that_is_missed_beside_the_verdict(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reasons: list[str]
 ) -> None:
     content = metrics()
@@ -30,10 +30,10 @@ def test_the_summary_names_a_class_that_is_never_answered_beside_the_verdict(
 
     verdict = "gate: failed: a is 1; b is 2" if reasons else "gate: passed"
     assert summary("whole") == [verdict]
-    lost = {"label": "spam", "test_rows": 30, "teacher_answers": 28}
-    content["student"]["unanswered_classes"] = [lost]
+    lost = {"label": "spam", "test_rows": 30, "teacher_right": 28}
+    content["student"]["missed_classes"] = [lost]
     assert summary("lost") == [
-        "finding: The student never answers 1 class that its teacher answers: 'spam' "
-        "(30 of 1,810 test rows; answers of the teacher: 28).",
+        "finding: The student has no row right of 1 class that its teacher knows: 'spam' "
+        "(30 of 1,810 test rows; right by the teacher: 28).",
         verdict,
     ]

@@ -140,9 +140,7 @@ def test_retention_and_calibration_are_checked(register: Register, cli: Cli) -> 
                "--set", "promotion.max_ece=null").exit_code == 0  # fmt: skip
 
 
-def test_a_class_that_only_the_champion_answers_is_no_promotion(
-    register: Register, cli: Cli
-) -> None:
+def test_a_class_that_only_the_champion_knows_is_no_promotion(register: Register, cli: Cli) -> None:
     """However good the rest: here nothing else is asked for."""
     off = ("max_accuracy_loss", "min_retention", "max_ece", "max_size_ratio")
     thresholds = [part for name in off for part in ("--set", f"promotion.{name}=null")]
