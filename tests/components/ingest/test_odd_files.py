@@ -154,6 +154,7 @@ def odd_files(draw: Any) -> Odd:
 @pytest.mark.slow
 @settings(
     max_examples=EXAMPLES,
+    derandomize="DECANT_FUZZ_EXAMPLES" not in os.environ,
     suppress_health_check=list(HealthCheck),
     phases=[Phase.explicit, Phase.generate, Phase.shrink],
 )
