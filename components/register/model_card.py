@@ -43,9 +43,10 @@ def version_description(
 ) -> str:
     """The card as the description of a version: whole where it fits, else shortened.
 
-    First the list of labels is shortened, then whole sections are left out: use, intended use,
-    limits, data, figures. Last goes the end of the lineage, which begins with the teacher's run and
-    the digest of the test rows then. Nothing is cut within a line.
+    First the lists are shortened: the lineage to what is needed to find the rest, then the labels.
+    Then whole sections are left out: use, intended use, limits, data, figures. Last goes the end of
+    the lineage, which begins with the teacher's run and the digest of the test rows then. Nothing
+    is cut within a line.
 
     Args:
         whole_card: where it is, such as `README.md of run 0a1b`.
@@ -61,6 +62,7 @@ def version_description(
     values["lineage"] = {
         key: lineage[key] for key in (*_NEEDED_LINEAGE, *lineage) if key in lineage
     }
+    needed = sum(key in lineage for key in _NEEDED_LINEAGE)
     labels = [str(label) for label in evidence.manifest["labels"]]
     first = labels[:_FEWEST_LABELS]
     fewest = len(first) if len("".join(first)) <= _FEWEST_LABELS_CHARACTERS else 0
@@ -68,12 +70,20 @@ def version_description(
     for left_out in range(len(_LEFT_OUT_FIRST) + 1):
         blocks = [block for block in template.blocks if block not in _LEFT_OUT_FIRST[:left_out]]
 
-        def with_labels(count: int, blocks: Sequence[str] = blocks) -> str:
-            return _rendered(template, blocks, values | {"shown_labels": count})
+        def with_labels(count: int, blocks: Sequence[str] = blocks, more: int = 0) -> str:
+            shown = {"shown_labels": count, "shown_lineage": needed + more}
+            return _rendered(template, blocks, values | shown)
 
         count = _most(with_labels, len(labels), limit)
-        if count >= fewest:
+        if count < fewest:
+            continue
+        if count < len(labels):
             return with_labels(count)
+
+        def with_more_lineage(more: int, blocks: Sequence[str] = blocks) -> str:
+            return with_labels(len(labels), blocks, more)
+
+        return with_more_lineage(_most(with_more_lineage, len(lineage) - needed, limit))
 
     def with_lineage(count: int) -> str:
         shown = {"shown_labels": 0, "shown_lineage": count}

@@ -133,12 +133,11 @@ def test_the_confusion_matrix_is_shown(page: Any, server: str, store: Path, vers
 
 def test_the_card_is_the_versions_text(page: Any, server: str, store: Path, version: Any) -> None:
     page.goto(f"{server}/#/models/decant-student/versions/{version.version}")
-    page.get_by_role("heading", name="Lineage").wait_for()
+    page.get_by_role("heading", name="Intended use").wait_for()
     _keep_picture(page, store, "model_version")
     cells = page.get_by_role("row").filter(has_text="this model").first.inner_text()
     row = next(line for line in version.description.splitlines() if "| this model |" in line)
     assert cells.split() == row.replace("|", " ").split()
-    # A temporary folder's long paths may leave no room for how to use it.
     for heading in ("Figures on the test split", "Data", "Limits", "Lineage"):
         assert page.get_by_role("heading", name=heading, exact=True).count() == 1
 

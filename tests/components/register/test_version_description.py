@@ -122,11 +122,20 @@ def test_a_card_that_fits_is_the_description() -> None:
     assert text == whole
 
 
+def test_the_lineage_of_an_ordinary_run_goes_before_a_section() -> None:
+    tags = TAGS | {f"decant.digest.part_{number}": "8c" * 32 for number in range(9)}
+    text, whole = described(["fresh", "rotten"], tags)
+    assert len(whole) > DESCRIPTION_CHARACTERS
+    assert sections(text) == sections(whole)
+    assert f"- dvc_lock: `{'5f' * 32}`" in text
+    assert re.search(r"^- and \d+ more$", text, re.MULTILINE)
+
+
 def test_a_path_longer_than_the_limit_is_left_out_whole() -> None:
     tags = TAGS | {"decant.source.encoder": "hf://" + "folder/" * 1000}
-    text, _ = described(["fresh", "rotten"], tags)
+    text, whole = described(["fresh", "rotten"], tags)
     assert "folder/" not in text
-    assert sections(text) == ["Lineage"]
+    assert sections(text) == sections(whole)
     assert re.search(r"^- and \d+ more$", text, re.MULTILINE)
     text, _ = described(["a long name " * 300, "another " * 500])
     assert "one of 2 classes.\n" in text
