@@ -25,7 +25,7 @@ Similarity = Annotated[float, Field(ge=0.5, lt=1)]
 # An estimate from 32 hashes is rarely further off than this: three standard deviations at 0.8.
 _MARGIN = 0.2
 _ROWS_AT_ONCE = 20_000
-_CHARACTERS_AT_ONCE = 2_000_000
+_CHARACTERS_AT_ONCE = 1_000_000
 _ROWS_IN_HAND = 100_000
 _FILTER_BITS = 1 << 28  # 32 MiB: which hashes a held-out text has
 _HELD_OUT = "split IN ('validation', 'test')"
