@@ -20,9 +20,9 @@ import pyarrow as pa
 
 from decant.runtime.errors import UserError
 
-# Of the rows in hand; what does not fit goes to the folder. Some hundred MB come on top: the
-# reader's buffers, Python, and the libraries of a step.
-MEMORY_MB = 320
+# Of the rows in hand; what does not fit goes to the folder. 320 are too few for ten million rows.
+# Some hundred MB come on top: the reader's buffers, Python, and the libraries of a step.
+MEMORY_MB = 384
 _WILDCARDS = set("*?[]{}")
 _SETTINGS: dict[str, str | int | float | list[str]] = {
     "memory_limit": f"{MEMORY_MB}MB",
