@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-from components.ingest.splits import mark
+from components.ingest.splits import arrays, mark
 from decant.runtime.errors import UserError
 from decant.runtime.reporter import Reporter
 from decant.tables import Engine, literal
@@ -31,7 +30,8 @@ def take_budget(
     """
     if budget is None:
         return
-    ids = [_training_ids(engine, label) for label in labels]
+    training = "SELECT id FROM live WHERE split = 'train' AND label"
+    ids = [arrays(engine, f"{training} = {literal(label)} ORDER BY id")[0] for label in labels]
     sizes = np.array([len(one) for one in ids])
     wanted = _per_class(sizes, labels, budget) if per_class else _shared(sizes, budget)
     draw = np.random.default_rng(seed)
@@ -39,12 +39,6 @@ def take_budget(
         beyond = draw.permutation(rows)[count:]
         mark(engine, beyond, "split = 'unlabelled', unlabelled = true, withheld = true")
     reporter.message(f"label budget: {sum(wanted)} of {sizes.sum()} training labels kept")
-
-
-def _training_ids(engine: Engine, label: str) -> NDArray[np.int64]:
-    query = f"SELECT id FROM live WHERE split = 'train' AND label = {literal(label)} ORDER BY id"
-    batches = [batch.column(0).to_numpy() for batch in engine.batches(query, 1 << 20)]
-    return np.concatenate([np.zeros(0, dtype=np.int64), *batches])
 
 
 def _per_class(sizes: np.ndarray, labels: Sequence[str], budget: int) -> list[int]:

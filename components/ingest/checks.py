@@ -48,12 +48,10 @@ def check_rows(
         "SELECT id, 'no label' AS reason FROM live WHERE NOT unlabelled AND label IS NULL",
     )
     classes = labels if labels is not None else _found(engine)
-    unknown = "NOT unlabelled AND label NOT IN (SELECT unnest($classes))".replace(
-        "$classes", _list(classes)
-    )
+    unknown = f"NOT unlabelled AND label NOT IN (SELECT unnest({_list(classes)}))"
     if labels is None:
         _refuse_unseen(engine, unknown)
-    found = _all_labels(engine)
+    found = sorted(class_sizes(engine))
     reject(
         engine,
         "unknown_label",
@@ -147,7 +145,3 @@ def _warn_of_look_alikes(classes: Sequence[str], reporter: Reporter) -> None:
             f"classes that look alike are learned as different ones: {', '.join(shown[:5])}; "
             "write them alike in the data"
         )
-
-
-def _all_labels(engine: Engine) -> list[str]:
-    return sorted(class_sizes(engine))

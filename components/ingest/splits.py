@@ -97,6 +97,12 @@ def require_training_rows(engine: Engine, labels: Sequence[str]) -> None:
     )
 
 
+def arrays(engine: Engine, query: str) -> list[NDArray[np.int64]]:
+    """The columns of whole numbers that a query gives, in its order."""
+    table = engine.connection.sql(query).to_arrow_table()
+    return [column.to_numpy().astype(np.int64) for column in table.columns]
+
+
 def mark(engine: Engine, ids: NDArray[np.int64], change: str) -> None:
     """Change the rows of `live` with these ids, such as "split = 'test'"."""
     marked = pa.table({"id": pa.array(ids)})
@@ -136,7 +142,7 @@ def _hold_out(engine: Engine, draw: Draw) -> None:
 
 def _hold_out_rows(engine: Engine, draw: Draw) -> bool:
     """Whether a draw with the share of every class was possible."""
-    ids, labels = _arrays(engine, "SELECT id, label FROM pool ORDER BY id")
+    ids, labels = arrays(engine, "SELECT id, label FROM pool ORDER BY id")
     try:
         _, drawn = train_test_split(
             ids, test_size=draw.fraction, random_state=draw.seed, stratify=labels
@@ -171,7 +177,7 @@ def _hold_out_groups(engine: Engine, draw: Draw, groups: int) -> None:
     if groups > MOST_GROUPS_AT_ONCE:
         _hold_out_random_groups(engine, draw)
         return
-    ids, labels, members = _arrays(
+    ids, labels, members = arrays(
         engine,
         "SELECT id, label, dense_rank() OVER (ORDER BY first) - 1 FROM "
         "(SELECT *, min(id) OVER (PARTITION BY grp) AS first FROM pool) ORDER BY id",
@@ -201,16 +207,6 @@ def _hold_out_random_groups(engine: Engine, draw: Draw) -> None:
         f"UPDATE live SET split = '{draw.split}' FROM pool JOIN chosen USING (grp) "
         "WHERE live.id = pool.id"
     )
-
-
-def _arrays(engine: Engine, query: str) -> list[NDArray[np.int64]]:
-    batches = list(engine.batches(query, 1 << 20))
-    if not batches:
-        return [np.zeros(0, dtype=np.int64)] * query.split("FROM")[0].count(",") + [
-            np.zeros(0, dtype=np.int64)
-        ]
-    table = pa.Table.from_batches(batches)
-    return [column.to_numpy().astype(np.int64) for column in table.columns]
 
 
 def _cannot_split(engine: Engine, draw: Draw, problem: str) -> UserError:
