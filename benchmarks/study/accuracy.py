@@ -29,7 +29,7 @@ class Rows:
     """Texts and class indices of the splits on which a data set's models are compared."""
 
     def __init__(self, corpus: Path) -> None:
-        self.labels = read_schema(corpus).labels
+        self.labels = read_schema(corpus).task.outputs
         test = read_test_split(corpus, self.labels)
         validation = read_split(corpus, "validation")
         self.texts = {"validation": validation["text"].tolist(), "test": test["text"].tolist()}

@@ -52,7 +52,7 @@ def fit_controls(
 
     Raises UserError for a corpus that a classifier cannot be fitted on.
     """
-    labels = read_schema(corpus).labels
+    labels = read_schema(corpus).task.outputs
     controls = [_tfidf(corpus, labels, c_grid, seed), _majority(corpus, labels)]
     if model2vec is not None:
         static = fit_model2vec(

@@ -274,9 +274,9 @@ def _data_figures(corpus: Path, test: pd.DataFrame, labels: tuple[str, ...]) -> 
     for row in zip(test["row_id"], test["text"], test["label"], strict=True):
         digest.update(json.dumps(list(row), ensure_ascii=False).encode() + b"\n")
     return DataFigures(
-        task=schema.task,
+        task=schema.task.kind,
         text_column=schema.text_column,
-        label_column=schema.label_column,
+        label_column=", ".join(one.column for one in schema.task.targets),
         labels=labels,
         rows=SplitRows(**{split: split_rows(corpus, split) for split in SPLITS}),
         test_digest=digest.hexdigest(),

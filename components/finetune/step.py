@@ -108,7 +108,7 @@ def _fine_tune(
         TeacherConfig(
             head=params.head,
             head_options=params.heads.get(params.head, {}),
-            labels=schema.labels,
+            labels=schema.task.outputs,
             pad_id=pad_id,
             max_length_tokens=read_info(tokens).max_length_tokens,
         ),
@@ -127,7 +127,7 @@ def _fine_tune(
         teacher,
         Examples(train),
         Examples(validation),
-        loss=_loss(params, train, len(schema.labels)),
+        loss=_loss(params, train, len(schema.task.outputs)),
         plan=params.training,
         device=params.device,
         pad_id=pad_id,

@@ -30,6 +30,7 @@ from decant.runtime.secrets import without_secrets
 from decant.runtime.settings import settings
 from decant.sources import is_local, pin
 from decant.tables import Engine, table_engine
+from decant.tasks.task import Task
 
 Fraction = Annotated[float, Field(gt=0, le=0.5)]
 
@@ -104,9 +105,8 @@ def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) ->
     with table_engine(outputs.corpus) as engine:
         labels = prepare_rows(engine, params, reporter)
         schema = Schema(
-            labels=tuple(labels),
+            task=Task.of_classes(labels, column=params.label_column),
             text_column=params.text_column,
-            label_column=params.label_column,
             group_column=params.group_by,
         )
         write_schema(outputs.corpus, schema)

@@ -67,7 +67,7 @@ def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) ->
     vocabulary_size = _vocabulary_size(tokenizer, inputs.encoder)
     tokenizer.enable_truncation(params.max_length_tokens)
     specials = special_ids(inputs.encoder)
-    labels = read_schema(inputs.corpus).labels
+    task = read_schema(inputs.corpus).task
     info = TokensInfo(
         max_length_tokens=params.max_length_tokens,
         vocabulary_size=vocabulary_size,
@@ -87,7 +87,7 @@ def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) ->
                 inputs.corpus / f"{split}.parquet",
                 outputs.tokens / f"{split}.arrow",
                 tokenizer,
-                labels,
+                task,
                 vocabulary_size,
                 params.batch_size_rows,
                 advance,

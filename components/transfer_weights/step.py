@@ -128,7 +128,7 @@ def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) ->
             frozen=("embedding.weight",) if params.freeze_embeddings else (),
             vocabulary_size=len(kept) if own_tokenizer else info.vocabulary_size,
             kept_ids=len(kept),
-            labels=schema.labels,
+            labels=schema.task.outputs,
             pad_id=int(np.searchsorted(kept, info.pad_id)) if own_tokenizer else info.pad_id,
             max_length_tokens=info.max_length_tokens,
         )

@@ -17,6 +17,7 @@ ERROR_CODES: dict[str, str] = {
     "profile-conflict": "Settings of a profile do not fit each other or the parameters.",
     "profile-unknown": "There is no profile of this name or path.",
     "profile-value": "A key of a profile does not exist, or its value is not allowed.",
+    "task-unknown": "There is no kind of target of this name.",
     "step-unknown": "There is no step of this name.",
     "variable-missing": "An environment variable is needed that is not set.",
     "variable-value": "The value of an environment variable is not allowed.",

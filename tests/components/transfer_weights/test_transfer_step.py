@@ -22,6 +22,7 @@ from decant.runtime.params_file import read_params_file, section_of
 from decant.runtime.reporter import Reporter
 from decant.runtime.settings import parse
 from decant.students import Student, load_student
+from decant.tasks.task import Task
 from decant.training.examples import Examples
 from decant.training.fit import TrainingPlan, default_groups, fit
 from decant.training.losses import label_loss
@@ -52,7 +53,7 @@ def transfer(tmp_path: Path, tiny_encoder: Path) -> Transfer:
             mask_id=4,
         ),
     )
-    write_schema(tokens, Schema(labels=("a", "b"), text_column="text", label_column="label"))
+    write_schema(tokens, Schema(task=Task.of_classes(("a", "b")), text_column="text"))
 
     def make(encoder: Path, options: dict[str, Any] | None = None, **changes: Any) -> Student:
         section = section_of(read_params_file(PROJECT / "params.yaml"), "transfer_weights", Params)
