@@ -16,10 +16,13 @@ from components.distill.shards import cut
 from components.distill.soft_targets import SoftTargets, soft_targets
 from components.distill.student_ids import StudentIds
 from components.distill.transfer_set import transfer_set
+from decant.data.corpus import read_schema
 from decant.data.tokens import TokenRows
 from decant.runtime.reporter import Reporter
 from decant.runtime.settings import Seed, settings
 from decant.students import Student, load_student, save_student
+from decant.tasks.scores import score
+from decant.tasks.task import Task
 from decant.training.curves import write_curves
 from decant.training.device import Device, Precision, pick_device, use_bfloat16
 from decant.training.examples import Examples
@@ -79,6 +82,7 @@ class Outputs:
 
 def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) -> None:
     """Train the student on the teacher's soft targets, and the control on the labels alone."""
+    task = read_schema(inputs.tokens).task
     labelled, validation = (
         cut(TokenRows.open(inputs.tokens, split)) for split in ("train", "validation")
     )
@@ -101,9 +105,10 @@ def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) ->
     distilled = _train(
         "student",
         student,
+        task,
         Examples(own.of(shards), targets.logits, targets.features),
         Examples(validation_rows, held_out.logits, held_out.features),
-        _loss(params, student, targets, inputs),
+        _loss(params, task, student, targets, inputs),
         params.training,
         params,
         reporter,
@@ -112,25 +117,26 @@ def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) ->
     undistilled = _train(
         "undistilled",
         control,
+        task,
         Examples(own.of(labelled)),
         Examples(validation_rows),
-        label_loss(),
+        label_loss(task),
         params.undistilled_training,
         params,
         reporter,
     )
     # of one teacher its own answers, of several their mean
-    predicted = np.concatenate([logits.argmax(1) for logits in held_out.logits])
-    right = predicted == validation_rows.labels
-    reporter.metric("soft_targets_validation_accuracy", float(np.mean(right)))
+    answers = np.concatenate(held_out.logits)
+    found = score(task, answers, validation_rows.labels)
+    reporter.metric(f"soft_targets_validation_{task.metric}", found)
     tokenizer = (inputs.initial_student / "tokenizer.json").read_text("utf-8")
     for name, model, result, folder in (
         ("student", student, distilled, outputs.student),
         ("undistilled", control, undistilled, outputs.undistilled),
     ):
         save_student(model, folder, tokenizer=tokenizer)
-        write_curves(name, result.curves, folder)
-        reporter.metric(f"{name}_validation_accuracy", result.validation_accuracy)
+        write_curves(name, task, result.curves, folder)
+        reporter.metric(f"{name}_validation_{task.metric}", result.validation_score)
         reporter.metric(f"{name}_best_epoch", result.best_epoch)
 
 
@@ -148,9 +154,12 @@ def _soft_targets(
     )
 
 
-def _loss(params: Params, student: Student, targets: SoftTargets, inputs: Inputs) -> Loss:
+def _loss(
+    params: Params, task: Task, student: Student, targets: SoftTargets, inputs: Inputs
+) -> Loss:
     torch.manual_seed(params.seed)
     loss = DistillationLoss(
+        task,
         params.loss,
         temperature=params.temperature,
         hard_label_weight=params.hard_label_weight,
@@ -167,6 +176,7 @@ def _loss(params: Params, student: Student, targets: SoftTargets, inputs: Inputs
 def _train(
     name: str,
     student: Student,
+    task: Task,
     train: Examples,
     validation: Examples,
     loss: Loss,
@@ -178,6 +188,7 @@ def _train(
     started = time.perf_counter()
     result = fit(
         student,
+        task,
         train,
         validation,
         loss=loss,

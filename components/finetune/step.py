@@ -33,11 +33,13 @@ from decant.models.teacher import (
 )
 from decant.runtime.reporter import Reporter
 from decant.runtime.settings import Seed, settings
+from decant.tasks.losses import balanced_weights
+from decant.tasks.task import Task
 from decant.training.curves import write_curves
 from decant.training.device import Device
 from decant.training.examples import Examples
 from decant.training.fit import TrainingPlan, fit
-from decant.training.losses import Loss, balanced_class_weights, label_loss
+from decant.training.losses import Loss, label_loss
 
 PARALLEL = True
 
@@ -125,9 +127,10 @@ def _fine_tune(
     started = time.perf_counter()
     result = fit(
         teacher,
+        schema.task,
         Examples(train),
         Examples(validation),
-        loss=_loss(params, train, len(schema.task.outputs)),
+        loss=_loss(params, schema.task, train),
         plan=params.training,
         device=params.device,
         pad_id=pad_id,
@@ -144,8 +147,8 @@ def _fine_tune(
     )
     shutil.copyfile(encoder / "config.json", folder / "config.json")
     save_teacher(teacher, folder)
-    write_curves(name, result.curves, folder)
-    reporter.metric(f"{prefix}validation_accuracy", result.validation_accuracy)
+    write_curves(name, schema.task, result.curves, folder)
+    reporter.metric(f"{prefix}validation_{schema.task.metric}", result.validation_score)
     reporter.metric(f"{prefix}best_epoch", result.best_epoch)
     reporter.metric(f"{prefix}parameters", parameter_count(teacher))
     reporter.measure(f"{prefix}training_seconds", time.perf_counter() - started)
@@ -167,11 +170,12 @@ def _rows(tokens: Path, encoder: Path, folder: Path) -> tuple[TokenRows, TokenRo
     return retokenizer.rows(train), retokenizer.rows(validation), pad_id
 
 
-def _loss(params: Params, train: TokenRows, classes: int) -> Loss:
+def _loss(params: Params, task: Task, train: TokenRows) -> Loss:
     weights = None
     if params.class_weights == "balanced":
-        weights = balanced_class_weights(torch.from_numpy(train.labels).long(), classes)
-    return label_loss(class_weights=weights, label_smoothing=params.label_smoothing)
+        labels = torch.from_numpy(train.labels)
+        weights = balanced_weights(task, labels.long() if labels.ndim == 1 else labels)
+    return label_loss(task, weights=weights, label_smoothing=params.label_smoothing)
 
 
 def learning_rate_groups(

@@ -30,6 +30,14 @@ def metric_of(target: Target) -> Metric:
     return metrics(target.kind)[target.metric]
 
 
+def task_metric(task: Task) -> Metric:
+    """Of the only target, or the mean over several."""
+    if len(task.targets) == 1:
+        return metric_of(task.targets[0])
+    is_share = all(metric_of(target).is_share for target in task.targets)
+    return Metric(title="mean score", is_share=is_share)
+
+
 def typed_options(kind: str, options: Mapping[str, Any], *, where: str) -> Any:
     """A kind's options. Raises UserError for an unknown kind, or whatever is wrong with them."""
     return parse(_of(kind).Options, options, where)
