@@ -13,8 +13,9 @@ from decant.models.teacher import Teacher, parameter_count
 from decant.runtime.artifacts import read_card, write_json
 from decant.runtime.identity import file_digest
 from decant.students import Student
+from decant.tasks.task import Task
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +23,7 @@ class Facts:
     """The part of the manifest that is the same for all forms of a model.
 
     Attributes:
+        task: the targets, with what was decided for this model.
         vocabulary_size: rows of the embedding table.
         source_identity: of the step execution that trained the model.
         parity: of the float32 graph with PyTorch.
@@ -29,7 +31,7 @@ class Facts:
 
     architecture: str
     encoder: str
-    labels: tuple[str, ...]
+    task: Task
     pad_id: int
     max_length_tokens: int
     vocabulary_size: int
@@ -40,14 +42,20 @@ class Facts:
 
 
 def facts_of(
-    model: Teacher | Student, source: Path, *, encoder: str, opset: int, parity: Parity
+    model: Teacher | Student,
+    task: Task,
+    source: Path,
+    *,
+    encoder: str,
+    opset: int,
+    parity: Parity,
 ) -> Facts:
     """Of a model and the artifact that it was loaded from."""
     config = model.config
     return Facts(
         architecture=_architecture(model, encoder),
         encoder=encoder,
-        labels=config.labels,
+        task=task,
         pad_id=config.pad_id,
         max_length_tokens=config.max_length_tokens,
         vocabulary_size=_embeddings(model),
@@ -75,9 +83,13 @@ def write_manifest(folder: Path, facts: Facts, form: str, **more: object) -> int
         more: entries of this form alone.
     """
     size = sum((folder / name).stat().st_size for name in (GRAPH, TOKENIZER))
+    described = dataclasses.asdict(facts)
+    del described["task"]
     manifest = {
-        **dataclasses.asdict(facts),
+        **described,
         **more,
+        "labels": facts.task.outputs,
+        "targets": facts.task.as_json(),
         "format": FORMAT_VERSION,
         "role": folder.name,
         "form": form,

@@ -24,6 +24,8 @@ from components.export_onnx.trials import (
 from decant.inference.classifier import GRAPH, TOKENIZER
 from decant.runtime.reporter import Reporter
 from decant.runtime.settings import settings
+from decant.tasks.metric import Metric
+from decant.tasks.spec import task_metric
 
 
 @settings
@@ -131,26 +133,28 @@ def _try_all(
         if trial.times_as_slow is not None:
             reporter.measure(f"{role}_{form}_times_as_slow", trial.times_as_slow)
         tried.append(trial)
-    _show(role, trials.float32, tried, reporter)
+    _show(role, task_metric(trials.task), trials.float32, tried, reporter)
     return tried
 
 
-def _show(role: str, float32: Figures, tried: Sequence[Trial], reporter: Reporter) -> None:
+def _show(
+    role: str, metric: Metric, float32: Figures, tried: Sequence[Trial], reporter: Reporter
+) -> None:
     won = smallest(tried)
-    rows = [(FLOAT32, *_cells(float32), "" if won else "taken")]
+    rows = [(FLOAT32, *_cells(float32, metric), "" if won else "taken")]
     for trial in tried:
-        cells = _cells(trial.made.figures) if trial.made else ("-", "-", "-")
+        cells = _cells(trial.made.figures, metric) if trial.made else ("-", "-", "-")
         taken = "taken" if won and trial.made is won else "accepted"
         rows.append((trial.form, *cells, "; ".join(trial.refused) or taken))
     reporter.table(
-        f"forms of the {role}", ("form", "graph", "accuracy", "same labels", "verdict"), rows
+        f"forms of the {role}", ("form", "graph", metric.title, "same labels", "verdict"), rows
     )
 
 
-def _cells(figures: Figures) -> tuple[str, str, str]:
+def _cells(figures: Figures, metric: Metric) -> tuple[str, str, str]:
     return (
         f"{figures.size_bytes / 1e6:.2f} MB",
-        f"{figures.accuracy:.2%}",
+        f"{figures.score:.2%}" if metric.is_share else f"{figures.score:.4f}",
         f"{figures.label_agreement:.2%}",
     )
 

@@ -7,6 +7,7 @@ student_float32/   the float32 graph that it was made of; absent where student/ 
 undistilled/       the control in the student's form, so that the two differ in training alone
 """
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,8 @@ from components.export_onnx.quantisation import (
     quantise_students,
     quantise_teacher,
 )
-from components.export_onnx.trials import Material, some_of
+from components.export_onnx.trials import Material, graph_logits, some_of
+from decant.data.corpus import read_schema
 from decant.data.retokenize import Retokenizer
 from decant.data.tokens import TokenRows, pad
 from decant.inference.classifier import GRAPH, TOKENIZER
@@ -31,6 +33,8 @@ from decant.models.teacher import Teacher, describe_encoder, load_teacher
 from decant.runtime.reporter import Reporter
 from decant.runtime.settings import settings
 from decant.students import Student, load_student
+from decant.tasks.scores import decided, decides
+from decant.tasks.task import Task
 
 
 @settings
@@ -64,7 +68,7 @@ class Outputs:
 def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) -> None:
     """Raises UserError when a float32 graph does not answer as its PyTorch model."""
     teacher = load_teacher(inputs.teacher)
-    encoder = describe_encoder(teacher.encoder)
+    encoder, task = describe_encoder(teacher.encoder), read_schema(inputs.tokens).task
     models: dict[str, tuple[Teacher | Student, Path]] = {
         "teacher": (teacher, inputs.teacher),
         "student": (load_student(inputs.student), inputs.student),
@@ -76,7 +80,7 @@ def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) ->
         folder = outputs.onnx / role
         folder.mkdir()
         with reporter.activity(f"exporting the {role} and checking its parity"):
-            exported[role] = _export(model, source, folder, encoder, inputs.tokens, params)
+            exported[role] = _export(model, task, source, folder, encoder, inputs.tokens, params)
     _show_parity(exported, reporter)
     quantise_teacher(exported["teacher"], params.quantisation, reporter)
     quantise_students(exported["student"], exported["undistilled"], params.quantisation, reporter)
@@ -84,6 +88,7 @@ def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) ->
 
 def _export(
     model: Teacher | Student,
+    task: Task,
     source: Path,
     folder: Path,
     encoder: str,
@@ -98,6 +103,7 @@ def _export(
     validation = own.rows(TokenRows.open(tokens, "validation"))
     parity = check_parity(
         model,
+        task,
         folder / GRAPH,
         validation,
         pad_id=config.pad_id,
@@ -109,14 +115,20 @@ def _export(
         role=folder.name,
     )
     train = some_of(TokenRows.open(tokens, "train"), params.quantisation.calibration_rows)
+    material = Material(
+        task=task,
+        rows=some_of(validation, params.quantisation.rows),
+        calibration=[pad([row], config.pad_id) for row in own.rows(train)],
+        pad_id=config.pad_id,
+    )
+    if decides(task):
+        logits = graph_logits(folder / GRAPH, material)
+        task = decided(task, logits, material.rows.labels)
+        material = dataclasses.replace(material, task=task)
     return Exported(
         folder=folder,
-        facts=facts_of(model, source, encoder=encoder, opset=params.opset, parity=parity),
-        material=Material(
-            rows=some_of(validation, params.quantisation.rows),
-            calibration=[pad([row], config.pad_id) for row in own.rows(train)],
-            pad_id=config.pad_id,
-        ),
+        facts=facts_of(model, task, source, encoder=encoder, opset=params.opset, parity=parity),
+        material=material,
     )
 
 

@@ -4,8 +4,9 @@ A kind's scores.py has, with logits (rows, W) and labels as labels.py encodes th
 
     score(logits, labels, target)         the target's metric over the known rows; NaN without any
     agreement(logits, others, target)     share of the decisions that are the same, 0 to 1
-    decision(logits, labels, target)      what is chosen on validation rows, such as thresholds:
-                                          facts in JSON that answers.py reads; {} for nothing
+    DECIDES                               whether something is chosen on validation rows
+    decision(logits, labels, target)      that, such as thresholds: facts in JSON that answers.py
+                                          reads; {} for nothing
 
 `score` and `agreement` read such facts from `target.facts["decision"]`, and do without them.
 """
@@ -50,6 +51,11 @@ def agreement(task: Task, logits: Logits, others: Logits) -> float:
         for target, columns in task.parts()
     ]
     return shares[0] if len(shares) == 1 else float(np.mean(shares))
+
+
+def decides(task: Task) -> bool:
+    """Whether any target has something to choose on validation rows."""
+    return any(_of(target).DECIDES for target in task.targets)
 
 
 def decided(task: Task, logits: Logits, labels: Labels) -> Task:

@@ -13,6 +13,8 @@ from decant.tasks.task import Target
 
 Array = NDArray[np.number[Any]]
 
+DECIDES = True
+
 _DECISION = "decision"
 
 

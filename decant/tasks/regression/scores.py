@@ -10,6 +10,8 @@ from decant.tasks.task import Target
 
 Array = NDArray[np.number[Any]]
 
+DECIDES = False
+
 # Of two models the answers are the same when they differ by less than this many standard
 # deviations of the training labels: a twentieth of a star where stars spread by one.
 _SAME = 0.05

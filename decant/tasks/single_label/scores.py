@@ -9,6 +9,8 @@ from decant.tasks.task import Target
 
 Array = NDArray[np.number[Any]]
 
+DECIDES = False
+
 
 def score(logits: Array, labels: Array, target: Target) -> float:
     """Accuracy or macro-F1 (over the classes that occur) of the rows with a label."""
