@@ -75,10 +75,14 @@ class Task:
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """A name per logit; of several targets TARGET.OUTPUT."""
+        """A name per logit; of several targets TARGET.OUTPUT, of a number TARGET alone."""
         if len(self.targets) == 1:
             return self.targets[0].outputs
-        return tuple(f"{one.name}.{output}" for one in self.targets for output in one.outputs)
+        return tuple(
+            one.name if output == one.name else f"{one.name}.{output}"
+            for one in self.targets
+            for output in one.outputs
+        )
 
     @property
     def metric(self) -> str:
