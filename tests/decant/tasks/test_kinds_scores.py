@@ -139,7 +139,7 @@ def test_agreement_by_hand() -> None:
     near, far = np.array([[0.0], [1.0]]), np.array([[0.04], [1.2]])
     unbounded = judged(STARS, "pearson", minimum=None, maximum=None)
     assert scores.agreement(unbounded, near, far) == 0.5
-    assert scores.agreement(Task((MOOD,)), one[:, :2], other[:, :2]) == 0.5
+    assert scores.agreement(Task((MOOD,)), one[:, 1:], other[:, 1:]) == 0.5
 
 
 def test_numbers_are_cut_to_their_bounds() -> None:
