@@ -10,9 +10,9 @@ from torch import nn
 from components.export_onnx.parity import Parity
 from decant.inference.classifier import GRAPH, MANIFEST, TOKENIZER
 from decant.models.teacher import Teacher, parameter_count
-from decant.runtime.artifacts import read_card, write_json
+from decant.runtime.artifacts import Card, read_card, write_json
 from decant.runtime.identity import file_digest
-from decant.students import Student
+from decant.students import ALONE, Student
 from decant.tasks.task import Task
 
 FORMAT_VERSION = 2
@@ -60,7 +60,7 @@ def facts_of(
         max_length_tokens=config.max_length_tokens,
         vocabulary_size=_embeddings(model),
         parameters=parameter_count(model),
-        source_identity=read_card(source).identity,
+        source_identity=_artifact_card(source).identity,
         opset=opset,
         parity=parity,
     )
@@ -72,6 +72,11 @@ def write_tokenizer(source: Path, folder: Path, *, max_length_tokens: int) -> No
     tokenizer.no_padding()
     tokenizer.enable_truncation(max_length_tokens)
     tokenizer.save(str(folder / TOKENIZER), pretty=False)
+
+
+def role_of(folder: Path) -> str:
+    """Of a model, by its folder: `alone_TARGET` of alone/TARGET, else the folder's name."""
+    return f"{ALONE}_{folder.name}" if folder.parent.name == ALONE else folder.name
 
 
 def write_manifest(folder: Path, facts: Facts, form: str, **more: object) -> int:
@@ -91,13 +96,18 @@ def write_manifest(folder: Path, facts: Facts, form: str, **more: object) -> int
         "labels": facts.task.outputs,
         "targets": facts.task.as_json(),
         "format": FORMAT_VERSION,
-        "role": folder.name,
+        "role": role_of(folder),
         "form": form,
         "size_bytes": size,
         "files": {name: file_digest(folder / name) for name in (GRAPH, TOKENIZER)},
     }
     write_json(folder / MANIFEST, manifest)
     return size
+
+
+def _artifact_card(folder: Path) -> Card:
+    """The card of the artifact that the model is, or in which it lies."""
+    return read_card(folder.parents[1] if folder.parent.name == ALONE else folder)
 
 
 def _architecture(model: Teacher | Student, encoder: str) -> str:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from components.export_onnx.folder import Facts, write_manifest
+from components.export_onnx.folder import Facts, role_of, write_manifest
 from components.export_onnx.forms import FLOAT32, Int8Form, SmallForm
 from components.export_onnx.refused import Refused
 from components.export_onnx.trials import (
@@ -78,15 +78,15 @@ def quantise_teacher(teacher: Exported, plan: Quantisation, reporter: Reporter) 
 
 
 def quantise_students(
-    student: Exported, control: Exported, plan: Quantisation, reporter: Reporter
+    student: Exported, controls: Sequence[Exported], plan: Quantisation, reporter: Reporter
 ) -> None:
-    """Give the student the form that won and keep its float32; the control gets the same form.
+    """Give the student the form that won and keep its float32; the controls get the same form.
 
-    The control is not tested: it shall differ from the student only in its training. Where it
+    A control is not tested: it shall differ from the student only in its training. Where it
     cannot have the form, it stays float32.
     """
     if not plan.student.forms:
-        for model in (student, control):
+        for model in (student, *controls):
             _finish(model.folder, model.facts, FLOAT32, reporter)
         return
     with tempfile.TemporaryDirectory() as work:
@@ -99,14 +99,15 @@ def quantise_students(
             _take(student.folder, student.facts, won, trials, reporter, quantisation=record)
         else:
             _finish(student.folder, student.facts, FLOAT32, reporter, quantisation=record)
-    if won:
-        _follow(control, won.form, reporter)
-    else:
-        _finish(control.folder, control.facts, FLOAT32, reporter)
+    for control in controls:
+        if won:
+            _follow(control, won.form, reporter)
+        else:
+            _finish(control.folder, control.facts, FLOAT32, reporter)
 
 
 def _follow(control: Exported, form: str, reporter: Reporter) -> None:
-    """Give the control the student's form."""
+    """Give a control the student's form."""
     with tempfile.TemporaryDirectory() as work:
         trials = Trials(control.folder / GRAPH, control.material, Path(work))
         try:
@@ -173,11 +174,11 @@ def _take(
 ) -> None:
     """Replace the folder's graph by a form."""
     shutil.copyfile(made.graph, folder / GRAPH)
-    reporter.metric(f"{folder.name}_label_agreement", made.figures.label_agreement)
+    reporter.metric(f"{role_of(folder)}_label_agreement", made.figures.label_agreement)
     against = trials.against_float32(made)
     _finish(folder, facts, made.form, reporter, against_float32=against, **more)
 
 
 def _finish(folder: Path, facts: Facts, form: str, reporter: Reporter, **more: object) -> None:
     size = write_manifest(folder, facts, form, **more)
-    reporter.metric(f"{folder.name}_size_bytes", size)
+    reporter.metric(f"{role_of(folder)}_size_bytes", size)

@@ -5,6 +5,7 @@ teacher_int8/      the smallest accepted int8 form of it; absent without one
 student/           the smallest accepted form of the student, float32 without one
 student_float32/   the float32 graph that it was made of; absent where student/ is that graph
 undistilled/       the control in the student's form, so that the two differ in training alone
+alone/TARGET/      of several targets: the student trained for one of them, in the same form
 """
 
 import dataclasses
@@ -15,7 +16,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from components.export_onnx.folder import facts_of, write_tokenizer
+from components.export_onnx.folder import facts_of, role_of, write_tokenizer
 from components.export_onnx.graph import export_graph
 from components.export_onnx.parity import ParityLimits, check_parity
 from components.export_onnx.quantisation import (
@@ -32,7 +33,7 @@ from decant.inference.classifier import GRAPH, TOKENIZER
 from decant.models.teacher import Teacher, describe_encoder, load_teacher
 from decant.runtime.reporter import Reporter
 from decant.runtime.settings import settings
-from decant.students import Student, load_student
+from decant.students import ALONE, Student, load_student
 from decant.tasks.scores import decided, decides
 from decant.tasks.task import Task
 
@@ -74,16 +75,20 @@ def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) ->
         "student": (load_student(inputs.student), inputs.student),
         "undistilled": (load_student(inputs.undistilled), inputs.undistilled),
     }
+    for target in task.targets:
+        if (alone := inputs.student / ALONE / target.name).is_dir():
+            models[f"{ALONE}/{target.name}"] = (load_student(alone), alone)
     exported: dict[str, Exported] = {}
     for role, (model, source) in models.items():
         reporter.message(f"exporting the {role}")
         folder = outputs.onnx / role
-        folder.mkdir()
+        folder.mkdir(parents=True)
         with reporter.activity(f"exporting the {role} and checking its parity"):
             exported[role] = _export(model, task, source, folder, encoder, inputs.tokens, params)
     _show_parity(exported, reporter)
     quantise_teacher(exported["teacher"], params.quantisation, reporter)
-    quantise_students(exported["student"], exported["undistilled"], params.quantisation, reporter)
+    controls = [one for role, one in exported.items() if role not in ("teacher", "student")]
+    quantise_students(exported["student"], controls, params.quantisation, reporter)
 
 
 def _export(
@@ -112,7 +117,7 @@ def _export(
             max_logit_difference=params.max_logit_difference,
             min_label_agreement=params.min_label_agreement,
         ),
-        role=folder.name,
+        role=role_of(folder),
     )
     train = some_of(TokenRows.open(tokens, "train"), params.quantisation.calibration_rows)
     material = Material(
@@ -136,7 +141,7 @@ def _show_parity(exported: Mapping[str, Exported], reporter: Reporter) -> None:
     rows = []
     for role, one in exported.items():
         facts, parity = one.facts, one.facts.parity
-        reporter.metric(f"{role}_max_logit_difference", parity.max_logit_difference)
+        reporter.metric(f"{role_of(one.folder)}_max_logit_difference", parity.max_logit_difference)
         rows.append(
             (
                 role,

@@ -30,6 +30,7 @@ from decant.runtime.plugins import plugins
 from decant.runtime.settings import parse
 
 WEIGHTS = "model.safetensors"
+ALONE = "alone"  # below a student of several targets, a control for each
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -106,5 +106,7 @@ def _sum(task: Task, losses: Sequence[Tensor]) -> Tensor:
     """Weighted; of one target its loss as it is."""
     if len(losses) == 1:
         return losses[0]
-    weighted = [loss * one.weight for one, loss in zip(task.targets, losses, strict=True)]
+    weighted = [
+        loss * one.weight for one, loss in zip(task.targets, losses, strict=True) if one.weight
+    ]
     return torch.stack(weighted).sum(dim=0)

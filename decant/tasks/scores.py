@@ -32,8 +32,9 @@ def score(task: Task, logits: Logits, labels: Labels) -> float:
     found = scores(task, logits, labels)
     if len(found) == 1:
         return next(iter(found.values()))
-    weights = [target.weight for target in task.targets]
-    return float(np.average(list(found.values()), weights=weights))
+    counted = [target for target in task.targets if target.weight]
+    weights = [target.weight for target in counted]
+    return float(np.average([found[target.name] for target in counted], weights=weights))
 
 
 def scores(task: Task, logits: Logits, labels: Labels) -> dict[str, float]:

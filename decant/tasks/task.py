@@ -96,6 +96,15 @@ class Task:
             yield target, slice(start, start + len(target.outputs))
             start += len(target.outputs)
 
+    def only(self, name: str) -> "Task":
+        """The same logits, but the other targets count for nothing in loss and score."""
+        return Task(
+            tuple(
+                one if one.name == name else dataclasses.replace(one, weight=0.0)
+                for one in self.targets
+            )
+        )
+
     def target(self, name: str) -> Target:
         """By its name; KeyError without one."""
         return {one.name: one for one in self.targets}[name]
