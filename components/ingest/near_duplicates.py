@@ -5,7 +5,7 @@ per hash of a held-out text is all that is kept.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Annotated, Any, Literal
 
@@ -18,6 +18,8 @@ from components.ingest.rows import ROW_ID, place, reject
 from components.ingest.signatures import BANDS, Signed, jaccard, signed
 from decant.runtime.reporter import Reporter
 from decant.tables import Engine
+from decant.tasks.declared import Declared
+from decant.tasks.rows import rows_of
 
 Policy = Literal["drop", "drop_all", "report", "ignore"]
 Similarity = Annotated[float, Field(ge=0.5, lt=1)]
@@ -36,7 +38,11 @@ _LARGE_SHARE = 0.1  # of the training side
 
 
 def drop_near_duplicates(
-    engine: Engine, policy: Policy, similarity: float, reporter: Reporter
+    engine: Engine,
+    targets: Sequence[Declared],
+    policy: Policy,
+    similarity: float,
+    reporter: Reporter,
 ) -> None:
     """Find rows of the training side that are nearly a held-out text; reject them by the policy.
 
@@ -50,11 +56,11 @@ def drop_near_duplicates(
         return
     _propose(engine, similarity - _MARGIN)
     engine.run("CREATE OR REPLACE TABLE near (id BIGINT, twin BIGINT, similarity DOUBLE)")
-    pairs = """
+    pairs = f"""
         SELECT proposed.id, twin, lower(one.text), lower(other.text) FROM proposed
         JOIN rows AS one ON one.id = proposed.id JOIN rows AS other ON other.id = twin
         JOIN live AS mine ON mine.id = proposed.id JOIN live AS its ON its.id = twin
-        WHERE mine.label IS NULL OR mine.label = its.label
+        WHERE {" AND ".join(f"({_alike(target)})" for target in targets)}
     """
     for batch in engine.batches(pairs, _ROWS_AT_ONCE):
         rows = zip(*(column.to_pylist() for column in batch.columns), strict=True)
@@ -75,6 +81,12 @@ def drop_near_duplicates(
             "printf(' (similarity %.2f)', similarity) AS reason "
             "FROM near JOIN rows ON rows.id = twin JOIN files USING (file)",
         )
+
+
+def _alike(target: Declared) -> str:
+    """SQL: what is known of both rows' labels does not tell them apart."""
+    mine, its = f"mine.{target.sql}", f"its.{target.sql}"
+    return f"{mine} IS NULL OR {its} IS NULL OR {rows_of(target).alike(mine, its)}"
 
 
 def _propose(engine: Engine, least: float) -> None:

@@ -1,10 +1,11 @@
 """Fetch data and encoder, check every row, split without leakage, take the label budget."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from components.ingest.budget import take_budget
 from components.ingest.checks import check_rows
@@ -25,11 +26,16 @@ from components.ingest.rows import load_rows
 from components.ingest.splits import assign_splits, require_training_rows
 from decant.data.corpus import Schema, write_schema
 from decant.models.encoder import MORE_ENCODERS, copy_encoder
+from decant.runtime.errors import UserError
 from decant.runtime.reporter import Reporter
 from decant.runtime.secrets import without_secrets
 from decant.runtime.settings import settings
 from decant.sources import is_local, pin
 from decant.tables import Engine, table_engine
+from decant.tasks.declared import Declared, declared_target, declared_targets
+from decant.tasks.rows import rows_of
+from decant.tasks.spec import typed_options
+from decant.tasks.spelling import respelled
 from decant.tasks.task import Task
 
 Fraction = Annotated[float, Field(gt=0, le=0.5)]
@@ -47,6 +53,10 @@ class Params:
     local_corpus: Annotated[str, Field(min_length=1)]
     text_column: Annotated[str, Field(min_length=1)]
     label_column: Annotated[str, Field(min_length=1)]
+    task: str
+    kinds: dict[str, dict[str, Any]]
+    metric: str | None
+    targets: list[dict[str, Any]]
     group_by: str | None
     labels: Annotated[list[str], Field(min_length=2)] | None
     unlabelled_labels: list[str]
@@ -62,6 +72,34 @@ class Params:
     encoder: Annotated[str, Field(min_length=1)]
     more_encoders: list[Annotated[str, Field(min_length=1)]]
     local_encoder: Annotated[str, Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _check_targets(self) -> Self:
+        for kind, options in self.kinds.items():
+            typed_options(kind, options, where=f"ingest.kinds.{kind}")
+        self.declared()
+        return self
+
+    def declared(self) -> list[Declared]:
+        """The targets. Raises UserError where their parameters do not fit each other."""
+        if not self.targets:
+            only = declared_target(
+                self.task,
+                column=self.label_column,
+                labels=self.labels,
+                metric=self.metric,
+                options=self.kinds,
+            )
+            return [rows_of(only).checked(only)]
+        for name, value in (("labels", self.labels), ("metric", self.metric)):
+            if value is not None:
+                raise UserError(
+                    f"ingest.{name} is of one target, but ingest.targets lists several",
+                    code="parameter-conflict",
+                    hint=f"set ingest.{name} to null, and give each target its own {name}",
+                )
+        found = declared_targets(self.targets, self.kinds)
+        return [rows_of(target).checked(target) for target in found]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,26 +141,38 @@ def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) ->
         for fact in facts:
             reporter.message(f"{origin.role}: {fact}")
     with table_engine(outputs.corpus) as engine:
-        labels = prepare_rows(engine, params, reporter)
-        schema = Schema(
-            task=Task.of_classes(labels, column=params.label_column),
-            text_column=params.text_column,
-            group_column=params.group_by,
-        )
+        targets = prepare_rows(engine, params, reporter)
+        task = task_of(engine, targets)
+        schema = Schema(task=task, text_column=params.text_column, group_column=params.group_by)
         write_schema(outputs.corpus, schema)
         with reporter.activity("writing the corpus"):
-            write_splits(engine, outputs.corpus)
-        report_rows(engine, labels, reporter)
+            write_splits(engine, targets, task, outputs.corpus)
+        report_rows(engine, targets, reporter)
 
 
-def prepare_rows(engine: Engine, params: Params, reporter: Reporter) -> list[str]:
-    """Load all rows of the data, each with its split or the reason why it is rejected; the classes.
+def task_of(engine: Engine, targets: Sequence[Declared]) -> Task:
+    """What the rows make of the targets; an output per label, or of the target's own name."""
+    return Task(
+        tuple(
+            target.as_target(target.labels or (target.name,), rows_of(target).facts(engine, target))
+            for target in targets
+        )
+    )
+
+
+def prepare_rows(engine: Engine, params: Params, reporter: Reporter) -> list[Declared]:
+    """Load all rows of the data, each with its split or the reason why it is rejected.
 
     rows.py has the tables. Nothing else is written.
+
+    Returns:
+        the targets with their labels.
 
     Raises:
         UserError: whatever of the data or its parameters the user can fix.
     """
+    targets = params.declared()
+    marks = list(respelled(params.unlabelled_labels).values())
     with reporter.activity(f"reading {without_secrets(params.source)}"):
         load_rows(
             _data(params),
@@ -130,17 +180,18 @@ def prepare_rows(engine: Engine, params: Params, reporter: Reporter) -> list[str
             reporter,
             format_name=params.format,
             text_column=params.text_column,
-            label_column=params.label_column,
+            targets=targets,
+            marks=marks,
             group_column=params.group_by,
         )
     with reporter.activity("checking the rows"):
-        labels = check_rows(engine, params.labels, params.unlabelled_labels, reporter)
+        targets = check_rows(engine, targets, marks, reporter)
     with reporter.activity("looking for duplicates"):
         drop_groups_of_given_splits(engine, reporter)
-        drop_duplicates(engine, reporter)
+        drop_duplicates(engine, targets, reporter)
     with reporter.activity("splitting"):
-        labels, train_only = settle_rare_classes(
-            engine, labels, params.min_rows_per_class, params.rare_classes, reporter
+        targets, train_only = settle_rare_classes(
+            engine, targets, params.min_rows_per_class, params.rare_classes, reporter
         )
         assign_splits(
             engine,
@@ -148,18 +199,18 @@ def prepare_rows(engine: Engine, params: Params, reporter: Reporter) -> list[str
             validation_fraction=params.validation_fraction,
             seed=params.split_seed,
             grouped=params.group_by is not None,
-            labels=labels,
+            targets=targets,
             train_only=train_only,
         )
     with reporter.activity("looking for texts that nearly repeat held-out ones"):
         drop_unlabelled_leaks(engine)
         drop_near_duplicates(
-            engine, params.near_duplicates, params.near_duplicate_similarity, reporter
+            engine, targets, params.near_duplicates, params.near_duplicate_similarity, reporter
         )
-        require_training_rows(engine, labels)
+        require_training_rows(engine, targets)
     take_budget(
         engine,
-        labels,
+        targets,
         params.label_budget,
         per_class=params.label_budget_per_class,
         seed=params.split_seed,
@@ -167,8 +218,8 @@ def prepare_rows(engine: Engine, params: Params, reporter: Reporter) -> list[str
     )
     with reporter.activity("looking for duplicates among unlabelled rows"):
         drop_unlabelled_duplicates(engine)
-    warn_of_labels_in_text(engine, reporter)
-    return labels
+    warn_of_labels_in_text(engine, targets, reporter)
+    return targets
 
 
 def _data(params: Params) -> list[Origin]:

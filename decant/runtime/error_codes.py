@@ -75,10 +75,12 @@ ERROR_CODES: dict[str, str] = {
     "class-empty": "A class has no rows to train on.",
     "class-single": "There is only one class.",
     "label-budget": "The label budget does not fit the number of rows or classes.",
+    "label-unreadable": "A cell of a label column is not what the kind of its target requires.",
     "label-untrained": "Rows for validation or test have a label without training rows.",
     "labels-mismatch": "Models, or a model and the corpus, have different labels.",
     "rows-mismatch": "Two runs were evaluated on different rows.",
     "rows-unusable": "No row has both text and label.",
+    "separator-unused": "The separator between labels is in no cell.",
     "split-empty": "A split has no rows.",
     "split-impossible": "A split cannot be made from these rows.",
     # Artifacts and steps

@@ -7,6 +7,7 @@ A kind's spec.py has
     label_width(outputs)  columns of the encoded labels of a target with so many outputs
 """
 
+import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
@@ -41,6 +42,11 @@ def task_metric(task: Task) -> Metric:
 def typed_options(kind: str, options: Mapping[str, Any], *, where: str) -> Any:
     """A kind's options. Raises UserError for an unknown kind, or whatever is wrong with them."""
     return parse(_of(kind).Options, options, where)
+
+
+def option_names(kind: str) -> list[str]:
+    """The names of a kind's options. Raises UserError for an unknown kind."""
+    return [field.name for field in dataclasses.fields(_of(kind).Options)]
 
 
 def label_width(target: Target) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
-from components.ingest.corpus_files import rows_per_class
+from components.ingest.corpus_files import rows_per_label
 from components.ingest.step import Params, prepare_rows
 from decant.data.corpus import LABELLED_SPLITS, SPLITS
 from decant.runtime.reporter import Reporter
@@ -40,8 +40,8 @@ def try_ingest(section: Mapping[str, Any], root: Path) -> Trial:
     params = parse(Params, section, "ingest")
     reporter = Reporter(step="ingest", console=Console(quiet=True))
     with chdir(root), table_engine() as engine:  # relative paths are the parameters' own
-        labels = prepare_rows(engine, params, reporter)
-        counts = rows_per_class(engine)
+        (target,) = prepare_rows(engine, params, reporter)
+        counts = rows_per_label(engine, target)
         sizes = dict(engine.all("SELECT split, count(*) FROM live GROUP BY split"))
         kinds = engine.all("SELECT kind, count(*) FROM rejected GROUP BY kind ORDER BY 2 DESC, 1")
         ((rows,),) = engine.all("SELECT count(*) FROM rows")
@@ -53,7 +53,7 @@ def try_ingest(section: Mapping[str, Any], root: Path) -> Trial:
         splits={split: sizes.get(split, 0) for split in SPLITS},
         classes={
             label: {split: counts.get((label, split), 0) for split in LABELLED_SPLITS}
-            for label in labels
+            for label in target.labels or ()
         },
         rejected=dict(kinds),
         contradictions=contradictions,

@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from components.ingest.spelling import respelled
 from decant.runtime.errors import UserError
+from decant.tasks.spelling import respelled
 from pipelines.onboarding.column_choice import Columns, choose_columns
 from pipelines.onboarding.column_kinds import Column
 from pipelines.onboarding.data_files import DataFile, DataFiles, find_data, shown_name
