@@ -19,7 +19,7 @@ from rich.cells import cell_len
 from sklearn.metrics import confusion_matrix
 
 from components.evaluate import bert_base
-from components.evaluate.class_names import DrawnNames
+from decant.tasks.label_names import DrawnNames
 from components.evaluate.figures import BERT_BASE
 from components.evaluate.quality import Quality
 from decant.figures.evaluation_figures import Figures

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from components.evaluate.class_names import number_of
+from decant.tasks.label_names import number_of
 from components.evaluate.exported_manifest import Quantisation
 from components.evaluate.figures import BERT_BASE
 from components.evaluate.pictures import TITLES

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from components.evaluate.bert_base import BertBase
-from components.evaluate.class_names import drawn_names
+from decant.tasks.label_names import drawn_names
 from components.evaluate.exported_manifest import Manifest
 from components.evaluate.figures import BERT_BASE, quality_figures, timing_figures
 from components.evaluate.findings import class_findings

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import fontManager
 
 from components.evaluate import pictures
-from components.evaluate.class_names import drawn_names
+from decant.tasks.label_names import drawn_names
 from components.evaluate.quality import measure_quality
 
 NO_FONT_HAS_IT = "\U00100001"  # for private use
