@@ -23,7 +23,6 @@ from decant.figures.target_figures import (
 )
 
 
-
 class Parity(FigureSet):
     """The exported float32 graph against its PyTorch model, on validation rows."""
 
@@ -34,7 +33,7 @@ class Parity(FigureSet):
     """The largest absolute difference of a logit."""
 
     label_agreement: float
-    """Share of the rows with the same label, 0 to 1."""
+    """Share of the rows with the same answer, 0 to 1."""
 
 
 class AgainstFloat32(FigureSet):
@@ -43,14 +42,20 @@ class AgainstFloat32(FigureSet):
     rows: int
     """Validation rows that were compared."""
 
-    accuracy: float
+    accuracy: LeftOut[float] = None
     """Share of the rows that the smaller form gets right, 0 to 1."""
 
-    float32_accuracy: float
+    float32_accuracy: LeftOut[float] = None
     """Share of the rows that the float32 graph gets right, 0 to 1."""
 
+    score: LeftOut[float] = None
+    """The smaller form's score, where that is not accuracy."""
+
+    float32_score: LeftOut[float] = None
+    """The float32 graph's score, where that is not accuracy."""
+
     label_agreement: float
-    """Share of the rows with the same label, 0 to 1."""
+    """Share of the rows with the same answer, 0 to 1."""
 
 
 class ClassRecall(FigureSet):
@@ -91,7 +96,7 @@ def _accuracy_interval(fields: dict[str, Any]) -> Any:
 
 
 class Scored(FigureSet):
-    """Anything with a score: in Python always `score`, in the file that of classes is `accuracy`."""
+    """Anything with a score: in Python `score`; in the file that of classes is `accuracy`."""
 
     accuracy: LeftOut[float] = None
     """Of classes alone, as a share of the test rows, 0 to 1."""
@@ -147,12 +152,13 @@ class ModelFigures(Scored):
     targets: LeftOut[Mapping[str, SerializeAsAny[TargetFigures]]] = None
     """By target; left out where there is accuracy."""
 
-    def has_figure(self, name: str) -> dict[str, float]:
-        """The figure of each target that has it, by the target's name; of classes alone by ''."""
+    def of_targets(self, figure: str) -> dict[str, Any]:
+        """A figure such as `ece` of each target that has it, by target; of classes alone by ''."""
         if self.targets is None:
-            return {"": getattr(self, name)} if getattr(self, name, None) is not None else {}
-        found = {target: getattr(one, name, None) for target, one in self.targets.items()}
-        return {target: value for target, value in found.items() if value is not None}
+            found = {"": getattr(self, figure, None)}
+        else:
+            found = {name: getattr(one, figure, None) for name, one in self.targets.items()}
+        return {name: value for name, value in found.items() if value is not None}
 
 
 class ExportFacts(FigureSet):
@@ -187,8 +193,8 @@ class ExportedFigures(ExportFacts, ModelFigures):
     """A model that export_onnx wrote: its quality, and its manifest."""
 
     label_agreement_with_float32: LeftOut[float] = None
-    """Share of the test rows with the float32 graph's label, 0 to 1; only of a smaller form that
-    is measured beside it."""
+    """Share of the test rows with the float32 graph's answer, 0 to 1, of several targets the mean;
+    only of a smaller form that is measured beside it."""
 
 
 class TeacherFigures(ExportedFigures):
@@ -319,8 +325,8 @@ class DataFigures(FigureSet):
     """The kind of the label, such as `single_label`; `several` where there are more targets."""
 
     metric: LeftOut[str] = None
-    """By which the models are judged; `score`, the weighted mean, of several targets. Left out where
-    it is accuracy."""
+    """By which the models are judged; `score`, the weighted mean, of several targets. Left out
+    where it is accuracy."""
 
     targets: LeftOut[tuple[TargetFacts, ...]] = None
     """In the order of the models' outputs; left out of classes judged by accuracy."""
@@ -348,7 +354,7 @@ class DataFigures(FigureSet):
         if len(self.targets) == 1:
             return self.score_of(self.targets[0].name)
         return ScoreText(
-            title="score", is_share=all(target.metric_is_share for target in self.targets)
+            title="mean score", is_share=all(target.metric_is_share for target in self.targets)
         )
 
     def score_of(self, target: str) -> ScoreText:

@@ -23,7 +23,7 @@ class TargetFigures(FigureSet):
     """Test rows whose label of this target is known."""
 
     retention: LeftOut[float] = None
-    """The student's score divided by its teacher's; of the student alone, and where the teacher's is
+    """The student's score divided by its teacher's; of the student alone, where the teacher's is
     above 0."""
 
     retention_interval: LeftOut[Interval] = None

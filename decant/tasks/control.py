@@ -1,4 +1,4 @@
-"""The models that a student shall be better than: TF-IDF with a linear model, and a constant answer.
+"""What a student shall be better than: TF-IDF with a linear model, and a constant answer.
 
 A kind's control.py has, with features (rows, terms), labels (rows, E) of rows whose label is known,
 
@@ -72,10 +72,10 @@ def fit_tfidf(
     vectorizer = TfidfVectorizer(analyzer=ngrams, sublinear_tf=True)
     features = vectorizer.fit_transform(train[0])
     held_out = vectorizer.transform(validation[0])
-    of_validation = dict(by_target(task, validation[1]))
     fitted = {}
-    for target, labels in by_target(task, train[1]):
-        others = of_validation[target]
+    for (target, labels), (_, others) in zip(
+        by_target(task, train[1]), by_target(task, validation[1]), strict=True
+    ):
         known, known_others = ~np.isnan(labels[:, 0]), ~np.isnan(others[:, 0])
         fitted[target.name] = _of(target).fit(
             features[known],

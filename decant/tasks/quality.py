@@ -10,12 +10,12 @@ and a Quality has
 
     rows                            how many
     figures                         FIGURES' own attributes, by name
-    right                           (rows,) bool where the target's metric is the share of right rows,
-                                    else None
+    right                           (rows,) bool where the target's metric is the share of right
+                                    rows, else None
     resampled(weights)              (samples,): the metric where row i counts weights[:, i] times;
                                     NaN where it is not defined
     agreement(other)                share of the rows with another model's answer, 0 to 1
-    missed(teacher)                 the classes of which no row is right, with the teacher's right
+    missed_classes(teacher)         the classes of which no row is right, with the teacher's right
                                     rows; None of a kind without classes
 """
 
@@ -56,7 +56,7 @@ class Measured:
 
     def resampled(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
         """Scores (samples,) where known row i counts weights[:, i] times."""
-        return np.nan_to_num(self.quality.resampled(weights))
+        return np.asarray(np.nan_to_num(self.quality.resampled(weights)))
 
 
 def by_target(task: Task, labels: Labels) -> list[tuple[Target, NDArray[np.float64]]]:
@@ -66,9 +66,8 @@ def by_target(task: Task, labels: Labels) -> list[tuple[Target, NDArray[np.float
         labels: of all targets, as labels.encode gives them.
     """
     found = []
-    for target, _, own in withby_target(task, labels):
-        columns = own[:, None] if own.ndim == 1 else own
-        columns = columns.astype(np.float64)
+    for target, _, own in with_labels(task, labels):
+        columns: NDArray[np.float64] = own.astype(np.float64).reshape(len(own), -1)
         if own.ndim == 1:
             columns[columns < 0] = np.nan
         found.append((target, columns))
@@ -116,7 +115,7 @@ def missed_classes(
     found: list[MissedClass] = []
     any_classes = False
     for name, one in student.items():
-        missed = one.quality.missed(teacher[name].quality)
+        missed = one.quality.missed_classes(teacher[name].quality)
         if missed is not None:
             any_classes = True
             several = len(student) > 1

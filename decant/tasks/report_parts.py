@@ -1,18 +1,14 @@
 """What a kind adds to the report: sections of paragraphs, pictures and tables."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from decant.figures.figure_text import one_line
 
 SHOWN_ROWS = 10
+SHOWN_LABEL = 40
 NONE = "-"
 _SHOWN_CHARACTERS = 160
-
-TFIDF = "tfidf"
-# The models of which a picture shows the answers, and how. Another form of a model gives almost the
-# same answers: one curve of each is enough.
-DRAWN = ("teacher", "student", "undistilled", TFIDF)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,19 +44,23 @@ class Section:
     parts: Sequence[Part]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Tested:
-    """What tables and pictures of one target are made of, of the rows whose label is known.
-
-    Attributes:
-        texts: of the rows.
-        titles: how each model is called.
-    """
-
-    texts: Sequence[str]
-    titles: Mapping[str, str]
-
-
 def cut(text: str, characters: int = _SHOWN_CHARACTERS) -> str:
     """A text of the data in one line of the report."""
     return one_line(text, characters)
+
+
+def numbered_label(label: str, index: int, *, is_numbered: bool) -> str:
+    """A label in a table that explains pictures; its number stands first where they show that."""
+    return f"{number_of(index)} {cut(label)}" if is_numbered else cut(label, SHOWN_LABEL)
+
+
+def number_of(index: int) -> str:
+    """How a class is numbered, in pictures and tables."""
+    return f"#{index + 1}"
+
+
+# The lines are those of the report.
+NUMBERED = (
+    "In the pictures a number such as #1 stands for a class, or tells it from another, where no "
+    "font of\nthe machine can draw its name or the name is cut. The table has the names."
+)

@@ -11,6 +11,7 @@ A kind's scores.py has, with logits (rows, W) and labels as labels.py encodes th
 """
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -28,11 +29,15 @@ DECISION = "decision"
 
 def score(task: Task, logits: Logits, labels: Labels) -> float:
     """The metric of the only target, or the weighted mean of the targets'."""
-    found = scores(task, logits, labels)
+    return weighted(task, scores(task, logits, labels))
+
+
+def weighted(task: Task, found: Mapping[str, float]) -> float:
+    """The only target's score, or the weighted mean of the targets'."""
     if len(found) == 1:
         return next(iter(found.values()))
     weights = [target.weight for target in task.targets]
-    return float(np.average(list(found.values()), weights=weights))
+    return float(np.average([found[target.name] for target in task.targets], weights=weights))
 
 
 def scores(task: Task, logits: Logits, labels: Labels) -> dict[str, float]:

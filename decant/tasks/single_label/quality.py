@@ -97,12 +97,12 @@ class Quality:
         return int(order.index[0])
 
     @property
-    def missed_indices(self) -> list[int]:
+    def missed(self) -> list[int]:
         """Classes with test rows of which none is right: one wrong answer does not know a class."""
         table = self.per_class
         return table.index[(table["support"] > 0) & (table["right"] == 0)].tolist()
 
-    def missed(self, teacher: "Quality") -> tuple[MissedClass, ...]:
+    def missed_classes(self, teacher: "Quality") -> tuple[MissedClass, ...]:
         """The same with the rows that a teacher has right."""
         return tuple(
             MissedClass(
@@ -110,7 +110,7 @@ class Quality:
                 test_rows=int(self.per_class["support"].iloc[index]),
                 teacher_right=int(teacher.per_class["right"].iloc[index]),
             )
-            for index in self.missed_indices
+            for index in self.missed
         )
 
     def agreement(self, other: "Quality") -> float:
