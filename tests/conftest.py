@@ -250,6 +250,6 @@ def tiny_params(tiny_csv: Path, tiny_encoder: Path) -> dict[str, Any]:
         "throughput_batches": 1,
         "bert_base": False,
         "gate": dict.fromkeys(content["evaluate"]["gate"])
-        | {"must_beat_tfidf": False, "must_beat_undistilled": False},
+        | {"must_beat_tfidf": False, "must_beat_undistilled": False, "targets": {}},
     }
     return content

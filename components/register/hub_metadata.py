@@ -69,6 +69,7 @@ def _results(
             ("f1", "Macro F1", student.macro_f1),
             ("expected_calibration_error", "Expected calibration error", student.ece),
         )
+        if value is not None
     ]
 
 

@@ -12,6 +12,7 @@ A kind's scores.py has, with logits (rows, W) and labels as labels.py encodes th
 """
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,11 @@ DECISION = "decision"
 
 def score(task: Task, logits: Logits, labels: Labels) -> float:
     """The metric of the only target, or the weighted mean of the targets'."""
-    found = scores(task, logits, labels)
+    return weighted(task, scores(task, logits, labels))
+
+
+def weighted(task: Task, found: Mapping[str, float]) -> float:
+    """The only target's score, or the weighted mean of the targets'."""
     if len(found) == 1:
         return next(iter(found.values()))
     counted = [target for target in task.targets if target.weight]

@@ -74,6 +74,11 @@ class Task:
         return self.targets[0].kind if len(self.targets) == 1 else SEVERAL
 
     @property
+    def is_classes_alone(self) -> bool:
+        """One target with classes, judged by accuracy: what there was before there were others."""
+        return self.kind == CLASSES and self.metric == "accuracy"
+
+    @property
     def outputs(self) -> tuple[str, ...]:
         """A name per logit; of several targets TARGET.OUTPUT, of a number TARGET alone."""
         if len(self.targets) == 1:

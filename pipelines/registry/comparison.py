@@ -15,8 +15,6 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest
 
 from components.evaluate.bootstrap import interval, resampled_accuracies
-from components.evaluate.figures import worst_class
-from components.evaluate.quality import Quality, measure_quality
 from components.evaluate.tested_models import class_indices
 from decant.figures.figure_set import Interval
 from decant.figures.quality_figures import ClassRecall
@@ -29,6 +27,7 @@ from decant.inference.latency import (
     tokenizer_threads,
 )
 from decant.runtime.errors import UserError
+from decant.tasks.single_label.quality import Quality, measure_quality, worst_class
 from pipelines.registry.version_evidence import EvaluatedVersion, answers
 
 _WARMUP_CALLS = 20

@@ -21,7 +21,7 @@ class Labels:
 ANSWER = Labels
 
 
-def values(logits: NDArray[np.float32], target: Target) -> NDArray[np.float64]:
+def values(logits: NDArray[np.floating[Any]], target: Target) -> NDArray[np.float64]:
     """Probabilities (rows, labels), independent of each other."""
     return _sigmoid(logits.astype(np.float64))
 

@@ -19,7 +19,7 @@ class Number:
 ANSWER = Number
 
 
-def values(logits: NDArray[np.float32], target: Target) -> NDArray[np.float64]:
+def values(logits: NDArray[np.floating[Any]], target: Target) -> NDArray[np.float64]:
     """Numbers (rows, 1)."""
     return numbers(logits, target)[:, None]
 
