@@ -35,7 +35,7 @@ from decant.figures.gate_check import verdict_on
 from decant.figures.metrics_file import METRICS, as_json
 from decant.figures.quality_figures import DataFigures, ExportedFigures, QualityFigures, SplitRows
 from decant.figures.timing_figures import TimingFigures
-from decant.inference.classifier import OnnxClassifier, softmax
+from decant.inference.classifier import OnnxClassifier
 from decant.inference.latency import (
     Candidate,
     Timings,
@@ -46,6 +46,7 @@ from decant.inference.latency import (
 from decant.runtime.artifacts import write_json
 from decant.runtime.reporter import Reporter
 from decant.runtime.settings import Seed, settings
+from decant.tasks.single_label.answers import softmax
 
 VARYING = frozenset({"report"})
 _ALL_CORES = 0

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from components.register.run_evidence import PREDICTIONS, logged_evidence
 from decant.figures.metrics_file import METRICS
-from decant.inference.classifier import MANIFEST, OnnxClassifier, softmax
+from decant.inference.classifier import MANIFEST, OnnxClassifier
 from decant.runtime.artifacts import read_json
 from decant.runtime.errors import UserError
+from decant.tasks.single_label.answers import softmax
 from decant.tracking.registered_model import exported_folder
 
 if TYPE_CHECKING:
