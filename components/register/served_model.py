@@ -55,14 +55,11 @@ class ServedModel(PythonModel):
         texts, index = _texts(model_input)
         task = self.classifier.task
         rows = [cells(task, answer) for answer in self.classifier.predict(texts)]
-        return pd.DataFrame(
-            {
-                name: pd.Series(
-                    [row[name] for row in rows], index=index, dtype=float if kind is float else object
-                )
-                for name, kind in columns(task).items()
-            }
-        )
+        found = {}
+        for name, kind in columns(task).items():
+            dtype = float if kind is float else object
+            found[name] = pd.Series([row[name] for row in rows], index=index, dtype=dtype)
+        return pd.DataFrame(found, index=index)
 
 
 def _read_csv_as_texts() -> None:
