@@ -211,7 +211,7 @@ def _signature(task: Task) -> "ModelSignature":
     from mlflow.types import ColSpec, DataType, Schema
     from mlflow.types.schema import Array, Map
 
-    types = {
+    types: dict[type, Any] = {
         str: DataType.string,
         float: DataType.double,
         list: Array(DataType.string),
