@@ -157,7 +157,7 @@ def _shown_interval(words: CardWords, model: FigureSet) -> str:
     return share_range((low, high)) if words.is_share else f"{low:.3f} to {high:.3f}"
 
 
-def _by_target(task: Task, evidence: Evidence) -> list[tuple[str, str, str, str]]:
+def _by_target(task: Task, evidence: Evidence) -> list[tuple[str, ...]]:
     """Rows of target, figure, student, teacher; none of classes alone, whose table has it all."""
     models = [
         target_figures(task, model)
@@ -181,7 +181,8 @@ def _calibration(task: Task, evidence: Evidence) -> dict[str, float]:
     """The calibration errors of the student, by whose they are."""
     student = evidence.figures.student
     if not (by_target := target_figures(task, student)):
-        return {"The score is": student.ece}
+        ece = as_json(student).get("ece")
+        return {"The score is": ece} if isinstance(ece, float) else {}
     return {
         f"The probabilities of `{one_line(name)}` are": figures["ece"]
         for name, figures in by_target.items()

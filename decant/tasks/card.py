@@ -67,7 +67,7 @@ def card_words(task: Task) -> CardWords:
     return CardWords(
         purpose=_of(one).purpose(one)
         if one
-        else f"Answers {len(task.targets)} questions of a text",
+        else f"Answers {len(task.targets)} questions about a text",
         targets=tuple(
             TargetWords(
                 name=target.name,

@@ -40,8 +40,5 @@ def returned(prefix: str) -> str:
 
 
 def limits(target: Target) -> list[str]:
-    """A number without an error of its own."""
-    return [
-        "It answers with a number to any text, without saying how sure it is; answers lie nearer to "
-        "the mean of the training labels than the labels do."
-    ]
+    """It has no error bar."""
+    return ["It answers any text with a number, and does not say how sure it is."]
