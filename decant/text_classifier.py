@@ -3,8 +3,9 @@
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from decant.inference.classifier import MANIFEST, OnnxClassifier, Prediction, problem_of
+from decant.inference.classifier import MANIFEST, OnnxClassifier, problem_of
 from decant.runtime.errors import UserError
 
 DEFAULT_MODEL = "artifacts/onnx/student"
@@ -12,9 +13,13 @@ _REGISTERED = "models:/"
 
 
 class TextClassifier(OnnxClassifier):
-    """An exported or registered model: texts in, labels with their probabilities out.
+    """An exported or registered model: texts in, answers out.
 
     Make one with `load`. It may be shared by threads.
+
+    Attributes:
+        task: what is answered: its targets.
+        labels: a name per output: the classes or labels; of several targets TARGET.OUTPUT.
     """
 
     _download: tempfile.TemporaryDirectory[str] | None = None  # removed with the classifier
@@ -46,8 +51,14 @@ class TextClassifier(OnnxClassifier):
         classifier._download = download
         return classifier
 
-    def predict(self, texts: Sequence[str], *, batch_size: int = 1) -> list[Prediction]:
-        """The best label of each text and its probability, in the order of the texts.
+    def predict(self, texts: Sequence[str], *, batch_size: int = 1) -> list[Any]:
+        """An answer per text, in the order of the texts, by the kind of the model's target.
+
+        - one of several classes: Prediction(label, score), the best class and its probability;
+        - any number of labels: Labels(labels, scores), those that apply, the most probable first,
+          and the probability of every label by its name;
+        - a number, such as a rating: Number(value);
+        - several targets: a dict with one of these per target, by the target's name.
 
         Args:
             batch_size: 1 lets no text's answer depend on its neighbours (see OnnxClassifier).

@@ -12,6 +12,8 @@ rows.py       duckdb        reading and checking its cells, strata for splits an
 quality.py    scikit-learn  figures, tables and per-row statistics of the evaluation
 control.py    scikit-learn  the cheap model that a student shall be better than
 pictures.py   matplotlib    the pictures of the report
+card.py       no library    what a model card says of it
+comparison.py scipy         two models beside each other: intervals and tests, for promotions
 
 Beside the folders, a file of the same name, such as losses.py, is what steps call: it goes through
 the targets of a task and asks each one's kind. Nothing else knows which kinds there are.

@@ -76,6 +76,7 @@ def _origin(lineage: Lineage) -> list[tuple[str, str]]:
     for source in sorted({*lineage.sources, *lineage.pins}):
         rows.append((source, lineage.sources.get(source, "")))
         rows.append(("", lineage.pins.get(source, "")))
+    rows.append(("task", f"{lineage.task}, judged by {lineage.metric}"))
     rows.append(("test rows", lineage.test_digest))
     facts = ", ".join(f"{key} {value}" for key, value in sorted(lineage.machine or ()))
     rows.append(("evaluated on", facts))

@@ -8,6 +8,10 @@ import click
 from rich.table import Table
 from rich.text import Text
 
+from components.register.version_tags import METRIC_TAG, TASK_TAG
+from decant.tasks.kinds import kinds
+from decant.tasks.spec import metrics as metrics_of
+from decant.tasks.task import CLASSES
 from pipelines.console import open_console
 from pipelines.registry.promotion_history import in_words, read_history
 from pipelines.registry.versions import model_names, registry, versions_of
@@ -21,6 +25,7 @@ _COLUMNS = (
     "version",
     "aliases",
     "test",
+    "metric",
     "of teacher",
     "ECE",
     "times faster",
@@ -67,8 +72,20 @@ def age(milliseconds: int, *, now: datetime | None = None) -> str:
     return f"{hours} h" if hours < 48 else f"{hours // 24} d"
 
 
+def task_of(version: "ModelVersion") -> tuple[str, str]:
+    """The kind of its target, or `several`, and by which metric models are chosen."""
+    return version.tags.get(TASK_TAG, CLASSES), version.tags.get(METRIC_TAG, "accuracy")
+
+
+def _is_share(kind: str, metric: str) -> bool:
+    """Of several targets the score may be a mean of shares and correlations."""
+    return kind in kinds() and metric in metrics_of(kind) and metrics_of(kind)[metric].is_share
+
+
 def _row(client: "MlflowClient", name: str, version: "ModelVersion") -> tuple[str, ...]:
     metrics = _metrics(client, str(version.run_id or ""))
+    kind, metric = task_of(version)
+    score = "student.accuracy" if metric == "accuracy" else "student.score"
 
     def shown(key: str, form: str) -> str:
         return format(metrics[key], form) if key in metrics else ""
@@ -78,7 +95,8 @@ def _row(client: "MlflowClient", name: str, version: "ModelVersion") -> tuple[st
         name,
         str(version.version),
         ", ".join(version.aliases),
-        shown("student.accuracy", ".1%"),
+        shown(score, ".1%" if _is_share(kind, metric) else ".3f"),
+        metric,
         shown("student.retention", ".1%"),
         shown("student.ece", ".3f"),
         shown("speedup.end_to_end.vs_teacher", ".1f"),
@@ -99,7 +117,7 @@ def _metrics(client: "MlflowClient", run_id: str) -> dict[str, float]:
         metrics: dict[str, float] = dict(client.get_run(run_id).data.metrics)
     except MlflowException:
         return {}
-    if "student.accuracy" in metrics:
+    if {"student.accuracy", "student.score"} & {*metrics}:
         metrics.setdefault("gate_passed", 1.0)  # what did not pass is not registered
     return metrics
 

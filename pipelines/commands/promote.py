@@ -135,9 +135,9 @@ def _evaluate(
 ) -> _Outcome:
     both = [candidate] if champion is None else [candidate, champion]
     with downloaded(client, *both) as evaluated:
-        alone, teacher = figures_alone(evaluated[0])
+        alone = figures_alone(evaluated[0])
         if champion is None:
-            return _Outcome(check_alone(gate, alone, teacher), None, summary(None, alone, teacher))
+            return _Outcome(check_alone(gate, alone), None, summary(None, alone))
         with Progress(console=Console(stderr=True), transient=True) as progress:
             task = progress.add_task("timing both", total=gate.latency_texts)
             found = compare(
@@ -147,7 +147,7 @@ def _evaluate(
                 seed=seed,
                 advance=lambda texts: progress.advance(task, texts),
             )
-    return _Outcome(check_against(gate, found), found, summary(found, alone, teacher))
+    return _Outcome(check_against(gate, found), found, summary(found, found.new))
 
 
 def _candidate(client: "MlflowClient", name: str, version: str | None) -> "ModelVersion":

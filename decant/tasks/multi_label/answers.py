@@ -19,6 +19,7 @@ class Labels:
 
 
 ANSWER = Labels
+CELLS: Mapping[str, type] = {"labels": list, "scores": dict}
 
 
 def values(logits: NDArray[np.floating[Any]], target: Target) -> NDArray[np.float64]:

@@ -1,5 +1,6 @@
 """The number, in the unit of the data, within its bounds."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,7 @@ class Number:
 
 
 ANSWER = Number
+CELLS: Mapping[str, type] = {"value": float}
 
 
 def values(logits: NDArray[np.floating[Any]], target: Target) -> NDArray[np.float64]:

@@ -14,7 +14,7 @@ DECIDES = False
 
 # Of two models the answers are the same when they differ by less than this many standard
 # deviations of the training labels: a twentieth of a star where stars spread by one.
-_SAME = 0.05
+SAME = 0.05
 
 
 def score(logits: Array, labels: Array, target: Target) -> float:
@@ -31,7 +31,7 @@ def score(logits: Array, labels: Array, target: Target) -> float:
 def agreement(logits: Array, others: Array, target: Target) -> float:
     """Share of the rows whose answers are nearly the same."""
     difference = np.abs(numbers(logits, target) - numbers(others, target))
-    return float(np.mean(difference <= _SAME * float(target.facts["scale"])))
+    return float(np.mean(difference <= SAME * float(target.facts["scale"])))
 
 
 def decision(logits: Array, labels: Array, target: Target) -> dict[str, Any]:

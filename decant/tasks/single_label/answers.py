@@ -1,5 +1,6 @@
 """The most probable class and its probability."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,7 @@ class Prediction:
 
 
 ANSWER = Prediction
+CELLS: Mapping[str, type] = {"label": str, "score": float}
 
 
 def values(logits: NDArray[np.float32], target: Target) -> NDArray[np.float64]:
