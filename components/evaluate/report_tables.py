@@ -59,16 +59,20 @@ def _label_rows(data: DataFigures) -> list[tuple[str, str]]:
         weight = f", weight {target.weight:g}" if several else ""
         text = f"{target.kind}, judged by {target.metric_title}{weight}"
         if target.labels != (target.name,):
-            text += f"; labels: {_listed(target.labels)}"
+            text += f"; {len(target.labels)} labels: {_names(target.labels)}"
         rows.append((f"target '{one_line(target.name)}'" if several else "target", text))
     return rows
 
 
 def _listed(labels: tuple[str, ...]) -> str:
+    return f"{len(labels)}: {_names(labels)}"
+
+
+def _names(labels: tuple[str, ...]) -> str:
     shown = ", ".join(cut(label, SHOWN_LABEL) for label in labels[:_SHOWN_LABELS])
     if len(labels) > _SHOWN_LABELS:
         shown += f" and {len(labels) - _SHOWN_LABELS} more"
-    return f"{len(labels)}: {shown}"
+    return shown
 
 
 def _described(model: ExportedFigures) -> str:

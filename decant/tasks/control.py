@@ -106,8 +106,8 @@ def method(target: Target) -> str:
 
 def control_title(task: Task) -> str:
     """How the control is called, such as `TF-IDF + ridge regression`."""
-    methods = dict.fromkeys(map(method, task.targets))
-    return f"TF-IDF + {' / '.join(methods)}"
+    methods = [*dict.fromkeys(map(method, task.targets))]
+    return f"TF-IDF + {methods[0] if len(methods) == 1 else 'a linear model per target'}"
 
 
 def _of(target: Target) -> Any:

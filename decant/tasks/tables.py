@@ -61,10 +61,7 @@ def plot_tables(task: Task, tested: Mapping[str, Tested]) -> dict[str, pd.DataFr
     if len(parts) == 1:
         return dict(*parts.values())
     return {
-        name: pd.concat(
-            [frames[name].assign(target=target) for target, frames in parts.items()],
-            ignore_index=True,
-        )[["target", *_all_columns([frames[name] for frames in parts.values()])]]
+        name: _joined({target: frames[name] for target, frames in parts.items()})
         for name in PLOT_TABLES
     }
 
@@ -89,8 +86,13 @@ def notes(task: Task) -> list[str]:
     return [note for kind in kinds for note in part(kind, "tables").NOTES]
 
 
-def _all_columns(frames: Sequence[pd.DataFrame]) -> list[str]:
-    return list(dict.fromkeys(column for frame in frames for column in frame.columns))
+def _joined(frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """One below the other, with the target in front."""
+    filled = [frame.assign(target=target) for target, frame in frames.items() if len(frame)]
+    if not filled:
+        return next(iter(frames.values())).assign(target=[])
+    joined = pd.concat(filled, ignore_index=True)
+    return joined[["target", *joined.columns.drop("target")]]
 
 
 def _of(target: Target) -> Any:

@@ -26,23 +26,18 @@ class Fitted:
         target: with thresholds chosen on the validation rows, as those of the other models.
         c: inverse strength of the regularisation, one for all labels, the best of the grid there.
         validation_score: the target's metric there, with these thresholds.
-        models: per label; the logit of its share of the rows where all or none have it.
+        weights, intercepts: (labels, terms) and (labels,).
     """
 
     target: Target
     c: float
     validation_score: float
-    models: Sequence[LogisticRegression | float]
+    weights: NDArray[np.float64]
+    intercepts: NDArray[np.float64]
 
     def logits(self, features: Any) -> NDArray[np.float64]:
         """(rows, labels)."""
-        columns = [
-            np.full(features.shape[0], model)
-            if isinstance(model, float)
-            else model.decision_function(features)
-            for model in self.models
-        ]
-        return np.stack(columns, axis=1)
+        return np.asarray(features @ self.weights.T + self.intercepts)
 
     def values(self, features: Any) -> NDArray[np.float64]:
         """Probabilities (rows, labels)."""
@@ -63,13 +58,19 @@ def fit(
     best: Fitted | None = None
     for c in sorted(c_grid):
         models = [_of_label(features, column, c, seed) for column in labels.T]
-        fitted = Fitted(target=target, c=c, validation_score=0.0, models=models)
+        fitted = Fitted(
+            target=target,
+            c=c,
+            validation_score=0.0,
+            weights=np.stack([weights for weights, _ in models]),
+            intercepts=np.array([intercept for _, intercept in models]),
+        )
         logits = fitted.logits(held_out)
         facts = {**target.facts, "decision": decision(logits, held_out_labels, target)}
         decided = dataclasses.replace(target, facts=facts)
         reached = float(np.nan_to_num(score(logits, held_out_labels, decided)))
         if best is None or reached > best.validation_score:
-            best = Fitted(target=decided, c=c, validation_score=reached, models=models)
+            best = dataclasses.replace(fitted, target=decided, validation_score=reached)
     assert best is not None  # the grid has at least one value
     return best
 
@@ -94,9 +95,11 @@ def constant(labels: NDArray[np.float64], target: Target) -> tuple[NDArray[np.fl
 
 def _of_label(
     features: Any, column: NDArray[np.float64], c: float, seed: int
-) -> LogisticRegression | float:
+) -> tuple[NDArray[np.float64], float]:
+    """Weights (terms,) and intercept: the logit of its share where all rows or none have it."""
     rows, having = len(column), column.sum()
     if having in (0, rows):
-        return float(np.log((having + 0.5) / (rows - having + 0.5)))
+        return np.zeros(features.shape[1]), float(np.log((having + 0.5) / (rows - having + 0.5)))
     model = LogisticRegression(C=c, max_iter=1000, random_state=seed)
-    return model.fit(features, column.astype(np.int64))
+    model.fit(features, column.astype(np.int64))
+    return model.coef_[0], float(model.intercept_[0])

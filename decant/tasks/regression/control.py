@@ -32,7 +32,7 @@ class Fitted:
 
     def logits(self, features: Any) -> NDArray[np.float64]:
         """(rows, 1), in the units of the labels' standard deviation."""
-        return np.asarray(self.model.predict(features), dtype=np.float64).reshape(-1, 1)
+        return np.asarray(features @ self.model.coef_ + self.model.intercept_).reshape(-1, 1)
 
     def values(self, features: Any) -> NDArray[np.float64]:
         """Numbers (rows, 1)."""
