@@ -72,8 +72,8 @@ def value(raw: str, target: Declared, marks: Sequence[str]) -> str:
         return (
             f"CASE WHEN {raw} IS NOT NULL THEN list_sort(list_filter("
             f"{_list(target.labels or ())}, "
-            f"lambda name, nth: list_transform({raw}, lambda one: coalesce({applies}, false))[nth]))"
-            " END"
+            f"lambda name, nth: list_transform({raw}, lambda one: coalesce({applies}, false))[nth]"
+            ")) END"
         )
     labels = f"list_filter(list_transform({raw}, lambda one: {_cell('one')}), {_NOT_NULL})"
     is_mark = f"len({labels}) = 1 AND list_has_any({labels}, {_list(marks)})"
