@@ -144,8 +144,9 @@ def _insert(
             f"'the header once more' FROM {table.relation} WHERE {header or 'false'}"
         )
         # One column of labels is enough to tell a row.
-        known = next(iter(columns.labels.values()), [None])[0]
-        refuse_swallowed_rows(table, engine, known)
+        name = targets[0].columns[0] if columns.labels else ""
+        label = next((column for column in table.columns if column.name == name), None)
+        refuse_swallowed_rows(table, engine, label)
     largest = engine.all(f"SELECT coalesce(max(id), {base}) FROM rows WHERE file = {number}")
     return int(largest[0][0])
 

@@ -72,8 +72,8 @@ def value(raw: str, target: Declared, marks: Sequence[str]) -> str:
         return (
             f"CASE WHEN {raw} IS NOT NULL THEN list_sort(list_filter("
             f"{_list(target.labels or ())}, "
-            f"lambda name, at: list_transform({raw}, lambda one: coalesce({applies}, false))[at]))"
-            " END"
+            f"lambda name, nth: list_transform({raw}, lambda one: coalesce({applies}, false))[nth]"
+            ")) END"
         )
     labels = f"list_filter(list_transform({raw}, lambda one: {_cell('one')}), {_NOT_NULL})"
     is_mark = f"len({labels}) = 1 AND list_has_any({labels}, {_list(marks)})"
@@ -97,7 +97,7 @@ def problem(raw: str, target: Declared, marks: Sequence[str]) -> str:
     at = f"list_position({bad}, false)"
     found = f"coalesce('''' || {raw}[{at}] || '''', 'nothing')"
     return (
-        f"CASE WHEN {at} > 0 THEN 'column ''' || {_list(target.columns)}[{at}] || ''' has ' "
+        f"CASE WHEN {at} > 0 THEN 'column ''' || ({_list(target.columns)})[{at}] || ''' has ' "
         f"|| {found} || ', not 0 or 1' END"
     )
 
