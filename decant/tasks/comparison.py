@@ -3,6 +3,8 @@
 A kind's comparison.py has, with values (rows, W) as answers.py gives them and labels (rows, E) as
 labels.py encodes them, of the rows whose label is known, and target with what the model decided:
 
+    recorded(target)                    the columns of predictions.parquet with the values, without
+                                        MODEL_ or MODEL_TARGET_ in front
     right(values, labels, target)       (rows,) bool where the metric is the share of right rows,
                                         else None
     statistics(values, labels, target)  (rows, S), whose sums over the rows give the metric, in the
@@ -35,7 +37,7 @@ from scipy.stats import binomtest
 
 from decant.figures.figure_set import Interval
 from decant.tasks.kinds import part
-from decant.tasks.task import Target
+from decant.tasks.task import Target, Task
 
 Values = NDArray[np.floating[Any]]
 Labels = NDArray[np.number[Any]]
@@ -164,6 +166,16 @@ class Compared:
         if self.test is None:
             return self.interval[1] < 0
         return self.difference < 0 and self.test.p_value < 1 - _LEVEL
+
+
+def recorded_columns(task: Task, model: str) -> dict[str, list[str]]:
+    """Per target the columns of predictions.parquet that have a model's values."""
+    found = {}
+    for target in task.targets:
+        start = model if len(task.targets) == 1 else f"{model}_{target.name}"
+        names = part(target.kind, "comparison").recorded(target)
+        found[target.name] = [f"{start}_{name}" for name in names]
+    return found
 
 
 def shown(target: Target, details: Mapping[str, Any]) -> dict[str, str]:

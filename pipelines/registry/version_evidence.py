@@ -19,9 +19,10 @@ from decant.inference.manifest_task import manifest_task
 from decant.runtime.artifacts import read_json
 from decant.runtime.errors import UserError
 from decant.tasks.answers import values
+from decant.tasks.comparison import recorded_columns
 from decant.tasks.labels import column_of, encode
 from decant.tasks.spec import with_labels
-from decant.tasks.task import CLASSES, Task
+from decant.tasks.task import Task
 from decant.tracking.registered_model import exported_folder
 
 if TYPE_CHECKING:
@@ -40,8 +41,8 @@ class EvaluatedVersion:
         name, version: in the registry.
         tags: of the version.
         task: what it answers, with what it decided on validation rows.
-        predictions: a row per test row: text, the labels' columns of the corpus, and per output
-            student_probability_LABEL, or student_value_OUTPUT.
+        predictions: a row per test row: text, the labels' columns of the corpus, and the values of
+            the student, see components/evaluate/tables.py.
         metrics: the content of its metrics.json.
         model: the folder of the exported student.
     """
@@ -63,10 +64,10 @@ class EvaluatedVersion:
 
     def recorded(self) -> dict[str, Values]:
         """Per target the values (rows, W) of its test rows, as they were recorded."""
-        word = "probability" if self.task.kind == CLASSES else "value"
-        columns = [f"student_{word}_{output}" for output in self.task.outputs]
-        found = self.predictions[columns].to_numpy(dtype=np.float32)
-        return {target.name: found[:, columns] for target, columns in self.task.parts()}
+        return {
+            name: self.predictions[columns].to_numpy(dtype=np.float32)
+            for name, columns in recorded_columns(self.task, "student").items()
+        }
 
     def labels(self, task: Task) -> dict[str, NDArray[np.float64]]:
         """Per target the labels (rows, E) of its test rows, encoded for a task; NaN is unknown."""

@@ -14,6 +14,11 @@ Array = NDArray[np.number[Any]]
 _BINS = 15
 
 
+def recorded(target: Target) -> list[str]:
+    """The probability of each label."""
+    return [f"probability_{label}" for label in target.outputs]
+
+
 def right(values: Array, labels: Array, target: Target) -> NDArray[np.bool_] | None:
     """(rows,), all labels at once, where the metric is subset accuracy."""
     if target.metric != "subset_accuracy":

@@ -11,6 +11,11 @@ from decant.tasks.task import Target
 Array = NDArray[np.number[Any]]
 
 
+def recorded(target: Target) -> list[str]:
+    """The number."""
+    return ["value"]
+
+
 def right(values: Array, labels: Array, target: Target) -> None:
     """A number is more or less near."""
     return

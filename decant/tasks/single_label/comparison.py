@@ -12,6 +12,11 @@ Array = NDArray[np.number[Any]]
 _BINS = 15
 
 
+def recorded(target: Target) -> list[str]:
+    """The probability of each class."""
+    return [f"probability_{label}" for label in target.outputs]
+
+
 def right(values: Array, labels: Array, target: Target) -> NDArray[np.bool_] | None:
     """(rows,), where the metric is accuracy."""
     if target.metric != "accuracy":
