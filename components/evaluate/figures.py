@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from components.evaluate.bootstrap import LEVEL, Resampled, interval, ratio
 from components.evaluate.exported_manifest import Manifest
 from components.evaluate.tested_models import (
+    ALONE,
     FLOAT32_OF,
     STUDENT_FLOAT32,
     TEACHER_INT8,
@@ -29,6 +30,7 @@ from decant.figures.quality_figures import (
     TfidfFigures,
 )
 from decant.figures.target_figures import (
+    AloneFigures,
     ConstantAnswer,
     FittedControl,
     TargetDifference,
@@ -59,6 +61,7 @@ def quality_figures(
     manifests: Mapping[str, Manifest],
     control: TfidfControl,
     constant: Constant,
+    alone: Mapping[str, Tested],
     data: DataFigures,
     samples: int,
     seed: int,
@@ -69,6 +72,7 @@ def quality_figures(
         tested: per model, by target.
         drawn: per model, its scores over the resamples.
         manifests: of the exported models.
+        alone: per `alone/TARGET`, by target.
         samples: of the paired bootstrap.
     """
     exported = {
@@ -95,6 +99,7 @@ def quality_figures(
             tfidf=_tfidf(task, tested, drawn, control),
             majority=_majority(task, constant),
             teacher_int8=exported.get(TEACHER_INT8),
+            alone=_alone(tested["student"], alone, drawn) or None,
         ),
         differences={
             f"student_minus_{other}": _difference(task, tested, drawn, other)
@@ -196,6 +201,23 @@ def _majority(task: Task, constant: Constant) -> MajorityFigures:
             for name, one in constant.tested.items()
         },
     )
+
+
+def _alone(
+    student: Tested, alone: Mapping[str, Tested], drawn: Mapping[str, Resampled]
+) -> dict[str, AloneFigures]:
+    """By target, the student that was trained for it alone."""
+    found = {}
+    for role, tested in alone.items():
+        name = role.removeprefix(f"{ALONE}/")
+        together, apart = (drawn[model].targets[name] for model in ("student", role))
+        found[name] = AloneFigures(
+            score=tested[name].score,
+            score_interval=_interval(apart),
+            difference=student[name].score - tested[name].score,
+            difference_interval=_interval(together - apart),
+        )
+    return found
 
 
 def _difference(

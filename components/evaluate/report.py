@@ -17,6 +17,7 @@ from components.evaluate.report_tables import (
     quantisation_table,
     speedup_table,
     target_table,
+    together_table,
 )
 from decant.figures.evaluation_figures import Figures
 from decant.figures.figure_text import share
@@ -62,6 +63,7 @@ def write_report(
         "data_rows": data_rows(figures),
         "quality_table": quality_table(figures, titles),
         "difference_table": difference_table(figures, titles),
+        "together_table": together_table(figures),
         "latency_table": latency_table(figures, titles),
         "speedup_table": speedup_table(figures),
         "quantisation_table": quantisation_table(quantisation, figures.data),

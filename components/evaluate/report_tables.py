@@ -210,6 +210,25 @@ def _target_differences(figures: Figures, difference: Difference, text: str) -> 
     return rows
 
 
+def together_table(figures: Figures) -> Table:
+    """By target, the student beside one that was trained for this target alone."""
+    rows = []
+    for name, alone in (figures.controls.alone or {}).items():
+        text = figures.data.score_of(name)
+        rows.append(
+            [
+                f"{one_line(name)}: {text.title}",
+                text.text(alone.score + alone.difference),
+                text.text(alone.score),
+                text.difference(alone.difference),
+                text.difference_range(alone.difference_interval),
+            ]
+        )
+    return Table(
+        columns=["target", "together", "alone", "difference", "95 % interval, paired"], rows=rows
+    )
+
+
 def latency_table(figures: Figures, titles: Titles) -> Table:
     """Percentiles of one answer in microseconds, of the model alone and end to end."""
     percentiles = (figures.latency_p50_us, figures.latency_p95_us, figures.latency_p99_us)

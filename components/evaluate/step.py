@@ -28,7 +28,13 @@ from components.evaluate.model_titles import model_titles, titles_by_target
 from components.evaluate.pictures import draw_accuracy_latency
 from components.evaluate.report import write_report
 from components.evaluate.tables import write_plot_tables, write_predictions
-from components.evaluate.tested_models import BERT_BASE, TFIDF, decided_tasks, open_models
+from components.evaluate.tested_models import (
+    BERT_BASE,
+    TFIDF,
+    decided_tasks,
+    open_alone,
+    open_models,
+)
 from components.evaluate.tfidf import fit_tfidf
 from components.evaluate.timing import timing_figures
 from decant.data.corpus import read_schema
@@ -99,17 +105,19 @@ def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) ->
     task = read_schema(inputs.corpus).task
     check_applies(params.gate, task)
     models = open_models(inputs.onnx, threads=_ALL_CORES)
-    tasks = decided_tasks(task, models)
+    alone = open_alone(inputs.onnx, task, threads=_ALL_CORES)
+    tasks = decided_tasks(task, {**models, **alone})
     test = read_labelled(inputs.corpus, "test", task)
     with reporter.activity("fitting the TF-IDF control"):
         control = fit_tfidf(inputs.corpus, task, c_grid=params.tfidf_c_grid, seed=params.seed)
     tasks[TFIDF] = control.task
-    found = _predict(models, tasks, control, test.texts, params.batch_size, reporter)
-    tested = {model: measure(tasks[model], found[model], test.labels) for model in found}
+    found = _predict({**models, **alone}, tasks, control, test.texts, params.batch_size, reporter)
+    every = {model: measure(tasks[model], found[model], test.labels) for model in found}
+    tested = {model: every[model] for model in every if model not in alone}
     manifests = {name: Manifest.model_validate(model.manifest) for name, model in models.items()}
     with reporter.activity("bootstrap intervals"):
         drawn = resampled_scores(
-            task, tested, test.known, samples=params.bootstrap_samples, seed=params.seed
+            task, every, test.known, samples=params.bootstrap_samples, seed=params.seed
         )
     of_quality = quality_figures(
         task,
@@ -118,16 +126,17 @@ def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) ->
         manifests=manifests,
         control=control,
         constant=_constant(inputs.corpus, task, test),
+        alone={name: every[name] for name in alone},
         data=data_figures(inputs.corpus, test),
         samples=params.bootstrap_samples,
         seed=params.seed,
     )
     by_target = _by_target(task, tested)
     write_json(outputs.evaluation / "quality.json", as_json(of_quality))
-    write_predictions(outputs.evaluation, test, tasks, found)
+    write_predictions(outputs.evaluation, test, tasks, {model: found[model] for model in tested})
     write_plot_tables(outputs.evaluation, task, by_target)
     log_quality(of_quality, reporter)
-    del models  # their threads would disturb the measurement
+    del models, alone  # their threads would disturb the measurement
 
     timing = _measure(params, inputs.onnx, control, test.frame, manifests, outputs.report, reporter)
     verdict = verdict_on(gate_checks(params.gate, of_quality, timing, task))

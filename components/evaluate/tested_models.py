@@ -17,6 +17,7 @@ from decant.tasks.task import Task
 
 TEACHER_INT8, STUDENT_FLOAT32, TFIDF = "teacher_int8", "student_float32", "tfidf"
 BERT_BASE = "bert_base"
+ALONE = "alone"
 # In the order of the tables. The optional ones exist where export_onnx made them.
 ROLES = ("teacher", TEACHER_INT8, "student", STUDENT_FLOAT32, "undistilled")
 OPTIONAL = (TEACHER_INT8, STUDENT_FLOAT32)
@@ -47,6 +48,16 @@ def open_models(folder: Path, *, threads: int) -> dict[str, OnnxClassifier]:
                 hint=_AGAIN,
             )
     return models
+
+
+def open_alone(folder: Path, task: Task, *, threads: int) -> dict[str, OnnxClassifier]:
+    """By `alone/TARGET`, the students that were trained for one target, where there are any."""
+    names = (f"{ALONE}/{target.name}" for target in task.targets)
+    return {
+        name: OnnxClassifier(folder / name, threads=threads)
+        for name in names
+        if (folder / name).is_dir()
+    }
 
 
 def decided_tasks(task: Task, models: Mapping[str, OnnxClassifier]) -> dict[str, Task]:

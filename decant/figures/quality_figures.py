@@ -15,6 +15,7 @@ from pydantic_core import PydanticCustomError
 from decant.figures.figure_set import FigureSet, Interval, LeftOut
 from decant.figures.figure_text import ScoreText
 from decant.figures.target_figures import (
+    AloneFigures,
     ConstantAnswer,
     FittedControl,
     TargetDifference,
@@ -268,6 +269,9 @@ class Controls(FigureSet):
 
     teacher_int8: LeftOut[ExportedFigures] = None
     """The teacher, quantised; left out where export_onnx made none."""
+
+    alone: LeftOut[Mapping[str, AloneFigures]] = None
+    """Of several targets, by target, the student that was trained for it alone."""
 
 
 class Difference(Scored):

@@ -40,6 +40,22 @@ class TargetDifference(FigureSet):
     """The middle 95 % over the same resamples for both models (paired bootstrap): [low, high]."""
 
 
+class AloneFigures(FigureSet):
+    """A student that was trained for one target alone: the same start, teacher, texts and steps."""
+
+    score: float
+    """The target's metric on the test rows."""
+
+    score_interval: Interval
+    """The middle 95 % of the score over resamples of the test rows: [low, high]."""
+
+    difference: float
+    """The student's score on this target minus this one's: what learning together gives."""
+
+    difference_interval: Interval
+    """The middle 95 % over the same resamples for both models (paired bootstrap): [low, high]."""
+
+
 class FittedControl(FigureSet):
     """What was fitted on TF-IDF for one target."""
 
