@@ -144,6 +144,7 @@ def _check_target(engine: Engine, target: Declared, reporter: Reporter) -> Decla
     if count and target.labels is not None:
         _warn_of_rejected_labels(engine, target, count, reporter)
     _check_labels(engine, target, labels, sorted(sizes))
+    _warn_of_labels_of_all(engine, target, reporter)
     _warn_of_look_alikes(labels, reporter)
     return replace(target, labels=tuple(labels))
 
@@ -201,6 +202,17 @@ def _check_labels(
             else f"no row of ingest.source has a label in column '{target.column}'",
             code="class-single" if labels else "rows-unusable",
             hint=f"give data with two classes or more; check {target.column_key}",
+        )
+
+
+def _warn_of_labels_of_all(engine: Engine, target: Declared, reporter: Reporter) -> None:
+    """Warn of labels that every row has: there is nothing to learn of them."""
+    known = f"{_LABELLED_SOURCE} AND {target.sql} IS NOT NULL"
+    ((rows,),) = engine.all(f"SELECT count(*) FROM live WHERE {known}")
+    if of_all := [label for label, count in label_sizes(engine, target).items() if count == rows]:
+        reporter.warning(
+            f"every labelled row of ingest.source has the label {', '.join(of_all[:5])}: there is "
+            "nothing to learn of it"
         )
 
 

@@ -96,7 +96,7 @@ def _summary_rows(engine: Engine, target: Declared) -> list[list[Any]]:
         return []
     found = engine.all(
         f"SELECT split, {', '.join(aggregates.values())} FROM live "
-        f"WHERE {target.sql} IS NOT NULL GROUP BY split"
+        f"WHERE NOT unlabelled AND {target.sql} IS NOT NULL GROUP BY split"
     )
     by_split = {split: values for split, *values in found}
     return [

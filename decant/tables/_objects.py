@@ -188,6 +188,7 @@ def _column(key: str) -> Column:
         f"THEN list_transform({items}, lambda one: one->>'$') "
         f"WHEN {cell} IS NOT NULL THEN [{cell}] END",
         items_problem=f"CASE WHEN {nested} = 'ARRAY' THEN CASE "
-        f"WHEN list_has_any({kinds}, ['ARRAY', 'OBJECT', 'NULL']) "
+        f"WHEN list_has_any({kinds}, ['ARRAY', 'OBJECT', 'NULL']) OR list_has_any("
+        f"list_transform({items}, lambda one: CAST(one AS VARCHAR)), [{_NOT_NUMBERS}]) "
         f"THEN 'the list ' || left({value}, 60) END {an_object} END",
     )

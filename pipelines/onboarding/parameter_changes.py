@@ -8,6 +8,7 @@ from typing import Any
 
 from decant import sources
 from decant.runtime.errors import UserError
+from decant.tasks.task import CLASSES
 from pipelines.onboarding.column_choice import Columns
 from pipelines.onboarding.data_files import DataFile, DataFiles
 from pipelines.onboarding.label_values import Labels
@@ -43,6 +44,9 @@ def data_parameters(
         ("local_corpus", watched, why),
         ("text_column", chosen.text.name, chosen.text.reason),
         ("label_column", chosen.label.name, f"{chosen.label.reason}; {classes}"),
+        ("task", CLASSES, "a class per text"),
+        ("metric", None, "the kind's first"),
+        ("targets", [], "one label column"),
         ("group_by", chosen.group.name, chosen.group.reason),
         (
             "labels",

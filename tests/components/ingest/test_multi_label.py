@@ -180,6 +180,9 @@ def test_mistakes(ingest: Ingest, tmp_path: Path) -> None:
     nested = write(tmp_path / "nested.jsonl", [["a"], ["a", ["b"]]] * 20)
     with raises("cell-not-text", "nested.jsonl", "line 2", '["a",["b"]]', "list of texts"):
         ingest(source=nested, **options())
+    nan = write(tmp_path / "nan.jsonl", [["a"], ["NaN", float("nan")]] * 20)
+    with raises("cell-not-text", "nan.jsonl", "line 2", "NaN"):
+        ingest(source=nan, **options())
     null = write(tmp_path / "null.parquet", [["a"], ["a", None]] * 20)
     with raises("cell-not-text", "null.parquet", "row 2", "list of texts"):
         ingest(source=null, **options())
