@@ -110,6 +110,7 @@ def _propose(engine: Engine, least: float) -> None:
     if not rows:
         return
     all_ids, all_marks = np.concatenate(ids), np.concatenate(marks)
+    del ids, marks  # of a million held-out texts they are some 40 MB
     # One held-out text per hash is enough: who is like one of them is like the others.
     engine.run(
         "CREATE OR REPLACE TABLE first_of_band AS "

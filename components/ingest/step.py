@@ -16,6 +16,7 @@ from components.ingest.duplicates import (
     drop_unlabelled_duplicates,
     drop_unlabelled_leaks,
 )
+from components.ingest.encoder_files import encoder_files
 from components.ingest.label_in_text import warn_of_labels_in_text
 from components.ingest.near_duplicates import Policy as NearDuplicates
 from components.ingest.near_duplicates import Similarity, drop_near_duplicates
@@ -25,7 +26,7 @@ from components.ingest.rare_classes import Policy as RareClasses
 from components.ingest.rows import load_rows
 from components.ingest.splits import assign_splits, require_training_rows
 from decant.data.corpus import Schema, write_schema
-from decant.models.encoder import MORE_ENCODERS, copy_encoder
+from decant.models.encoder import MORE_ENCODERS
 from decant.runtime.errors import UserError
 from decant.runtime.reporter import Reporter
 from decant.runtime.secrets import without_secrets
@@ -137,7 +138,7 @@ def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) ->
         folder = outputs.encoder / MORE_ENCODERS / str(number) if number else outputs.encoder
         folder.mkdir(parents=True, exist_ok=True)
         with reporter.activity(f"fetching {origin.role} {without_secrets(origin.uri)}"):
-            facts = copy_encoder(fetch_watched(origin), folder)
+            facts = encoder_files(fetch_watched(origin), folder)
         for fact in facts:
             reporter.message(f"{origin.role}: {fact}")
     with table_engine(outputs.corpus) as engine:

@@ -1,0 +1,51 @@
+"""Copies and checks an encoder in a process of its own, whose memory ends with it.
+
+The check builds the model, for which it imports torch and transformers: some 450 MB that a process
+never gives back, and that the rows of a large corpus need.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from decant.models.encoder import copy_encoder
+from decant.runtime.errors import UserError
+
+
+def encoder_files(source: Path, target: Path) -> list[str]:
+    """`copy_encoder`, in a process of its own unless this one has torch already.
+
+    Raises:
+        UserError: this is not a usable BERT-family encoder.
+        RuntimeError: the process died; what it wrote is on standard error.
+    """
+    if "torch" in sys.modules:
+        return copy_encoder(source, target)
+    done = subprocess.run(
+        [sys.executable, "-m", __name__, source, target],
+        stdout=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONIOENCODING": "utf-8"},
+        check=False,
+    )
+    if done.returncode:
+        raise RuntimeError(f"the check of {source} ended with code {done.returncode}")
+    answer = json.loads(done.stdout.splitlines()[-1])
+    if isinstance(answer, dict):
+        raise UserError(answer["problem"], code=answer["code"], hint=answer["hint"])
+    return [str(fact) for fact in answer]
+
+
+def _main(source: str, target: str) -> None:
+    """Print the facts as a JSON list, or the error as an object, in the last line."""
+    try:
+        print(json.dumps(copy_encoder(Path(source), Path(target))))
+    except UserError as error:
+        print(json.dumps({"problem": error.problem, "code": error.code, "hint": error.hint}))
+
+
+if __name__ == "__main__":
+    _main(*sys.argv[1:])
