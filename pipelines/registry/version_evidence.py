@@ -79,10 +79,20 @@ class EvaluatedVersion:
         return {target.name: own for target, _, own in with_labels(task, encoded)}
 
     def teacher_score(self, target: str) -> float:
-        """Of its teacher, on its own test rows, by the target's metric."""
-        teacher = self.metrics["teacher"]
-        found = teacher["targets"][target]["score"] if "targets" in teacher else teacher["accuracy"]
-        return float(found)
+        """Of its teacher, on its own test rows, by the target's metric.
+
+        Raises UserError when its figures have none.
+        """
+        try:
+            teacher = self.metrics["teacher"]
+            several = teacher.get("targets")
+            return float(several[target]["score"] if several else teacher["accuracy"])
+        except (KeyError, TypeError, AttributeError):
+            raise UserError(
+                f"{self} has no figures of its teacher for '{target}' in its {METRICS}",
+                code="evidence-missing",
+                hint="evaluate and register it again with this version of Decant",
+            ) from None
 
 
 @contextmanager

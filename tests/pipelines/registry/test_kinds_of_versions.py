@@ -21,7 +21,8 @@ from decant.tasks.scores import scores
 from decant.tasks.spec import metric_of
 from decant.tasks.task import Target, Task
 from decant.tracking.mlflow_store import open_client
-from pipelines.registry.version_evidence import downloaded
+from pipelines.registry.version_evidence import EvaluatedVersion, downloaded
+from tests.errors import raises
 from tests.example_figures import metrics
 from tests.pipelines.registry.conftest import Cli
 from tests.word_models import TASKS, Weights, write_word_model
@@ -284,3 +285,18 @@ def test_the_only_target_may_have_another_name(register_kind: RegisterKind, cli:
     register_kind("regression", targets=[dataclasses.replace(stars, name="rating", outputs=("r",))])
     content = json.loads(cli("compare", "tiny/2", "tiny/1", "--json").output)
     assert content["difference"] == 0.0
+
+
+@pytest.mark.parametrize("content", [{}, {"teacher": None}, {"teacher": {"targets": {"a": {}}}}])
+def test_figures_without_the_teacher_are_reported(content: dict[str, Any], tmp_path: Path) -> None:
+    version = EvaluatedVersion(
+        name="tiny",
+        version="1",
+        tags={},
+        task=Task(tuple(TASKS["regression"][0])),
+        predictions=pd.DataFrame(),
+        metrics=content,
+        model=tmp_path,
+    )
+    with raises("evidence-missing", "tiny/1", "'stars'"):
+        version.teacher_score("stars")
