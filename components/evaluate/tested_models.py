@@ -32,12 +32,7 @@ def open_models(folder: Path, *, threads: int) -> dict[str, OnnxClassifier]:
     for role in ROLES:
         if role in OPTIONAL and not (folder / role).exists():
             continue
-        try:
-            models[role] = OnnxClassifier(folder / role, threads=threads)
-        except FileNotFoundError as error:
-            raise UserError(
-                str(error), code="artifact-missing", hint="run export_onnx again"
-            ) from None
+        models[role] = _open(folder / role, threads)
     of_teacher = manifest_task(models["teacher"].manifest)
     for role, model in models.items():
         own = manifest_task(model.manifest)
@@ -53,11 +48,7 @@ def open_models(folder: Path, *, threads: int) -> dict[str, OnnxClassifier]:
 def open_alone(folder: Path, task: Task, *, threads: int) -> dict[str, OnnxClassifier]:
     """By `alone/TARGET`, the students that were trained for one target, where there are any."""
     names = (f"{ALONE}/{target.name}" for target in task.targets)
-    return {
-        name: OnnxClassifier(folder / name, threads=threads)
-        for name in names
-        if (folder / name).is_dir()
-    }
+    return {name: _open(folder / name, threads) for name in names if (folder / name).is_dir()}
 
 
 def decided_tasks(task: Task, models: Mapping[str, OnnxClassifier]) -> dict[str, Task]:
@@ -82,6 +73,18 @@ def decided_tasks(task: Task, models: Mapping[str, OnnxClassifier]) -> dict[str,
             targets.append(dataclasses.replace(target, facts=facts))
         found[role] = Task(tuple(targets))
     return found
+
+
+def _open(folder: Path, threads: int) -> OnnxClassifier:
+    """Raises UserError when a file is missing or the manifest is damaged."""
+    try:
+        return OnnxClassifier(folder, threads=threads)
+    except FileNotFoundError as error:
+        raise UserError(str(error), code="artifact-missing", hint="run export_onnx again") from None
+    except ValueError as error:
+        raise UserError(
+            f"{folder} cannot be read: {error}", code="model-unreadable", hint=_AGAIN
+        ) from None
 
 
 def class_indices(values: pd.Series, labels: tuple[str, ...]) -> NDArray[np.int64]:

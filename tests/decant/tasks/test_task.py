@@ -60,7 +60,7 @@ def test_another_metric_of_classes_is_kept(tmp_path) -> None:
 
 def test_a_manifest_of_format_1_has_classes() -> None:
     assert manifest_task({"labels": ["a", "b"]}) == Task.of_classes(("a", "b"))
-    assert manifest_task({"labels": ["x"], "targets": SEVERAL.as_json()}) == SEVERAL
+    assert manifest_task({"format": 2, "targets": SEVERAL.as_json()}) == SEVERAL
 
 
 def test_every_kind_has_every_part() -> None:
