@@ -1,7 +1,7 @@
 """Try again what passes by itself: a server that restarts, a connection that breaks.
 
-A cluster may not do it: Kubeflow Pipelines retries lost pods only, not a step that ends with an error.
-A mistake of the user does not pass, and is not tried again.
+A cluster may not do it: Kubeflow Pipelines retries lost pods only, not a step that ends with an
+error. A mistake of the user does not pass, and is not tried again.
 """
 
 import errno
@@ -25,7 +25,9 @@ T = TypeVar("T")
 # that breaks at its end is tried again.
 VARIABLE = "DECANT_RETRY_SECONDS"
 HERE_SECONDS = 60.0
-IN_A_POD_SECONDS = 300.0  # nobody is waiting at a terminal, and a server that restarts takes minutes
+IN_A_POD_SECONDS = (
+    300.0  # nobody is waiting at a terminal, and a server that restarts takes minutes
+)
 
 # Pauses double from the first to the longest, each with up to the first one of jitter.
 FIRST_SECONDS = 1.0
@@ -61,9 +63,9 @@ def retried(
     seconds: float | None = None,
     first_seconds: float | None = None,
 ) -> T:
-    """The action's result; after an error that passes by itself it is repeated, with growing pauses.
+    """The action's result; after an error that passes by itself the action is repeated.
 
-    Each repetition is a line in the log. The last error is raised as it is.
+    Pauses grow, and each is a line in the log. The last error is raised as it is.
 
     Args:
         what: is being done, for the log: "fetching s3://bucket/a.csv".

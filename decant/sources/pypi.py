@@ -24,8 +24,8 @@ from decant.sources._uri import check_sha256, path_part, split_sha256
 
 SCHEMES = ("pypi",)
 
-# How pip's log words a broken connection and an answer 429 or 5xx, after its own quick attempts. Not
-# meant: a name that is not known, a refused login, a version that is not there.
+# How pip's log words a broken connection and an answer 429 or 5xx, after its own quick attempts.
+# Not meant: a name that is not known, a refused login, a version that is not there.
 _PASSING = re.compile(
     r"connection broken by (?!.*(not known|SSLError|CERTIFICATE))|too many (429|5\d\d) error"
     r"|IncompleteRead|Read timed out"

@@ -225,7 +225,7 @@ def _spool() -> tuple[str, Path | None]:
 
 
 def _read_folders(ingest: Mapping[str, Any]) -> list[Path]:
-    """What ingest may read: the two places that DVC watches, and files that are pinned elsewhere."""
+    """What ingest may read: the two places that DVC watches, and files pinned elsewhere."""
     watched = [Path(ingest[name]).absolute() for name in ("local_corpus", "local_encoder")]
     return [path for path in [*watched, *_pinned(ingest)] if path.exists()]
 

@@ -25,7 +25,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("how", ["503", "dropped", "short"])
 def test_a_download_that_fails_twice_succeeds(how: str) -> None:
     lines: list[str] = []
-    # An attempt is a HEAD and a GET, each of which the client repeats where a connection is dropped.
+    # An attempt is a HEAD and a GET, each of which the client repeats on a dropped connection.
     failures = {"503": 4, "dropped": 8, "short": 2}[how]
     with serving(FlakyServer({"/a.csv": ROWS}, failures, how)) as server:
         with logged_by(lines.append):
@@ -41,9 +41,12 @@ def test_a_download_that_fails_twice_succeeds(how: str) -> None:
 
 def test_what_goes_on_failing_ends_at_the_limit(cache: Path) -> None:
     lines: list[str] = []
-    with serving(FlakyServer({"/a.csv": ROWS}, failures=10_000)) as server:
-        with logged_by(lines.append), raises("source-missing", "503"):
-            sources.fetch(server.pinned("/a.csv"))
+    with (
+        serving(FlakyServer({"/a.csv": ROWS}, failures=10_000)) as server,
+        logged_by(lines.append),
+        raises("source-missing", "503"),
+    ):
+        sources.fetch(server.pinned("/a.csv"))
     assert 3 <= len(lines) <= 5
     assert [one for one in (cache / "remote").iterdir() if one.suffix != ".lock"] == []
 
@@ -112,9 +115,9 @@ def test_the_log_of_a_step_has_the_line(tmp_path: Path, tiny_encoder: Path) -> N
             "label_budget": "null",
         }
         options = [f"--set=ingest.{name}={value}" for name, value in settings.items()]
+        outputs = [f"--corpus={tmp_path}/corpus", f"--encoder={tmp_path}/out"]
         done = subprocess.run(
-            [sys.executable, "-m", "components", "ingest", *options]
-            + [f"--corpus={tmp_path}/corpus", f"--encoder={tmp_path}/out"],
+            [sys.executable, "-m", "components", "ingest", *options, *outputs],
             env={**os.environ, "DECANT_RETRY_SECONDS": "10"},
             capture_output=True,
             text=True,
