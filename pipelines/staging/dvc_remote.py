@@ -10,13 +10,13 @@ import os
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from decant.runtime.errors import UserError
-from decant.runtime.retrying import retried
+from decant.runtime.retrying import passes_by_itself, retried
 from decant.runtime.secrets import shown_uri, without_secrets
 from decant.sources.dvc import Address
 from pipelines.staging.local_content import files_of, size_of
@@ -39,6 +39,7 @@ class DvcPush:
         uri: by which the pods read it.
         what: for the log.
         project: the folder of the project.
+        revision: of it; empty where the project is checked out at it.
         remote: name of the DVC remote.
         targets: outputs to push; none for what Git alone has.
         hashes: of all their objects.
@@ -47,6 +48,7 @@ class DvcPush:
     uri: str
     what: str
     project: Path
+    revision: str
     remote: str
     targets: tuple[str, ...]
     hashes: frozenset[str]
@@ -55,10 +57,18 @@ class DvcPush:
         """Push what the remote does not have; whether anything was. Raises UserError."""
         if self.is_there():
             return False
+        # In a revision DVC counts paths from the repository's root.
+        root = Path("/") if self.revision else self.project
         with self._project() as repo:
             retried(
                 f"pushing to the DVC remote {self.remote}",
-                lambda: repo.push(targets=list(self.targets), remote=self.remote),
+                lambda: repo.push(
+                    targets=[str(root / target) for target in self.targets],
+                    remote=self.remote,
+                    revs=[self.revision] if self.revision else None,
+                    workspace=not self.revision,
+                ),
+                passes=_passes,
             )
             missing = self._missing(repo)
         if missing:
@@ -108,7 +118,8 @@ def in_dvc(path: Path, reaches: Reaches) -> DvcPush:
     here = {name: file for name, file in files_of(path) if not name.endswith(".dvc")}
     if other := _difference(found, here):
         raise NotInDvc(f"DVC: it differs from the commit {commit[:12]}: {other}; `dvc add`, commit")
-    return _reachable(project, commit, inside, found, f"{path} ({size_of(path)})", reaches)
+    pushed = _reachable(project, commit, inside, found, f"{path} ({size_of(path)})", reaches)
+    return replace(pushed, revision="")
 
 
 def in_dvc_at(address: Address, reaches: Reaches) -> DvcPush:
@@ -196,6 +207,7 @@ def _reachable(
         uri=f"dvc://{repository}@{commit}/{quote(inside)}",
         what=what,
         project=project,
+        revision=commit,
         remote=_dvc_remote(project, commit, reaches) if targets else "",
         targets=targets,
         hashes=frozenset(hashes),
@@ -260,6 +272,11 @@ def _git(project: Path, *arguments: str) -> str:
         problem = without_secrets(done.stderr.strip().partition("\n")[0])
         raise NotInDvc(f"DVC: git {arguments[0]}: {problem}")
     return done.stdout.strip()
+
+
+def _passes(error: BaseException) -> bool:
+    """Also another `dvc` that is working in the project."""
+    return passes_by_itself(error) or type(error).__name__ == "LockError"
 
 
 def _md5(file: Path) -> str:

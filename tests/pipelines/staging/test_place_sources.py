@@ -123,9 +123,7 @@ def test_an_interrupted_upload_is_completed(sides: Sides, monkeypatch: pytest.Mo
 
 
 def test_an_interrupted_copy_leaves_nothing(sides: Sides, monkeypatch: pytest.MonkeyPatch) -> None:
-    placed = place_sources(
-        ingest_params(encoder=str(sides.encoder)), sides.profile, sides.staging
-    )
+    placed = place_sources(ingest_params(encoder=str(sides.encoder)), sides.profile, sides.staging)
     (delivery,) = placed.deliveries.values()
     copy, made = staging_place.shutil.copyfile, []
 
@@ -284,7 +282,8 @@ def test_a_path_that_is_neither_here_nor_on_a_claim(
     profile_with: Callable[[str], Profile],
 ) -> None:
     profile = profile_with(
-        "steps: {ingest: {volumes: {team: {path: /data}}}, finetune: {volumes: {new: {path: /new}}}}"
+        "steps: {ingest: {volumes: {team: {path: /data}}}, "
+        "finetune: {volumes: {new: {path: /new}}}}"
     )
     for path in ("/nowhere/reviews.csv", "/data/../nowhere/reviews.csv", "/database/reviews.csv"):
         with raises("file-missing", path, "/data (team)", "ingest.source"):
