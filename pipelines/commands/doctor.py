@@ -70,8 +70,8 @@ def _compiled(
 
 
 def _package_checks(package: Package) -> Iterator[Result]:
-    from pipelines.preflight.image_check import check_image_is_pinned, check_image_is_there
     from pipelines.preflight.data_check import check_delivery, check_on_claim
+    from pipelines.preflight.image_check import check_image_is_pinned, check_image_is_there
     from pipelines.preflight.package_check import (
         check_retries,
         check_version_is_clean,
