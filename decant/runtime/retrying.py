@@ -78,6 +78,9 @@ def retried(
     most = limit_seconds() if seconds is None else seconds
     first = FIRST_SECONDS if first_seconds is None else first_seconds
 
+    def may_pass(error: BaseException) -> bool:  # never Ctrl-C or SIGTERM in the middle of it
+        return isinstance(error, Exception) and (passes or passes_by_itself)(error)
+
     def is_over(state: RetryCallState) -> bool:
         return state.idle_for + state.upcoming_sleep > most
 
@@ -89,7 +92,7 @@ def retried(
         )
 
     retrying = Retrying(
-        retry=retry_if_exception(passes or passes_by_itself),
+        retry=retry_if_exception(may_pass),
         wait=wait_exponential_jitter(first, LONGEST_SECONDS, jitter=first),
         stop=is_over,
         before_sleep=log,

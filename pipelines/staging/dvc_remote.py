@@ -19,7 +19,7 @@ from decant.runtime.errors import UserError
 from decant.runtime.retrying import passes_by_itself, retried
 from decant.runtime.secrets import shown_uri, without_secrets
 from decant.sources.dvc import Address
-from pipelines.staging.local_content import files_of, size_of
+from pipelines.staging.local_content import files_of
 
 # Whether pods see a folder of this machine.
 Reaches = Callable[[Path], bool]
@@ -111,20 +111,22 @@ def in_dvc(path: Path, reaches: Reaches) -> DvcPush:
 
     Raises NotInDvc where pods would not find exactly this content there.
     """
-    project = _project_of(path)
-    inside = Path(os.path.abspath(path)).relative_to(project).as_posix()  # noqa: PTH100  DVC tracks links
+    whole = Path(os.path.abspath(path))  # noqa: PTH100  a link may be what DVC tracks
+    folder = whole.parent.resolve()
+    project = _project_of(folder)
+    inside = (folder / whole.name).relative_to(project).as_posix()
     commit = _git(project, "rev-parse", "HEAD")
     found = _content_at(project, commit, inside)
     here = {name: file for name, file in files_of(path) if not name.endswith(".dvc")}
     if other := _difference(found, here):
         raise NotInDvc(f"DVC: it differs from the commit {commit[:12]}: {other}; `dvc add`, commit")
-    pushed = _reachable(project, commit, inside, found, f"{path} ({size_of(path)})", reaches)
+    pushed = _reachable(project, commit, inside, found, str(path), reaches)
     return replace(pushed, revision="")
 
 
 def in_dvc_at(address: Address, reaches: Reaches) -> DvcPush:
     """The same for dvc:// with a local repository, at its revision."""
-    project = _project_of(Path(address.repo) / "x")
+    project = _project_of(Path(address.repo).resolve())
     commit = _git(project, "rev-parse", f"{address.rev}^{{commit}}")
     found = _content_at(project, commit, address.path)
     what = f"{address.path} at {address.rev}"
@@ -146,12 +148,12 @@ class _Content:
     read: Callable[[str], bytes]
 
 
-def _project_of(path: Path) -> Path:
+def _project_of(folder: Path) -> Path:
     from dvc.exceptions import NotDvcRepoError
     from dvc.repo import Repo
 
     try:
-        project = Path(Repo.find_root(str(path.absolute().parent)))
+        project = Path(Repo.find_root(str(folder)))
     except NotDvcRepoError:
         raise NotInDvc("no --staging, and no DVC project around it") from None
     if Path(_git(project, "rev-parse", "--show-toplevel")).resolve() != project.resolve():

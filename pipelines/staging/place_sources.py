@@ -103,6 +103,7 @@ def place_sources(params: Any, profile: Profile | None, staging: str | None) -> 
             placed.on_claims[f"{STEP}.{role}"] = f"{found.uri} on the claim {found.claim}"
             if not found.pin:
                 placed.unpinned = True
+            if sources.is_local(found.uri):
                 mounts[name in _ENCODERS].add(volumes[found.claim].path)
     lists = {name for name in changes if isinstance(getattr(params, name), list)}
     changed = {name: uris if name in lists else uris[0] for name, uris in changes.items()}
@@ -153,9 +154,12 @@ class _Finder:
         return _Found(uri=pushed.uri, pin=sources.pin(pushed.uri), delivery=pushed)
 
     def _remote(self, name: str, uri: str) -> _Found:
-        if uri.lower().startswith("dvc://") and address_of(uri).is_local:
+        address = address_of(uri) if uri.lower().startswith("dvc://") else None
+        if address and (claim := self._claim(Path(address.repo))):
+            return _Found(uri=uri, claim=claim)
+        if address and address.is_local:
             try:
-                pushed = in_dvc_at(address_of(uri), self._reaches)
+                pushed = in_dvc_at(address, self._reaches)
             except NotInDvc as why:
                 raise _local_only(f"{STEP}.{name}: {without_secrets(uri)}", why) from None
             return _Found(uri=pushed.uri, pin=sources.pin(pushed.uri), delivery=pushed)

@@ -10,8 +10,8 @@ import os
 import re
 import shutil
 import uuid
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,7 @@ from decant.runtime.errors import UserError
 from decant.runtime.identity import content_digest
 from decant.runtime.retrying import retried
 from decant.runtime.secrets import holds_secret, shown_uri, without_secrets
-from pipelines.staging.local_content import files_of, size_of
+from pipelines.staging.local_content import files_of, shown_size
 
 # Sources that cannot be written, or are not a place for files.
 _NO_PLACES = ("http", "https", "pypi", "hf", "dvc", "models")
@@ -63,20 +63,26 @@ class StagingPlace:
 
         Raises UserError for a folder without files or with links that no digest covers.
         """
-        files_of(path)
+        sizes = {name: file.stat().st_size for name, file in files_of(path)}
         with _local_errors(path):
             digest = content_digest(path)
-        name = _NO_NAME_CHARACTER.sub("_", Path(os.path.abspath(path)).name)  # noqa: PTH100  links keep their name
-        return StagedCopy(self, path, digest, name)
+        name = Path(os.path.abspath(path)).name  # noqa: PTH100  links keep their name
+        return StagedCopy(self, path, digest, sizes, _NO_NAME_CHARACTER.sub("_", name))
 
 
 @dataclass(frozen=True)
 class StagedCopy:
-    """The copy of a local file or folder in the staging place, whether it is there yet or not."""
+    """The copy of a local file or folder in the staging place, whether it is there yet or not.
+
+    Attributes:
+        sizes: bytes per file, by relative name; of the content that `digest` is about.
+        name: in the place.
+    """
 
     place: StagingPlace
     path: Path
     digest: str
+    sizes: Mapping[str, int]
     name: str
 
     @property
@@ -87,7 +93,7 @@ class StagedCopy:
     @property
     def what(self) -> str:
         """The path here, and its size."""
-        return f"{self.path} ({size_of(self.path)})"
+        return f"{self.path} ({shown_size(sum(self.sizes.values()))})"
 
     def send(self) -> bool:
         """Send what is not there yet; whether anything was.
@@ -140,18 +146,15 @@ class StagedCopy:
 
     def _sent(self) -> bool:
         """Raises UserError where the place has something else under this name."""
-        there, ours = self._there(), self._ours()
-        if wrong := sorted(name for name, size in there.items() if ours.get(name) != size):
+        there = self._there()
+        if wrong := sorted(name for name, size in there.items() if self.sizes.get(name) != size):
             raise UserError(
                 f"{self._shown} is not what was sent there: changed: "
                 f"{', '.join(name or self.name for name in wrong[:3])}",
                 code="staging-failed",
                 hint="remove it there, and run the command again",
             )
-        return there == ours
-
-    def _ours(self) -> dict[str, int]:
-        return {name: file.stat().st_size for name, file in files_of(self.path)}
+        return there == self.sizes
 
     def _copy_to_folder(self) -> None:
         target = self.place.folder / self.digest / self.name
@@ -181,7 +184,9 @@ class StagedCopy:
         new = [(name, file) for name, file in files_of(self.path) if name not in there]
         paths = [f"{target}/{name}" if self.path.is_dir() else target for name, _ in new]
         for (_, file), remote in zip(new, paths, strict=True):
-            retried(f"sending {file.name} to {self._shown}", partial(store.put_file, file, remote))
+            retried(
+                f"sending {file.name} to {self._shown}", partial(store.put_file, str(file), remote)
+            )
         try:
             with _local_errors(self.path):
                 self._refuse_changed(content_digest(self.path))
@@ -189,7 +194,8 @@ class StagedCopy:
                 raise UserError(f"{self._shown} lacks files that were sent", code="staging-failed")
         except UserError:
             for remote in paths:
-                store.rm_file(remote)
+                with suppress(Exception):  # what is wrong is said; without the right to remove it
+                    store.rm_file(remote)  # stays, and the pods refuse it by its digest
             raise
 
     def _refuse_changed(self, digest: str) -> None:
@@ -206,7 +212,8 @@ def _shared_folder(name: str, mounts: Sequence[str]) -> Path:
     folder = Path(os.path.normpath(name))
     if not folder.is_absolute():
         raise _invalid(name, "is a relative folder")
-    mount = next((Path(one) for one in mounts if folder.is_relative_to(one)), None)
+    inside = [Path(one) for one in mounts if folder.is_relative_to(one)]
+    mount = max(inside, key=lambda one: len(one.parts), default=None)
     if mount is None:
         raise UserError(
             f"the staging place {folder} is a folder, and the profile mounts no claim there for "
@@ -227,7 +234,10 @@ def _shared_folder(name: str, mounts: Sequence[str]) -> Path:
 def _sizes(store: Any, target: str) -> dict[str, int]:
     """Bytes per file below the target; of a file itself under the empty name."""
     store.invalidate_cache()
-    found = store.find(target, detail=True)
+    try:
+        found = store.find(target, detail=True)
+    except FileNotFoundError:  # some stores say so of what has no files yet
+        return {}
     return {
         name[len(target) :].lstrip("/"): int(info["size"])
         for name, info in found.items()

@@ -61,6 +61,23 @@ def test_a_mistake_is_not_tried_again(pauses: list[float]) -> None:
     assert pauses == []
 
 
+@pytest.mark.parametrize("end", [KeyboardInterrupt(), SystemExit(143)])
+def test_an_interruption_is_not_an_error_that_passes(
+    pauses: list[float], end: BaseException
+) -> None:
+    """Also while a broken connection is being handled."""
+
+    def interrupted() -> None:
+        try:
+            raise ConnectionResetError
+        except ConnectionResetError:
+            raise end  # noqa: B904  it has no cause
+
+    with pytest.raises(type(end)):
+        retried("fetching a.csv", interrupted)
+    assert pauses == []
+
+
 def test_without_a_log_the_line_is_on_standard_error(
     pauses: list[float], capsys: pytest.CaptureFixture[str]
 ) -> None:

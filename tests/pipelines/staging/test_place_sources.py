@@ -167,6 +167,8 @@ def test_a_file_that_changes_afterwards_is_another_one(sides: Sides) -> None:
     second = place_sources(params, sides.profile, sides.staging)
     send_all(second)
     assert second.params.source != first.params.source
+    (delivery,) = first.deliveries.values()
+    assert delivery.is_there()  # what it was about is there, whatever became of the file here
     assert sources.fetch(first.params.source).read_bytes() == ROWS  # an earlier package still runs
 
 
@@ -276,6 +278,10 @@ def test_a_path_on_a_claim_is_not_looked_for_here(profile_with: Callable[[str], 
     assert placed.params.source == pinned
     assert placed.pins["source"] == f"sha256:{'a' * 64}"
     assert not placed.unpinned
+    repository = ingest_params(source="dvc:///data/repo@v1/reviews.csv")
+    placed = place_sources(repository, profile, None)
+    assert placed.params == repository
+    assert placed.unpinned  # a tag may be moved
 
 
 def test_a_path_that_is_neither_here_nor_on_a_claim(
