@@ -34,7 +34,7 @@ FIRST_SECONDS = 1.0
 LONGEST_SECONDS = 30.0
 
 # HTTP: time-out, too early, too many requests, and the server's own troubles.
-_PASSING_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
+PASSING_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 # By name, since their libraries (aiohttp, httpx, requests, urllib3, botocore, fsspec) are not
 # imported for it.
 _BROKEN_CONNECTIONS = frozenset(
@@ -173,7 +173,7 @@ def _verdict(error: BaseException) -> bool | None:
     if _names(error) & _BROKEN_CONNECTIONS:
         return True
     if (status := _http_status(error)) is not None:
-        return status in _PASSING_STATUSES
+        return status in PASSING_STATUSES
     if isinstance(error, socket.gaierror):  # name not known, or the name server does not answer
         return error.errno == socket.EAI_AGAIN
     if isinstance(error, TimeoutError | http.client.HTTPException | ssl.SSLEOFError):

@@ -4,12 +4,10 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from decant.runtime.errors import UserError
-from decant.runtime.retrying import passes_by_itself, retried
+from decant.runtime.retrying import PASSING_STATUSES, passes_by_itself, retried
 from decant.tracking.mlflow_store import tracking_uri
 
 T = TypeVar("T")
-
-_PASSING_STATUSES = frozenset({429, 500, 502, 503, 504})
 
 
 def retried_in_mlflow(what: str, action: Callable[[], T], *, seconds: float | None = None) -> T:
@@ -21,4 +19,4 @@ def _passes(error: BaseException) -> bool:
     if isinstance(error, UserError) or not tracking_uri().startswith(("http://", "https://")):
         return False
     status = getattr(error, "get_http_status_code", None)  # of MLflow's exceptions
-    return passes_by_itself(error) or (status is not None and status() in _PASSING_STATUSES)
+    return passes_by_itself(error) or (status is not None and status() in PASSING_STATUSES)

@@ -160,7 +160,7 @@ class StepRun:
                 self._give_up(error)
                 return
             self.waited += time.perf_counter() - clock
-            if self.waited > PATIENCE_SECONDS and not self._has_ended:
+            if self.waited > self._patience and not self._has_ended:
                 self._give_up(TimeoutError(f"the step waited {self.waited:.0f} s for it"))
         else:
             self._keep()
@@ -170,8 +170,15 @@ class StepRun:
         assert self.record
         most = limit_seconds()
         if self.record.step not in NEEDS_MLFLOW:
-            most = max(0.0, min(most, PAUSES_SECONDS, PATIENCE_SECONDS - self.waited))
+            most = min(most, PAUSES_SECONDS)
+        most = max(0.0, min(most, self._patience - self.waited))
         return retried_in_mlflow("a request to MLflow", action, seconds=most)
+
+    @property
+    def _patience(self) -> float:
+        """Seconds for MLflow in all; of a step that needs it, longer by a whole outage."""
+        needs_it = self.record is not None and self.record.step in NEEDS_MLFLOW
+        return PATIENCE_SECONDS + (limit_seconds() if needs_it else 0.0)
 
     @property
     def _has_ended(self) -> bool:

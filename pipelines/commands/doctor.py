@@ -24,7 +24,7 @@ STYLES = {"ok": "green", "warning": "yellow", "failed": "bold red", "skipped": "
 @server_options
 @package_options
 def doctor_command(server: ServerOptions, package: PackageOptions) -> None:
-    """Check parameters, package, image, local data, server, credentials, MLflow, GPU and disks.
+    """Check parameters, package, image, data, server, credentials, MLflow, GPU, DVC remote, disks.
 
     Without --host the checks of the cluster are left out. The exit code is 1 when a check failed.
     """

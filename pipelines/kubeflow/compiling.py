@@ -1,5 +1,6 @@
 """Compiles the DAG to the package that a Kubeflow cluster runs."""
 
+import os
 import re
 import tempfile
 from collections.abc import Collection
@@ -84,6 +85,8 @@ def prepare_output(file: Path) -> None:
         raise UserError(
             f"cannot write in {file.parent}: {error.strerror}", code="path-unwritable"
         ) from None
+    if not os.access(file.parent, os.W_OK):
+        raise UserError(f"cannot write in {file.parent}", code="path-unwritable")
 
 
 def _own_environment(

@@ -228,7 +228,8 @@ def _git_remote(project: Path, commit: str, reaches: Reaches) -> str:
         if not reaches(folder):
             raise NotInDvc(f"DVC: the Git remote {name} is the folder {folder} of this machine")
         return folder.as_uri()
-    return shown_uri(url)
+    # Of ssh://git@HOST/PATH the user is part of the address; `pin` refuses a password in it.
+    return shown_uri(url) if url.startswith(("http://", "https://")) else url
 
 
 def _dvc_remote(project: Path, commit: str, reaches: Reaches) -> str:
