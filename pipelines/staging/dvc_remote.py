@@ -25,10 +25,12 @@ from pipelines.staging.local_content import files_of
 Reaches = Callable[[Path], bool]
 
 _DEFAULT_REMOTE = "origin"
+# DVC 3's, and DVC 2's, whose objects have another place in a remote.
+_HASH_NAMES = ("md5", "md5-dos2unix")
 
 
 class NotInDvc(Exception):
-    """Why pods do not find it through DVC, in words that follow `DVC:`."""
+    """Why pods do not find it through DVC, for the message."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,8 +97,8 @@ class DvcPush:
             raise self._failed(without_secrets(str(error)) or type(error).__name__) from None
 
     def _missing(self, repo: Any) -> list[str]:
-        store = repo.cloud.get_remote_odb(self.remote)
-        return sorted(one for one in self.hashes if not store.exists(one))
+        stores = [repo.cloud.get_remote_odb(self.remote, hash_name=name) for name in _HASH_NAMES]
+        return sorted(one for one in self.hashes if not any(store.exists(one) for store in stores))
 
     def _failed(self, problem: str) -> UserError:
         return UserError(
@@ -177,8 +179,8 @@ def _content_at(project: Path, commit: str, inside: str) -> _Content:
     start = f"{inside}/"
     names = {name: "" if name == inside else name.removeprefix(start) for name in found}
     return _Content(
-        {names[name]: one.get("md5") or "" for name, one in found.items()},
-        info.get("md5") or "",
+        {names[name]: _hash_of(one) for name, one in found.items()},
+        _hash_of(info),
         lambda name: bytes(files.cat_file(f"{start}{name}" if name else inside)),
     )
 
@@ -248,6 +250,8 @@ def _dvc_remote(project: Path, commit: str, reaches: Reaches) -> str:
     )
     if name not in remotes:
         raise NotInDvc("DVC: the commit sets no default remote; `dvc remote add --default`, commit")
+    if versioned := [key for key in ("version_aware", "worktree") if remotes[name].get(key)]:
+        raise NotInDvc(f"DVC: its remote {name} is {versioned[0]}; name a file there by its URI")
     url = remotes[name].get("url", "")
     folder = _local_folder(url, project / ".dvc")
     is_fixed = Path(url.removeprefix("file://")).is_absolute()  # else relative to the pod's clone
@@ -280,6 +284,11 @@ def _git(project: Path, *arguments: str) -> str:
 def _passes(error: BaseException) -> bool:
     """Also another `dvc` that is working in the project."""
     return passes_by_itself(error) or type(error).__name__ == "LockError"
+
+
+def _hash_of(info: Mapping[str, Any]) -> str:
+    """Empty for what Git alone has."""
+    return next((str(info[name]) for name in _HASH_NAMES if info.get(name)), "")
 
 
 def _md5(file: Path) -> str:

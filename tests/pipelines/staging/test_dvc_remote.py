@@ -150,10 +150,28 @@ def test_what_pods_would_not_find_is_refused_with_the_reason(project: Project) -
     new.write_bytes(ROWS)
     with raises("source-local", str(new), "does not have it"):
         place_sources(ingest_params(source=str(new)), project.profile, None)
+    project.dvc("remote", "modify", "team", "version_aware", "true")
+    project.commit()
+    with raises("source-local", "version_aware"):
+        place_sources(params, project.profile, None)
     project.dvc("remote", "remove", "team")
     project.commit()
     with raises("source-local", "dvc remote add --default"):
         place_sources(params, project.profile, None)
+
+
+def test_data_that_dvc_2_added(project: Project) -> None:
+    """Its hashes have no name in the .dvc file, and its objects another place."""
+    file = project.folder / "data" / "corpus" / "reviews.csv"
+    out = file.with_name("reviews.csv.dvc")
+    out.write_text(out.read_text().replace("  hash: md5\n", ""))
+    project.dvc("commit", "-q", "--force", str(out))
+    project.commit()
+    placed = place_sources(ingest_params(source=str(file)), project.profile, None)
+    (delivery,) = placed.deliveries.values()
+    assert delivery.send() is True
+    assert delivery.is_there()
+    assert sources.fetch(delivery.uri).read_bytes() == ROWS
 
 
 def test_a_cache_that_lacks_the_data(project: Project) -> None:
