@@ -137,7 +137,10 @@ class _Finder:
 
     def find(self, name: str, uri: str) -> _Found:
         """Raises UserError naming the parameter."""
-        if "://" in uri and not uri.lower().startswith("file://"):
+        scheme, separator, rest = uri.partition("://")
+        if separator and scheme.lower() == "local":  # fsspec's other name of it
+            uri = f"file://{rest}"
+        elif separator and scheme.lower() != "file":
             return self._remote(name, uri)
         path, expected = path_and_pin(uri)
         if claim := self._claim(path):

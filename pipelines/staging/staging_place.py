@@ -43,7 +43,8 @@ class StagingPlace:
                 hint="keep credentials in the environment, and in secrets of the profile",
             )
         scheme, separator, rest = uri.partition("://")
-        self.is_folder = not separator or scheme == "file"
+        scheme = scheme.lower()
+        self.is_folder = not separator or scheme in ("file", "local")
         if self.is_folder:
             self.folder = _shared_folder(rest if separator else uri, mounts)
             self.uri = self.folder.as_uri()

@@ -260,6 +260,8 @@ def test_odd_names(sides: Sides) -> None:
 def test_without_a_place_it_is_refused(sides: Sides) -> None:
     with raises("source-local", "ingest.source", str(sides.corpus), "--staging", "staging:"):
         place_sources(ingest_params(source=str(sides.corpus)), sides.profile, None)
+    with raises("source-local", "ingest.source", str(sides.corpus)):
+        place_sources(ingest_params(source=f"local://{sides.corpus}"), None, None)
     with raises("source-local", "ingest.encoder", str(sides.encoder)):
         place_sources(ingest_params(encoder=str(sides.encoder)), None, None)
 
@@ -304,6 +306,7 @@ def test_a_path_that_is_neither_here_nor_on_a_claim(
     ("place", "code", "value"),
     [
         ("/elsewhere/decant", "staging-invalid", "/elsewhere/decant"),
+        ("local:///elsewhere/decant", "staging-invalid", "/elsewhere/decant"),
         ("relative/folder", "staging-invalid", "relative/folder"),
         ("https://host/folder", "staging-invalid", "https://host/folder"),
         ("foo://bucket", "staging-invalid", "foo://bucket"),
