@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 hypothesis.settings.register_profile("decant", max_examples=40, deadline=None, derandomize=True)
 hypothesis.settings.load_profile("decant")
 os.environ.setdefault("DECANT_TRACKING", "off")  # tests of the tracking switch it on themselves
+os.environ.setdefault("DECANT_RETRY_SECONDS", "0")  # tests of the retries set it themselves
 os.environ["TOKENIZERS_PARALLELISM"] = "true"
 # Every core has a pytest process of its own; more threads each would only wait for one another.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

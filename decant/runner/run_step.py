@@ -38,6 +38,7 @@ from decant.runtime.artifacts import (
 )
 from decant.runtime.errors import UserError
 from decant.runtime.reporter import Reporter
+from decant.runtime.retrying import logged_by
 from decant.runtime.settings import parse
 from decant.runtime.steps import Step, load_step
 from decant.tracking.record import Origin
@@ -68,7 +69,11 @@ def run_step(name: str, section: Mapping[str, Any], ports: Mapping[str, Path]) -
             processes.start(group, name, section, ports)
             return reporter_of(step, output_paths) if group.node == 0 else Reporter(step=name)
         _refuse_nodes(name, group)
-    with _reporter(name).activity("looking at the inputs"):  # reads them whole, or downloads them
+    watching = _reporter(name)
+    with (
+        logged_by(watching.warning),
+        watching.activity("looking at the inputs"),  # reads them whole, or downloads them
+    ):
         digests = {
             port: identity.content_digest(path)
             for port, path in input_paths.items()
@@ -97,6 +102,7 @@ def _run(
     origins = [_origin(cards[port], path) for port, path in inputs.items()]
     with (
         reporter.running(),
+        logged_by(reporter.warning),
         tracked_step(step.name, key, params, origins, reporter) as run,
         written_whole(outputs) as folders,
     ):

@@ -66,6 +66,11 @@ ERROR_CODES: dict[str, str] = {
     # Sources
     "archive-unsafe": "An archive has an entry that would be unpacked outside of its folder.",
     "scheme-unknown": "No source reads URIs of this scheme.",
+    "source-changed": "A file changed while it was sent.",
+    "source-link": "A folder has a link that leads out of it, which no digest covers.",
+    "source-local": "Data or an encoder stands on this machine alone, where no pod reads it.",
+    "staging-failed": "Local data cannot be sent to the place from which the pods read it.",
+    "staging-invalid": "The place for local data is not one, or no pod reaches it.",
     "sha256-mismatch": "A file is not the one that was pinned.",
     "source-missing": "The repository, archive or store has no such file.",
     "source-unreachable": "A source cannot be fetched or read.",

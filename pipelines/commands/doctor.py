@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from decant.runtime.errors import UserError
 from decant.runtime.identity import PROJECT
 from pipelines.kubeflow.cluster_options import ServerOptions, server_options
 from pipelines.kubeflow.package import Package, PackageOptions, make_package, package_options
@@ -23,7 +24,7 @@ STYLES = {"ok": "green", "warning": "yellow", "failed": "bold red", "skipped": "
 @server_options
 @package_options
 def doctor_command(server: ServerOptions, package: PackageOptions) -> None:
-    """Check parameters, package, image, server, credentials, MLflow, GPU, DVC remote and disks.
+    """Check parameters, package, image, data, server, credentials, MLflow, GPU, DVC remote, disks.
 
     Without --host the checks of the cluster are left out. The exit code is 1 when a check failed.
     """
@@ -36,7 +37,7 @@ def doctor_command(server: ServerOptions, package: PackageOptions) -> None:
 def all_checks(server: ServerOptions, options: PackageOptions) -> Iterator[Result]:
     """The results one by one; a failed check does not stop the others."""
     with tempfile.TemporaryDirectory() as folder:
-        package, results = _compiled(options, Path(folder))
+        package, results = _compiled(server, options, Path(folder))
     yield from results
     if package:
         yield from _package_checks(package)
@@ -44,7 +45,9 @@ def all_checks(server: ServerOptions, options: PackageOptions) -> Iterator[Resul
     yield from _surroundings(server, options, package)
 
 
-def _compiled(options: PackageOptions, folder: Path) -> tuple[Package | None, list[Result]]:
+def _compiled(
+    server: ServerOptions, options: PackageOptions, folder: Path
+) -> tuple[Package | None, list[Result]]:
     from pipelines.preflight.package_check import check_package, check_parameters
 
     parameters = guarded("parameters", partial(check_parameters, options))
@@ -54,7 +57,12 @@ def _compiled(options: PackageOptions, folder: Path) -> tuple[Package | None, li
     made: list[Package] = []
 
     def compiled() -> Result:
-        made.append(make_package(options, folder))
+        try:
+            made.append(make_package(options, folder))
+        except UserError as error:
+            if error.code != "source-local" or server.is_given or options.profile:
+                raise
+            return Result(name="package", status="skipped", detail=error.problem, hint=error.hint)
         return check_package(made[0])
 
     result = guarded("package", compiled)
@@ -62,13 +70,24 @@ def _compiled(options: PackageOptions, folder: Path) -> tuple[Package | None, li
 
 
 def _package_checks(package: Package) -> Iterator[Result]:
+    from pipelines.preflight.data_check import check_delivery, check_on_claim
     from pipelines.preflight.image_check import check_image_is_pinned, check_image_is_there
-    from pipelines.preflight.package_check import check_version_is_clean, images_of
+    from pipelines.preflight.package_check import (
+        check_retries,
+        check_version_is_clean,
+        images_of,
+    )
 
     yield guarded("commit", partial(check_version_is_clean, package))
     for image in images_of(package):
         yield guarded("image pinned", partial(check_image_is_pinned, image))
         yield guarded("image there", partial(check_image_is_there, image))
+    for parameter, delivery in package.placed.deliveries.items():
+        yield guarded("data", partial(check_delivery, parameter, delivery))
+    for parameter, place in package.placed.on_claims.items():
+        yield check_on_claim(parameter, place)
+    if retries := check_retries(package):
+        yield retries
 
 
 def _server_checks(server: ServerOptions) -> Iterator[Result]:
