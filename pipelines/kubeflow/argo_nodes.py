@@ -1,8 +1,8 @@
 """Which of a workflow's nodes belong to which task, and what their pods are called.
 
-The server gives its entries neither an id nor a parent, and calls every container `executor`. But it
-lists the children of a node by id, and an id is the workflow's name with a hash of the node's whole
-name (`NodeID` in Argo's workflow_types.go; FNV-1a, 32 bits). So a name such as
+The server gives its entries neither an id nor a parent, and calls every container `executor`. But
+it lists the children of a node by id, and an id is the workflow's name with a hash of the node's
+whole name (`NodeID` in Argo's workflow_types.go; FNV-1a, 32 bits). So a name such as
 `WORKFLOW(0).root(0).ingest(0).executor(1)` belongs to a node if its hash is listed.
 """
 
@@ -37,7 +37,7 @@ class Workflow:
 
     def attempts(self, task: str) -> tuple[str, ...]:
         """The numbers of the pods of a task or driver, the last attempt at the end."""
-        names = (task,) if is_driver(task) else (task, CONTAINER)
+        names = [task, *([] if is_driver(task) else [CONTAINER])]
         pattern = re.compile(".*" + "".join(rf"\.{re.escape(one)}(?:\((\d+)\))?" for one in names))
         found = {
             tuple(-1 if place is None else int(place) for place in match.groups()): number
@@ -63,7 +63,7 @@ def find_workflow(entries: Iterable[Any]) -> Workflow:
     numbered = [(workflow, number) for workflow, _, number in children if number.isdecimal()]
     if not numbered:
         return Workflow()
-    ((name, _),) = Counter(workflow for workflow, _ in numbered).most_common(1)
+    name = Counter(workflow for workflow, _ in numbered).most_common(1)[0][0]
     listed = {number for workflow, number in numbered if workflow == name}
     parts = {part for entry in entries for part in _parts(str(entry.display_name or ""))}
     return Workflow(name=name, numbers=dict(_walk(name, parts, listed)))
