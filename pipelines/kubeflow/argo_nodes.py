@@ -37,8 +37,9 @@ class Workflow:
 
     def attempts(self, task: str) -> tuple[str, ...]:
         """The numbers of the pods of a task or driver, the last attempt at the end."""
-        names = [task, *([] if is_driver(task) else [CONTAINER])]
-        pattern = re.compile(".*" + "".join(rf"\.{re.escape(one)}(?:\((\d+)\))?" for one in names))
+        names = [task] if is_driver(task) else [task, CONTAINER]
+        parts = "".join(rf"\.{re.escape(name)}(?:\((\d+)\))?" for name in names)
+        pattern = re.compile(rf".*{parts}")
         found = {
             tuple(-1 if place is None else int(place) for place in match.groups()): number
             for path, number in self.numbers.items()
@@ -50,9 +51,9 @@ class Workflow:
 
     def pods(self, task: str, number: str) -> tuple[str, ...]:
         """What the pod of a number may be called."""
-        templates = _CONTAINER_PODS
+        templates: tuple[str, ...] = _CONTAINER_PODS
         if is_driver(task):
-            templates = _ROOT_DRIVER_PODS if task == f"{ROOT}{_DRIVER}" else _DRIVER_PODS
+            templates = _ROOT_DRIVER_PODS if task_of(task) == ROOT else _DRIVER_PODS
         return tuple(f"{self.name}-{template}-{number}" for template in templates)
 
 

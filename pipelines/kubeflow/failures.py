@@ -5,6 +5,7 @@ does the web server in front of it; both only while the pod, or an archive of it
 """
 
 import json
+from collections.abc import Iterable
 from urllib.parse import quote
 
 from rich.console import Console
@@ -54,7 +55,8 @@ def how_to_get_the_log(connection: Connection, run_id: str, pod: str) -> str:
 
 def _show_task(cluster: Cluster, run: Run, task: Task, console: Console, whole_log: bool) -> None:
     connection, needs = cluster.connection, cluster.needs(run, task)
-    address, text = _find_log(connection, run.run_id, task)
+    pods = dict.fromkeys(filter(None, (needs.pod(task), *task.pods)))
+    address, text = _find_log(connection, run.run_id, pods)
     log = read_step_log(text) if text else None
     message = task.error or ("" if log and log.error else cluster.message(run, task))
     problem, *hint = cause_of(task, log, message, needs)
@@ -70,9 +72,11 @@ def _show_task(cluster: Cluster, run: Run, task: Task, console: Console, whole_l
         _print_end(log, run, console)
 
 
-def _find_log(connection: Connection, run_id: str, task: Task) -> tuple[str, str]:
-    """Where the server has the log of the last pod, and its end without secrets; else empty."""
-    for pod in task.pods:
+def _find_log(connection: Connection, run_id: str, pods: Iterable[str]) -> tuple[str, str]:
+    """Where the server has the log of the first of the pods that has one, and its end without
+    secrets; else empty texts.
+    """
+    for pod in pods:
         for path in LOG_PATHS:
             address = path.format(
                 run=quote(run_id, safe=""),

@@ -234,7 +234,8 @@ def _waits_since(nodes: Sequence[_Node]) -> datetime | None:
 def _guessed_pods(name: str, nodes: list[_Node], workflow: Workflow) -> tuple[str, ...]:
     """Of a server whose ids are not Argo's: a task's container is one of its children."""
     children = [child for node in nodes for child in children_of(node.detail)]
-    numbers = dict.fromkeys(child.rpartition("-")[2] for child in children)
+    ids = [child.rpartition("-") for child in dict.fromkeys(children)]
+    numbers = [number for prefix, _, number in ids if prefix == workflow.name]
     return tuple(pod for number in numbers for pod in workflow.pods(name, number))
 
 

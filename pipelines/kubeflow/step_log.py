@@ -18,6 +18,7 @@ _LAUNCHER = re.compile(
 )
 _EXECUTOR = re.compile(r"\[KFP Executor [^\]]*(INFO|DEBUG)\]: ")
 _ECHO_BEGINS = "Got executor_input:"
+_LAST_OF_ECHO = '"outputFile":'
 _IN_ECHO = re.compile(r"[{}]$|\s")
 _EXIT = re.compile(r"exit status (\d+)")
 _SIGNALS = {"signal: killed": KILLED, "signal: terminated": TERMINATED}
@@ -86,8 +87,10 @@ def _begins_within_echo(lines: Sequence[str]) -> int:
     """Where the step's lines begin, if the beginning of the text was cut off within the echo."""
     for place, line in enumerate(lines[1:], start=1):
         if line == "}":
-            return place + 1
-        if not line.startswith("  "):
+            before = lines[:place]
+            is_echo = any(_LAST_OF_ECHO in one for one in before) or not "".join(before).strip("} ")
+            return place + 1 if is_echo else 0
+        if line != "{" and not line.startswith("  "):
             break
     return 0
 
