@@ -46,7 +46,7 @@ from pipelines.kubeflow.authentication import Credentials
 TIMEOUTS_SECONDS = (10, 30)  # to connect, to answer
 PAGE_SIZE = 100
 _PART_BYTES = 1 << 16
-_LONGEST_LINE = 1 << 16  # characters; a longer one is given in pieces
+_BLOCK_CHARACTERS = 1 << 16
 _TRANSIENT = frozenset({429, 500, 502, 503, 504})
 
 # Short outages are retried here. A POST that may have arrived is not sent again.
@@ -167,32 +167,33 @@ class Client(ApiClient):
                 raise
         return tail.decode("utf-8", "replace")
 
-    def lines(self, path: str) -> Iterator[str]:
-        """A plain text that the server returns for a path, line by line, however long it is.
+    def blocks(self, path: str) -> Iterator[str]:
+        """A plain text that the server returns for a path, in blocks of whole lines.
 
-        Raises Unavailable where the server ends it early.
+        A line that is longer than a block is cut. Raises Unavailable, after what came, where the
+        server ends the text early.
         """
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        rest = ""
-        problem = None
+        rest, problem = "", None
         try:
             for part in self._parts(path):
-                *lines, rest = (rest + decoder.decode(part)).split("\n")
-                yield from lines
-                if len(rest) > _LONGEST_LINE:
-                    yield rest
-                    rest = ""
+                rest += decoder.decode(part)
+                if len(rest) >= _BLOCK_CHARACTERS:
+                    block, end, after = rest.rpartition("\n")
+                    yield block if end else after
+                    rest = after if end else ""
         except Unavailable as error:
             problem = error
         if rest:
-            yield rest
+            yield rest.removesuffix("\n")
         if problem:
             raise problem
 
     def _parts(self, path: str) -> Iterator[bytes]:
         answer = self.request("GET", f"{self.configuration.host}{path}", _preload_content=False)
         try:
-            yield from answer.stream(_PART_BYTES)
+            while part := answer.read1(_PART_BYTES):  # what came before the end is not lost
+                yield part
         except HTTPError:
             raise self._half_an_answer() from None
         finally:

@@ -101,21 +101,18 @@ def _print_end(log: StepLog, run: Run, console: Console) -> None:
     which = f"the last {len(lines)} lines" if len(lines) > 1 else "the last line"
     console.print(f"  {which} of its log (all of it: decant follow {run.run_id} --log):")
     for line in lines:
-        _print_line(line, console)
+        console.print(f"  [dim]|[/] {escape(shortened(line))}")
 
 
 def _print_whole_log(connection: Connection, address: str, console: Console) -> None:
     console.print("  its log:")
     secrets = connection.credentials.secrets()
     try:
-        for line in connection.client.lines(address):
-            _print_line(printable(without_secrets(line, secrets)), console)
+        for block in connection.client.blocks(address):
+            lines = printable(without_secrets(block, secrets)).split("\n")
+            console.out("\n".join(f"  | {line}" for line in lines), highlight=False)
     except ClusterError as error:
         console.print(f"  the log ends here: {escape(error.problem)}")
-
-
-def _print_line(line: str, console: Console) -> None:
-    console.print(f"  [dim]|[/] {escape(line)}")
 
 
 def _is_error(text: str) -> bool:

@@ -36,6 +36,7 @@ class Answer:
     status: int
     body: bytes = b""
     headers: dict[str, str] = field(default_factory=dict)
+    cut_after: int | None = None  # bytes of the body; then the connection is dropped
 
 
 @dataclass
@@ -203,7 +204,9 @@ def serving(server: KfpServer, *, tls: Any = None) -> Iterator[KfpServer]:
                 self.send_header(name, value)
             self.end_headers()
             if self.command != "HEAD":
-                self.wfile.write(answer.body)
+                self.wfile.write(answer.body[: answer.cut_after])
+            if answer.cut_after is not None:
+                self.close_connection = True
 
         do_GET = do_POST = do_DELETE = do_HEAD = _serve
 

@@ -1,9 +1,11 @@
 """decant follow: how a run ends, and what may happen to the server meanwhile."""
 
+import json
 import re
 import time
 import types
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,7 +13,7 @@ from pipelines.kubeflow import run_progress as follow
 from pipelines.kubeflow.run_progress import EXIT_CODES, Outcome
 from tests.pipelines.conftest import Cli
 from tests.pipelines.kfp_api import Frame, pod_of
-from tests.pipelines.kfp_server import KfpServer, as_json, as_page
+from tests.pipelines.kfp_server import Answer, KfpServer, as_json, as_page
 
 RUNNING = Frame(state="RUNNING", tasks={"ingest": "RUNNING"})
 DONE = Frame(state="SUCCEEDED", tasks={"ingest": "SUCCEEDED"})
@@ -128,6 +130,82 @@ def test_bursts_of_trouble(server: KfpServer, cli: Cli, monkeypatch: pytest.Monk
     assert not any(fault.times for fault in server.faults)
     assert ended.out.count("; trying again") == ended.out.count("server: answers again") == 1
     assert ended.out.count("ingest: RUNNING") == 1
+
+
+def test_half_an_answer(server: KfpServer, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cut off on the way, or by the server itself: neither is taken for a run without tasks."""
+    monkeypatch.setattr(follow, "OUTAGE_SECONDS", 600.0)
+    run_id = started(server, RUNNING, DONE)
+    whole = json.dumps({"run_id": run_id, "state": "SUCCEEDED", "display_name": "é"}).encode()
+    kind = {"Content-Type": "application/json"}
+    server.fail(f"runs/{run_id}", Answer(200, whole[:40], kind))
+    server.fail(f"runs/{run_id}", Answer(200, whole, kind, cut_after=40), times=3)
+    server.fail(f"runs/{run_id}", Answer(200, b"", kind))
+    ended = cli("follow", run_id)
+    assert ended.code == 0
+    assert "ended the answer early; trying again" in ended.out
+    assert "UNSPECIFIED" not in ended.out
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"run_details": {"task_details": 7}},
+        {"run_details": {"task_details": [{"start_time": "yesterday"}]}},
+        {"state_history": [["RUNNING"]]},
+        ["a", "list"],
+    ],
+)
+def test_an_answer_in_another_form(server: KfpServer, cli: Cli, answer: Any) -> None:
+    run_id = started(server, RUNNING)
+    server.fail(f"runs/{run_id}", as_json(answer))
+    ended = cli("follow", run_id, "--timeout-seconds", "1")
+    assert ended.code in (2, Outcome.TIMED_OUT)
+    if ended.code == 2:
+        assert "error[cluster-foreign]: " in ended.message
+        assert "hint: decant doctor" in ended.message
+
+
+def test_an_answer_that_is_not_text(server: KfpServer, cli: Cli) -> None:
+    run_id = started(server, RUNNING)
+    kind = {"Content-Type": "application/json"}
+    server.fail(f"runs/{run_id}", Answer(200, b'{"state": "\xff"}', kind))
+    ended = cli("follow", run_id)
+    assert ended.code == 2
+    assert "error[cluster-foreign]: 127.0.0.1" in ended.message
+
+
+def test_a_huge_log(server: KfpServer, cli: Cli) -> None:
+    """Only its end is read, or with --log one line after the other; a line may be endless."""
+    run_id = started(server, FAILED)
+    long = "x" * 100_000
+    text = "\n".join([f"row {number}" for number in range(20_000)] + ["é" * 20_000, "last"])
+    server.api.logs[pod_of("distill")] = f"{long}\n{text}"
+    short = cli("follow", run_id).out.splitlines()
+    at = short.index("  | last")
+    assert short[at - 1].startswith("  | éé") and len(short[at - 1]) < 1100
+    assert short[at - 2] == "  | row 19999"
+    whole = [line[4:] for line in cli("follow", run_id, "--log").out.splitlines() if "  | " in line]
+    assert "".join(whole[:2]) == long
+    assert whole[2:5] == ["row 0", "row 1", "row 2"]
+    assert len(whole) == 2 + 20_000 + 2
+    assert whole[-1] == "last"
+
+
+def test_a_log_that_is_cut_off(server: KfpServer, cli: Cli) -> None:
+    run_id = started(server, FAILED)
+    text = b"first\nsecond\nthird\n"
+    kind = {"Content-Type": "text/plain"}
+    server.fail("/log", Answer(200, text, kind, cut_after=15), times=2)
+    lines = cli("follow", run_id, "--log").out.splitlines()
+    at = lines.index("  its log:")
+    host = server.url.removeprefix("http://")
+    assert lines[at + 1 : at + 5] == [
+        "  | first",
+        "  | second",
+        "  | th",
+        f"  the log ends here: {host} ended the answer early",
+    ]
 
 
 def test_slow_answers(server: KfpServer, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:

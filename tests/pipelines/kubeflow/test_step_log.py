@@ -31,7 +31,8 @@ def test_the_beginning_may_be_missing(cut: int) -> None:
 
 
 def test_an_echo_that_never_ends_swallows_nothing_else() -> None:
-    log = read_step_log(f"{BEGIN.rstrip('}\n')}\none\n{{\n")
+    begin = BEGIN.rstrip("}\n")
+    log = read_step_log(f"{begin}\none\n{{\n")
     assert log.lines == ("one", "{")
 
 
