@@ -2,6 +2,7 @@
 
 import re
 
+from pipelines.kubeflow.argo_nodes import task_of
 from pipelines.kubeflow.states import Task
 from pipelines.kubeflow.step_log import KILLED, TERMINATED, StepLog
 from pipelines.kubeflow.task_needs import Needs
@@ -24,11 +25,11 @@ def cause_of(task: Task, log: StepLog | None, message: str, needs: Needs) -> tup
         message: the engine's, often empty.
         needs: of the task.
     """
-    setting = f"steps.{task.name.replace('-', '_')}"
-    if log and log.error:
-        return log.error
+    setting = f"steps.{task_of(task.name).replace('-', '_')}"
     if _MEMORY.search(message) or (log and log.exit_code == KILLED):
         return _killed_for_memory(setting, needs)
+    if log and log.error:
+        return log.error
     if _TIMEOUT.search(message):
         return (
             f"it took longer than allowed{_seconds(needs)}: {message}",

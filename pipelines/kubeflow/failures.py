@@ -35,7 +35,8 @@ def show_failure(cluster: Cluster, run: Run, console: Console, *, whole_log: boo
         whole_log: all of the pod's log instead, with what others wrote into it.
     """
     if run.error:
-        console.print(f"[bold red]run:[/] {escape(run.error)}")
+        error = without_secrets(run.error, cluster.connection.credentials.secrets())
+        console.print(f"[bold red]run:[/] {escape(error)}")
     for task in run.failed_tasks:
         _show_task(cluster, run, task, console, whole_log)
     if not run.failed_tasks:
@@ -55,10 +56,13 @@ def how_to_get_the_log(connection: Connection, run_id: str, pod: str) -> str:
 
 def _show_task(cluster: Cluster, run: Run, task: Task, console: Console, whole_log: bool) -> None:
     connection, needs = cluster.connection, cluster.needs(run, task)
+    secrets = connection.credentials.secrets()
     pods = dict.fromkeys(filter(None, (needs.pod(task), *task.pods)))
     address, text = _find_log(connection, run.run_id, pods)
     log = read_step_log(text) if text else None
-    message = task.error or ("" if log and log.error else cluster.message(run, task))
+    message = without_secrets(task.error, secrets)
+    if not message and not (log and log.error):
+        message = cluster.message(run, task)
     problem, *hint = cause_of(task, log, message, needs)
     console.print(f"[bold red]{escape(task.name)}:[/] {escape(shortened(problem))}")
     for line in hint:

@@ -31,6 +31,7 @@ class Task:
     Attributes:
         state: the server's word; PENDING also while its pod waits for a node.
         error: the server's message, often empty: the reason is then only in the log.
+        started: None also while its driver waits for a node.
         waits_since: when its pod began to wait for a node; None when it does not wait.
         attempts: how many there were so far.
         pods: what the pod of the last attempt may be called.
@@ -57,9 +58,11 @@ class Task:
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """Attributes:
-    pipeline: ids of the pipeline and of its version, empty for a run without one.
-    links: names and addresses of pages that the server's plugins made for it.
+    """A run of a pipeline.
+
+    Attributes:
+        pipeline: ids of the pipeline and of its version, empty for a run without one.
+        links: names and addresses of pages that the server's plugins made for it.
     """
 
     run_id: str

@@ -31,11 +31,13 @@ _EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(: |$)")
 
 @dataclass(frozen=True, kw_only=True)
 class StepLog:
-    """Attributes:
-    lines: the step's own, without its error.
-    error: the step's message for the user with its hint, if there is one.
-    last_words: without one, the last line of a traceback, or of the launcher or driver itself.
-    exit_code: of the step, None where the launcher did not write it.
+    """What is left of a pod's log.
+
+    Attributes:
+        lines: the step's own, without its error.
+        error: the message for the user that it ended with, and its hint; empty without one.
+        last_words: the last line of a traceback, or of the launcher or driver itself.
+        exit_code: of the step, None where the launcher did not write it.
     """
 
     lines: tuple[str, ...]
@@ -51,7 +53,8 @@ def read_step_log(text: str) -> StepLog:
     own = list(_own_lines(all_lines))
     while own and (not own[-1].strip() or (exit_code == KILLED and own[-1] == "Killed")):
         own.pop()  # the shell's word
-    begin, end = _error_of(own)
+    # What was killed did not end by itself: what looks like its error is an earlier line.
+    begin, end = _error_of([] if exit_code in (KILLED, TERMINATED) else own)
     return StepLog(
         lines=tuple(own[:begin] + own[end:]),
         error=tuple(own[begin:end]),

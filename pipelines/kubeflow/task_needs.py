@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
+from decant.runtime.secrets import without_secrets
 from pipelines.kubeflow.api_errors import ClusterError, one_line
 from pipelines.kubeflow.connection import Connection
 from pipelines.kubeflow.states import Run, Task
@@ -60,6 +61,8 @@ class Cluster:
 
     def waits_for(self, run: Run, task: Task) -> str:
         """What the task's pod waits for, as far as the package says it."""
+        if task.started is None:
+            return "a node for its driver"
         requests = self.needs(run, task).requests
         return f"a node with {' and '.join(requests)}" if requests else "a node"
 
@@ -82,7 +85,8 @@ class Cluster:
             ]
         except (AttributeError, ClusterError, KeyError, TypeError, ValueError):
             return ""
-        return one_line(said[-1]) if said else ""
+        known = self.connection.credentials.secrets()
+        return one_line(without_secrets(said[-1], known)) if said else ""
 
     def _package(self, run: Run) -> dict[str, Any]:
         pipeline, version = run.pipeline

@@ -7,7 +7,7 @@ import kfp_server_api as kfp
 import pytest
 
 from pipelines.kubeflow.states import moment, read_run
-from tests.pipelines.kfp_api import WORKFLOW, Frame, KfpApi, node, pod_of
+from tests.pipelines.kfp_api import WORKFLOW, Frame, KfpApi, node, node_id, pod_of
 
 
 def answer(**fields: Any) -> Any:
@@ -79,6 +79,30 @@ def test_the_pod_of_a_task_that_was_tried_again() -> None:
     task, _ = read_nodes(*KfpApi()._nodes(frame)).tasks
     assert task.attempts == 11
     assert task.pods[1] == pod_of("distill", 10)
+
+
+def test_attempts_of_a_pod_and_of_all_around_it() -> None:
+    """A server of 2.17 tries the nodes above a lost pod again, once the pod's own attempts end."""
+    tree = {
+        "ingest": [".ingest(0)", ".ingest(1)"],
+        "ingest(0)": [".ingest(0).executor"],
+        "ingest(1)": [".ingest(1).executor"],
+        "executor": [".ingest(0).executor(0)", ".ingest(0).executor(1)"],
+        "executor(1)": [".ingest(1).executor(0)"],
+        "root(0)": [".ingest"],
+    }
+    nodes = [
+        node(name, "FAILED", [node_id(f"(0).root(0){path}") for path in below])
+        for name, below in tree.items()
+    ]
+    nodes += [
+        node(f"{WORKFLOW}(0)", "FAILED", [node_id("(0).root"), node_id("(0).root(0)")]),
+        node(WORKFLOW, "FAILED", [node_id("(0)")]),
+    ]
+    (task,) = read_nodes(*nodes).tasks
+    assert (task.name, task.attempts) == ("ingest", 3)
+    last = node_id("(0).root(0).ingest(1).executor(0)").rpartition("-")[2]
+    assert task.pods[0] == f"{WORKFLOW}-system-container-impl-{last}"
 
 
 def test_pods_where_ids_are_not_argos() -> None:

@@ -108,6 +108,12 @@ def test_killed_is_the_shells_word_where_the_step_was() -> None:
     assert read_step_log(f"one\nKilled\n{END}").lines == ("one", "Killed")
 
 
+def test_what_was_killed_did_not_end_with_an_earlier_error() -> None:
+    killed = END.replace("status 2", "status 137")
+    log = read_step_log(f"error: one row is bad, skipped\nreading on\nKilled\n{killed}")
+    assert (log.error, log.lines) == ((), ("error: one row is bad, skipped", "reading on"))
+
+
 def test_the_launchers_own_failure() -> None:
     fatal = "F1126 11:31:47.862456      16 main.go:130] failed to upload: no such bucket\n"
     log = read_step_log(f"done\n{fatal}goroutine 1 [running]:\nmain.main()\n")
