@@ -124,7 +124,7 @@ def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) ->
     )
     by_target = _by_target(task, tested)
     write_json(outputs.evaluation / "quality.json", as_json(of_quality))
-    write_predictions(outputs.evaluation, test, tasks, found)
+    write_predictions(outputs.evaluation, test.frame, tasks, found)
     write_plot_tables(outputs.evaluation, task, by_target)
     log_quality(of_quality, reporter)
     del models  # their threads would disturb the measurement
