@@ -133,7 +133,9 @@ def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) ->
     )
     by_target = _by_target(task, tested)
     write_json(outputs.evaluation / "quality.json", as_json(of_quality))
-    write_predictions(outputs.evaluation, test, tasks, {model: found[model] for model in tested})
+    write_predictions(
+        outputs.evaluation, test.frame, tasks, {model: found[model] for model in tested}
+    )
     write_plot_tables(outputs.evaluation, task, by_target)
     log_quality(of_quality, reporter)
     del models, alone  # their threads would disturb the measurement

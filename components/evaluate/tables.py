@@ -26,7 +26,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from components.evaluate.labelled_rows import LabelledRows
 from decant.runtime.identity import text_digest
 from decant.tasks.labels import column_of
 from decant.tasks.tables import columns, plot_tables
@@ -37,25 +36,25 @@ _FLOATS = "%.6f"
 
 def write_predictions(
     folder: Path,
-    test: LabelledRows,
+    test: pd.DataFrame,
     tasks: Mapping[str, Task],
     values: Mapping[str, Mapping[str, NDArray[np.floating[Any]]]],
 ) -> None:
     """A row per test row, in the corpus's order.
 
     Args:
+        test: the split as in the corpus.
         tasks: per model, with its decisions.
         values: per model and target (rows, W).
     """
-    frame = test.frame
     found: dict[str, Any] = {
-        "row_id": frame["row_id"].to_numpy(),
-        "text": frame["text"].to_numpy(),
-        "text_digest": [text_digest(text) for text in frame["text"]],
+        "row_id": test["row_id"].to_numpy(),
+        "text": test["text"].to_numpy(),
+        "text_digest": [text_digest(text) for text in test["text"]],
     }
     task = tasks["student"]
     for target in task.targets:
-        found[column_of(task, target)] = frame[column_of(task, target)].to_numpy()
+        found[column_of(task, target)] = test[column_of(task, target)].to_numpy()
     for model, of_model in values.items():
         found |= columns(tasks[model], model, of_model)
     pd.DataFrame(found).to_parquet(folder / "predictions.parquet", index=False)
