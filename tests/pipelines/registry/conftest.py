@@ -15,11 +15,12 @@ from click.testing import CliRunner
 from onnx import numpy_helper
 
 from components.evaluate.tables import write_predictions
-from decant.inference.classifier import OnnxClassifier, softmax
+from decant.inference.classifier import OnnxClassifier
 from decant.runner.run_step import run_step
 from decant.runtime.artifacts import Card, read_json, write_json
 from decant.runtime.errors import UserError
 from decant.runtime.identity import text_digest
+from decant.tasks.single_label.answers import softmax
 from decant.tasks.task import Task
 from pipelines.__main__ import main
 from tests.conftest import NEGATIVE, POSITIVE, tiny_tokenizer
