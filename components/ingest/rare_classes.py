@@ -1,23 +1,17 @@
 """Classes with too few rows to be split: refused, dropped, or kept for training alone."""
 
-from typing import Annotated, Literal
-
-from pydantic import Field
-
 from components.ingest.checks import GIVEN, class_sizes
+from components.ingest.contract import RareClasses
 from components.ingest.rows import reject
 from decant.runtime.errors import UserError
 from decant.runtime.reporter import Reporter
 from decant.tables import Engine, literal
 
-MinRows = Annotated[int, Field(ge=1, le=1_000_000)]
-Policy = Literal["refuse", "drop", "train_only"]
-
 _SHOWN = 5
 
 
 def settle_rare_classes(
-    engine: Engine, labels: list[str], min_rows: int | None, policy: Policy, reporter: Reporter
+    engine: Engine, labels: list[str], min_rows: int | None, policy: RareClasses, reporter: Reporter
 ) -> tuple[list[str], list[str]]:
     """The classes that stay, and those of them whose rows only train.
 

@@ -118,7 +118,8 @@ def code_dependencies(step: str) -> list[Path]:
 
     A room is a folder of `decant/`. It counts whole, so that the list can be read at a glance.
     """
-    modules = library_closure(f"components.{step}.step")
+    folder = f"components.{step}"
+    modules = library_closure(f"{folder}.contract", f"{folder}.step")
     rooms = {PROJECT / LIBRARY / name.split(".")[1] for name in modules}
     return sorted({PROJECT / "components" / step} | rooms)
 

@@ -21,7 +21,7 @@ from decant.runtime.identity import PROJECT
 from decant.runtime.params_file import read_params_file, section_of
 from decant.runtime.reporter import Reporter
 from decant.runtime.settings import parse
-from decant.students import Student, load_student
+from decant.students._student import Student, load_student
 from decant.training.examples import Examples
 from decant.training.fit import TrainingPlan, default_groups, fit
 from decant.training.losses import label_loss
