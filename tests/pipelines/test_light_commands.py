@@ -73,6 +73,17 @@ def test_schedule_starts_without_them(server: KfpServer) -> None:
     assert not loaded & HEAVY
 
 
+@pytest.mark.slow
+def test_doctor_checks_mlflow_in_a_process_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DECANT_TRACKING", "on")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
+    loaded = loaded_by("doctor")
+    assert (tmp_path / "mlflow.db").is_file()
+    assert not loaded & (HEAVY - {"dvc"})
+
+
 @pytest.mark.parametrize("step", ["finetune", "distill"])
 def test_the_options_of_a_step_are_known_without_them(step: str) -> None:
     assert not loaded_by("step", step, "--help") & HEAVY
