@@ -30,8 +30,8 @@ def pipeline_arguments(
     """
     presets = list(presets)
     content = read_params_file(file, presets=presets)
-    whole = [_in_full(override, content) for override in overrides]
-    content = read_params_file(file, whole, presets=presets)
+    if whole := [_in_full(override, content) for override in overrides]:
+        content = read_params_file(file, whole, presets=presets)
     arguments = {}
     for name in STEPS:
         step = load_step(name)

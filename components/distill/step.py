@@ -7,15 +7,12 @@ undistilled/            the same student on the labels alone
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
 
 import numpy as np
 import torch
-from pydantic import Discriminator, Field, Tag
 
-from components.distill.augment import Augmentation
+from components.distill.contract import Inputs, Outputs, Params
 from components.distill.embedding_matching import EmbeddingMatching, teacher_rows
 from components.distill.shards import cut
 from components.distill.soft_targets import SoftTargets, soft_targets
@@ -24,66 +21,15 @@ from components.distill.transfer_set import transfer_set
 from decant.data.corpus import read_schema
 from decant.data.tokens import TokenRows
 from decant.runtime.reporter import Reporter
-from decant.runtime.settings import Seed, settings
-from decant.students import ALONE, Student, load_student, save_student
+from decant.students._student import ALONE, Student, load_student, save_student
 from decant.tasks.scores import score
 from decant.tasks.task import Task
 from decant.training.curves import write_curves
-from decant.training.device import Device, Precision, pick_device, use_bfloat16
+from decant.training.device import pick_device, use_bfloat16
 from decant.training.examples import Examples
-from decant.training.fit import TrainingPlan, default_groups, fit
+from decant.training.fit import default_groups, fit
 from decant.training.losses import DistillationLoss, Loss, label_loss
-
-T = TypeVar("T")
-Pair = Annotated[list[T], Field(min_length=2, max_length=2)]
-# In an error the tags name the form that was given: distill.temperature.pair.1: ...
-Scheduled = Annotated[
-    Annotated[T, Tag("number")] | Annotated[Pair[T], Tag("pair")],
-    Discriminator(lambda value: "pair" if isinstance(value, list) else "number"),
-]
-Weight = Annotated[float, Field(ge=0, le=1)]
-Temperature = Annotated[float, Field(gt=0, le=100)]
-MatchingWeight = Annotated[float, Field(ge=0, le=1000)]
-
-PARALLEL = True
-
-
-@settings
-class Params:
-    """What the student learns from, with which loss, and for how long. See params.yaml."""
-
-    seed: Seed
-    device: Device
-    teacher_precision: Precision
-    loss: Literal["mse", "kl"]
-    temperature: Scheduled[Temperature]
-    hard_label_weight: Scheduled[Weight]
-    hidden_weight: Scheduled[MatchingWeight]
-    embedding_weight: Scheduled[MatchingWeight]
-    embedding_learning_rate_share: Weight
-    control_per_target: bool
-    transfer_rows: Annotated[int, Field(ge=0, le=1_000_000_000)]
-    augmentation: Augmentation
-    training: TrainingPlan
-    undistilled_training: TrainingPlan
-
-
-@dataclass(frozen=True, kw_only=True)
-class Inputs:
-    """Token ids of all splits, the encoder, the teacher, and the student before training."""
-
-    tokens: Path
-    encoder: Path
-    teacher: Path
-    initial_student: Path
-
-
-@dataclass(frozen=True, kw_only=True)
-class Outputs:
-    """The distilled student, and the same one trained on the labels alone."""
-
-    student: Path
-    undistilled: Path
+from decant.training.plan import TrainingPlan
 
 
 def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) -> None:

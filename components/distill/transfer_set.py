@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from components.distill.augment import Augmentation, augmented_copy
+from components.distill.augment import augmented_copy
+from components.distill.contract import Augmentation
 from components.distill.masked_lm import load_masked_lm, replaced_words
 from components.distill.shards import cut, fill, rows_file
 from components.distill.word_pieces import WordPieces, word_pieces

@@ -1,50 +1,16 @@
 """The gate: thresholds from params.yaml, and the checks of a set of figures against them."""
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated
 
-from pydantic import Field
-
+from components.evaluate.contract import Gate
 from decant.figures.figure_text import one_line
 from decant.figures.gate_check import Check, above, at_least, at_most, no_class_lost
 from decant.figures.quality_figures import ClassRecall, QualityFigures, StudentFigures
 from decant.figures.timing_figures import TimingFigures
 from decant.runtime.errors import UserError
-from decant.runtime.settings import settings
 from decant.tasks.control import control_title
 from decant.tasks.quality import figures_class
 from decant.tasks.task import Task
-
-Share = Annotated[float, Field(ge=0, le=1)]
-Ratio = Annotated[float, Field(ge=0)]
-
-
-@settings
-class TargetGate:
-    """The thresholds of one target; None (null, or left out) switches one off."""
-
-    min_score: float | None = None
-    min_retention: Ratio | None = None
-
-
-@settings
-class Gate:
-    """The thresholds for registering a student; None (null) switches one off."""
-
-    min_student_score: float | None
-    min_student_accuracy: Share | None
-    min_retention: Ratio | None
-    min_student_macro_f1: Share | None
-    min_student_worst_class_recall: Share | None
-    max_ece: Share | None
-    min_speedup_end_to_end_vs_teacher: Annotated[float, Field(gt=0)] | None
-    max_latency_p50_us: Annotated[float, Field(gt=0)] | None
-    max_size_bytes: Annotated[int, Field(gt=0)] | None
-    must_beat_tfidf: bool
-    must_beat_undistilled: bool
-    must_answer_class_from_rows: Annotated[int, Field(ge=1)] | None
-    targets: Mapping[str, TargetGate]
-
 
 # Thresholds of figures that only some kinds have: for each target that has it.
 _OF_KINDS = {

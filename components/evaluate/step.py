@@ -4,23 +4,22 @@
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pydantic import Field
 
 from components.evaluate.bert_base import BertBase
 from components.evaluate.bootstrap import resampled_scores
+from components.evaluate.contract import Inputs, Outputs, Params
 from components.evaluate.data_figures import data_figures
 from components.evaluate.exported_manifest import Manifest
 from components.evaluate.figures import Constant, quality_figures
 from components.evaluate.findings import class_findings
-from components.evaluate.gate import Gate, check_applies, gate_checks
+from components.evaluate.gate import check_applies, gate_checks
 from components.evaluate.labelled_rows import LabelledRows, read_labelled
 from components.evaluate.logged_figures import log_quality, log_times
 from components.evaluate.machine import machine_facts
@@ -53,7 +52,6 @@ from decant.inference.latency import (
 )
 from decant.runtime.artifacts import write_json
 from decant.runtime.reporter import Reporter
-from decant.runtime.settings import Seed, settings
 from decant.tasks.answers import values
 from decant.tasks.control import TfidfControl, constants
 from decant.tasks.pictures import draw_targets
@@ -62,42 +60,7 @@ from decant.tasks.tables import sections
 from decant.tasks.task import Task
 
 Values = Mapping[str, NDArray[np.floating[Any]]]
-VARYING = frozenset({"report"})
 _ALL_CORES = 0
-
-
-@settings
-class Params:
-    """Samples, what is timed and how long, and the bounds of the gate. See params.yaml."""
-
-    batch_size: Annotated[int, Field(ge=1, le=4096)]
-    bootstrap_samples: Annotated[int, Field(ge=100, le=1_000_000)]
-    tfidf_c_grid: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1)]
-    threads: Annotated[int, Field(ge=1, le=256)]
-    warmup_calls: Annotated[int, Field(ge=1, le=10_000)]
-    latency_texts: Annotated[int, Field(ge=10, le=100_000)]
-    throughput_batches: Annotated[int, Field(ge=1, le=1000)]
-    bert_base: bool
-    bert_base_texts: Annotated[int, Field(ge=10, le=100_000)]
-    quick: bool
-    gate: Gate
-    seed: Seed
-
-
-@dataclass(frozen=True, kw_only=True)
-class Inputs:
-    """The exported models, and the corpus with its test split."""
-
-    onnx: Path
-    corpus: Path
-
-
-@dataclass(frozen=True, kw_only=True)
-class Outputs:
-    """The figures and tables, and the report for people, which has measured times."""
-
-    evaluation: Path
-    report: Path
 
 
 def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) -> None:

@@ -12,7 +12,7 @@ from decant.inference.classifier import GRAPH, MANIFEST, TOKENIZER
 from decant.models.teacher import Teacher, parameter_count
 from decant.runtime.artifacts import Card, read_card, write_json
 from decant.runtime.identity import file_digest
-from decant.students import ALONE, Student
+from decant.students._student import ALONE, Student
 from decant.tasks.task import Task
 
 FORMAT_VERSION = 2

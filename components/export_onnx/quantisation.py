@@ -5,16 +5,13 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
-from pydantic import Field
-
+from components.export_onnx.contract import Quantisation, StudentForms, TeacherForms
 from components.export_onnx.folder import Facts, role_of, write_manifest
-from components.export_onnx.forms import FLOAT32, Int8Form, SmallForm
+from components.export_onnx.forms import FLOAT32
 from components.export_onnx.refused import Refused
 from components.export_onnx.trials import (
     Figures,
-    Limits,
     Made,
     Material,
     Trial,
@@ -23,34 +20,8 @@ from components.export_onnx.trials import (
 )
 from decant.inference.classifier import GRAPH, TOKENIZER
 from decant.runtime.reporter import Reporter
-from decant.runtime.settings import settings
 from decant.tasks.metric import Metric
 from decant.tasks.spec import task_metric
-
-
-@settings
-class StudentForms(Limits):
-    """The forms that are tried for the student, in this order, and what each must keep."""
-
-    forms: list[SmallForm]
-
-
-@settings
-class TeacherForms(Limits):
-    """The forms that are tried for the teacher, in this order, and what each must keep."""
-
-    forms: list[Int8Form]
-
-
-@settings
-class Quantisation:
-    """Which smaller forms are tried, on how many validation rows, with which limits."""
-
-    student: StudentForms
-    teacher: TeacherForms
-    max_slowdown: Annotated[float, Field(ge=1)]
-    rows: Annotated[int, Field(ge=1)]
-    calibration_rows: Annotated[int, Field(ge=1)]
 
 
 @dataclass(frozen=True, kw_only=True)

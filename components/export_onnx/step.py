@@ -10,18 +10,14 @@ alone/TARGET/      of several targets: the student trained for one of them, in t
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
-from pydantic import Field
-
+from components.export_onnx.contract import Inputs, Outputs, Params
 from components.export_onnx.folder import facts_of, role_of, write_tokenizer
 from components.export_onnx.graph import export_graph
 from components.export_onnx.parity import ParityLimits, check_parity
 from components.export_onnx.quantisation import (
     Exported,
-    Quantisation,
     quantise_students,
     quantise_teacher,
 )
@@ -32,38 +28,9 @@ from decant.data.tokens import TokenRows, pad
 from decant.inference.classifier import GRAPH, TOKENIZER
 from decant.models.teacher import Teacher, describe_encoder, load_teacher
 from decant.runtime.reporter import Reporter
-from decant.runtime.settings import settings
-from decant.students import ALONE, Student, load_student
+from decant.students._student import ALONE, Student, load_student
 from decant.tasks.scores import decided, decides
 from decant.tasks.task import Task
-
-
-@settings
-class Params:
-    """ONNX's opset, what parity allows, and which smaller forms are tried. See params.yaml."""
-
-    opset: Annotated[int, Field(ge=18, le=24)]
-    parity_rows: Annotated[int, Field(ge=1)]
-    max_logit_difference: Annotated[float, Field(gt=0)]
-    min_label_agreement: Annotated[float, Field(gt=0, le=1)]
-    quantisation: Quantisation
-
-
-@dataclass(frozen=True, kw_only=True)
-class Inputs:
-    """Token ids for the checks, and the three models."""
-
-    tokens: Path
-    teacher: Path
-    student: Path
-    undistilled: Path
-
-
-@dataclass(frozen=True, kw_only=True)
-class Outputs:
-    """A folder per model, each complete for serving."""
-
-    onnx: Path
 
 
 def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) -> None:

@@ -9,35 +9,24 @@ depends on the machine only where a form is about `max_slowdown` times as slow.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
-from pydantic import Field
 
+from components.export_onnx.contract import Limits
 from components.export_onnx.forms import FLOAT32, quantised
 from components.export_onnx.refused import Refused
 from decant.data.tokens import TokenRows, pad
 from decant.inference.classifier import open_session
 from decant.inference.latency import Candidate, measure_latency, speedup
-from decant.runtime.settings import settings
 from decant.tasks.scores import agreement, score
 from decant.tasks.spec import task_metric
 from decant.tasks.task import Task
 
-Share = Annotated[float, Field(ge=0, le=1)]
 _BATCH = 16  # rows; in another batch a dynamic form answers slightly differently
 _TIMED_ROWS, _TURNS = 20, 7
 _ALL_CORES, _ONE_THREAD = 0, 1
-
-
-@settings
-class Limits:
-    """The limits of a form, relative to the float32 graph."""
-
-    max_accuracy_loss: Share
-    min_label_agreement: Share
 
 
 @dataclass(frozen=True, kw_only=True)

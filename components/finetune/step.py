@@ -4,14 +4,13 @@ import re
 import shutil
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any
 
 import torch
-from pydantic import Field, model_validator
 from torch import nn
 
+from components.finetune.contract import Inputs, Outputs, Params
 from decant.data.corpus import read_schema
 from decant.data.retokenize import Retokenizer
 from decant.data.tokens import TokenRows, read_info
@@ -22,7 +21,6 @@ from decant.models.encoder import (
     position_limit,
     special_ids,
 )
-from decant.models.heads import check_heads
 from decant.models.teacher import (
     MEMBERS,
     Teacher,
@@ -32,53 +30,12 @@ from decant.models.teacher import (
     save_teacher,
 )
 from decant.runtime.reporter import Reporter
-from decant.runtime.settings import Seed, settings
 from decant.tasks.losses import balanced_weights
 from decant.tasks.task import Task
 from decant.training.curves import write_curves
-from decant.training.device import Device
 from decant.training.examples import Examples
-from decant.training.fit import TrainingPlan, fit
+from decant.training.fit import fit
 from decant.training.losses import Loss, label_loss
-
-PARALLEL = True
-
-
-@settings
-class Params:
-    """The teacher's head, what of it is trained, and how. See params.yaml."""
-
-    seed: Seed
-    device: Device
-    head: str
-    heads: dict[str, dict[str, Any]]
-    frozen: Literal["none", "embeddings", "encoder"]
-    members: Annotated[int, Field(ge=1, le=100)]
-    layer_learning_rate_decay: Annotated[float, Field(gt=0, le=1)]
-    class_weights: Literal["none", "balanced"]
-    label_smoothing: Annotated[float, Field(ge=0, lt=1)]
-    consistency_weight: Annotated[float, Field(ge=0, le=100)]
-    training: TrainingPlan
-
-    @model_validator(mode="after")
-    def _check_heads(self) -> Self:
-        check_heads(self.head, self.heads, where="finetune.heads")
-        return self
-
-
-@dataclass(frozen=True, kw_only=True)
-class Inputs:
-    """Token ids of all splits, and the pretrained encoder."""
-
-    tokens: Path
-    encoder: Path
-
-
-@dataclass(frozen=True, kw_only=True)
-class Outputs:
-    """The teacher: the main one, and the further members of the ensemble below it."""
-
-    teacher: Path
 
 
 def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) -> None:

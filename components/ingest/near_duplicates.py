@@ -7,22 +7,19 @@ per hash of a held-out text is all that is kept.
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from pydantic import Field
 
+from components.ingest.contract import NearDuplicates
 from components.ingest.rows import ROW_ID, place, reject
 from components.ingest.signatures import BANDS, Signed, jaccard, signed
 from decant.runtime.reporter import Reporter
 from decant.tables import Engine
 from decant.tasks.declared import Declared
 from decant.tasks.rows import rows_of
-
-Policy = Literal["drop", "drop_all", "report", "ignore"]
-Similarity = Annotated[float, Field(ge=0.5, lt=1)]
 
 # An estimate from 32 hashes is rarely further off than this: three standard deviations at 0.8.
 _MARGIN = 0.2
@@ -40,7 +37,7 @@ _LARGE_SHARE = 0.1  # of the training side
 def drop_near_duplicates(
     engine: Engine,
     targets: Sequence[Declared],
-    policy: Policy,
+    policy: NearDuplicates,
     similarity: float,
     reporter: Reporter,
 ) -> None:
@@ -182,7 +179,7 @@ def _insert(engine: Engine, table: str, columns: Mapping[str, Any]) -> None:
     engine.connection.unregister("new_rows")
 
 
-def _report(engine: Engine, policy: Policy, reporter: Reporter) -> bool:
+def _report(engine: Engine, policy: NearDuplicates, reporter: Reporter) -> bool:
     """Log what was found; whether it is to be dropped."""
     ((count,),) = engine.all("SELECT count(*) FROM near")
     ((rows,),) = engine.all(f"SELECT count(*) FROM live WHERE {_TRAINING}")

@@ -2,20 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Annotated, Literal
-
-from pydantic import Field
 
 from components.ingest.checks import GIVEN, label_sizes
+from components.ingest.contract import RareClasses
 from components.ingest.rows import reject
 from decant.runtime.errors import UserError
 from decant.runtime.reporter import Reporter
 from decant.tables import Engine
 from decant.tasks.declared import Declared
 from decant.tasks.rows import rows_of
-
-MinRows = Annotated[int, Field(ge=1, le=1_000_000)]
-Policy = Literal["refuse", "drop", "train_only"]
 
 _SHOWN = 5
 
@@ -24,7 +19,7 @@ def settle_rare_classes(
     engine: Engine,
     targets: Sequence[Declared],
     min_rows: int | None,
-    policy: Policy,
+    policy: RareClasses,
     reporter: Reporter,
 ) -> tuple[list[Declared], list[str]]:
     """The targets with the labels that stay, and SQL conditions of the rows that only train.

@@ -1,15 +1,12 @@
 """Log and register the student in MLflow with its lineage, when the gate passed."""
 
 import os
-import re
 import shutil
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-from pydantic import AfterValidator, Field
-
+from components.register.contract import Inputs, Outputs, Params
 from components.register.hub_metadata import front_matter
 from components.register.model_card import model_card, version_description
 from components.register.registry import (
@@ -35,7 +32,6 @@ from decant.runtime.artifacts import write_json
 from decant.runtime.errors import UserError
 from decant.runtime.reporter import Reporter
 from decant.runtime.secrets import shown_uri, without_secrets
-from decant.runtime.settings import settings
 from decant.runtime.steps import steps_behind
 from decant.tracking.mlflow_retries import retried_in_mlflow
 from decant.tracking.mlflow_store import open_client, tracking_is_on, tracking_uri
@@ -43,43 +39,7 @@ from decant.tracking.mlflow_store import open_client, tracking_is_on, tracking_u
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
-VARYING = frozenset({"receipt"})  # has a run id and a version number
 _AGAIN = "then run register again: the same model is never registered twice"
-
-
-def _allowed_alias(alias: str | None) -> str | None:
-    if alias is not None and (alias.lower() == "latest" or re.fullmatch(r"[vV]\d+", alias)):
-        raise ValueError("`latest` and `v1`, `v2`, ... are reserved by MLflow")
-    return alias
-
-
-@settings
-class Params:
-    """Whether, where and under which name a model is registered. See params.yaml."""
-
-    enabled: bool
-    in_experiments: bool
-    strict: bool
-    name: Annotated[str, Field(pattern=r"^[\w\-. ]+$", max_length=200)]
-    alias: Annotated[
-        str | None, Field(pattern=r"^[\w\-]+$", max_length=255), AfterValidator(_allowed_alias)
-    ]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Inputs:
-    """The exported models, and evaluate's figures, verdict and report."""
-
-    onnx: Path
-    evaluation: Path
-    report: Path
-
-
-@dataclass(frozen=True, kw_only=True)
-class Outputs:
-    """The receipt: what was registered, or why nothing was."""
-
-    receipt: Path
 
 
 def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) -> None:

@@ -122,7 +122,7 @@ ERROR_CODES: dict[str, str] = {
     "decision-conflict": "Somebody else moved the alias at the same time.",
     "evidence-missing": "The run of a version lacks the files of its evaluation.",
     "model-foreign": "A model was not registered by Decant.",
-    "model-reference-invalid": "A text does not name a version of a model.",
+    "model-reference-invalid": "A text does not name a registered model, or no version of it.",
     "model-unknown": "There is no registered model of this name.",
     "model-version-unknown": "A registered model has no such version or alias.",
     "rollback-impossible": "An alias has no earlier version in its history.",

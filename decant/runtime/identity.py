@@ -120,7 +120,7 @@ def code_dependencies(step: str) -> list[Path]:
 
     A room is a folder of `decant/`. It counts whole, so that the list can be read at a glance.
     """
-    modules = library_closure(f"components.{step}.step")
+    modules = library_closure(f"components.{step}.contract", f"components.{step}.step")
     rooms = {PROJECT / LIBRARY / name.split(".")[1] for name in modules}
     return sorted({PROJECT / "components" / step} | rooms)
 

@@ -4,6 +4,7 @@ A kind is one folder here. Each of its files is for one audience of libraries, b
 identity and the code of a served model follow from imports:
 
 spec.py       pydantic      its options, its metrics, how wide its encoded labels are
+declared.py   pydantic      which of its parameters exclude each other
 labels.py     pyarrow       its column in the corpus, and labels as numbers
 losses.py     torch         the losses on labels and on a teacher's answers
 scores.py     numpy         scores, whether two models agree, what is decided on validation rows

@@ -1,4 +1,12 @@
-"""The targets as the parameters declare them, before the data is read."""
+"""The targets as the parameters declare them, before the data is read.
+
+A kind's declared.py has
+
+    checked(target)   the Declared with what its options say of its name, columns and labels; raises
+                      UserError where parameters of the target exclude each other
+
+Nothing here or there imports more than pydantic: parameters are checked where no data is read.
+"""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -10,6 +18,7 @@ from pydantic import Field
 from decant.runtime.errors import UserError
 from decant.runtime.settings import parse, settings
 from decant.runtime.settings_errors import unknown_key
+from decant.tasks.kinds import part
 from decant.tasks.spec import metrics, option_names, typed_options
 from decant.tasks.task import Target
 
@@ -93,9 +102,10 @@ def declared_target(
     Args:
         options: of each kind.
 
-    Raises UserError for an unknown kind, a metric of another one, or a wrong option.
+    Raises UserError for an unknown kind, a metric of another one, a wrong option, or parameters
+    that exclude each other.
     """
-    return Declared(
+    only = Declared(
         name=column,
         kind=kind,
         columns=(column,),
@@ -106,6 +116,7 @@ def declared_target(
         where="ingest",
         sql=ONLY,
     )
+    return _checked(only)
 
 
 def declared_targets(
@@ -125,8 +136,8 @@ def declared_targets(
             hint="give each target its own name; `column` may be the same",
         )
     if len(found) == 1:
-        return (dataclasses.replace(found[0], sql=ONLY),)
-    return found
+        found = (dataclasses.replace(found[0], sql=ONLY),)
+    return tuple(_checked(target) for target in found)
 
 
 def _entry(
@@ -152,6 +163,11 @@ def _entry(
         where=where,
         sql=f"label_{number}",
     )
+
+
+def _checked(target: Declared) -> Declared:
+    found: Declared = part(target.kind, "declared").checked(target)
+    return found
 
 
 def _metric(kind: str, metric: str | None, where: str) -> str:

@@ -27,13 +27,6 @@ class KindRows(Protocol):
     HAS_LABELS: bool
     ONE_STRATUM: bool
 
-    def checked(self, target: Declared) -> Declared:
-        """The target with what its options say of its columns and labels.
-
-        Raises UserError where parameters of the target exclude each other.
-        """
-        ...
-
     def columns(self, table: Table, target: Declared, hint: str) -> list[Column]:
         """The columns of a file that hold its labels. Raises UserError where one is missing."""
         ...

@@ -7,12 +7,11 @@ checkpoint and, under torchrun, several processes.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 from transformers import (
     EarlyStoppingCallback,
@@ -28,30 +27,15 @@ from transformers.utils import logging as transformers_logging
 
 from decant.runtime.errors import UserError
 from decant.runtime.reporter import Advance, Reporter
-from decant.runtime.settings import settings
 from decant.tasks.losses import disagreement
 from decant.tasks.scores import score
 from decant.tasks.task import Task
 from decant.training import processes
 from decant.training.checkpoints import checkpoints
-from decant.training.device import Device, Precision, pick_device, use_bfloat16
+from decant.training.device import Device, pick_device, use_bfloat16
 from decant.training.examples import Examples, LengthBuckets, Padding
 from decant.training.losses import Loss
-
-
-@settings
-class TrainingPlan:
-    """How long and how fast to learn; the same for teacher, student and control."""
-
-    epochs: Annotated[int, Field(ge=1, le=1000)]
-    batch_size: Annotated[int, Field(ge=1, le=8192)]
-    learning_rate: Annotated[float, Field(gt=0, le=1)]
-    schedule: Literal["linear", "cosine", "constant_with_warmup"]
-    warmup_share: Annotated[float, Field(ge=0, le=1)]
-    weight_decay: Annotated[float, Field(ge=0, le=1)]
-    max_gradient_norm: Annotated[float, Field(gt=0)]
-    patience_epochs: Annotated[int, Field(ge=1)]
-    precision: Precision
+from decant.training.plan import TrainingPlan
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,22 +18,29 @@ from decant.runtime.errors import UserError
 from decant.tasks.comparison import Compared, shown
 from decant.tasks.metric import Metric
 from decant.tasks.task import Target
+from decant.tracking.model_reference import ModelReference
 from pipelines.console import open_console
 from pipelines.registry.comparison import Comparison, compare
+from pipelines.registry.model_argument import VERSION
 from pipelines.registry.promotion_gate import read_gate
 from pipelines.registry.version_evidence import downloaded
-from pipelines.registry.versions import find_version, parse_reference, registry
+from pipelines.registry.versions import find_version, registry
 
 
 @click.command("compare")
-@click.argument("new", metavar="A")
-@click.argument("old", metavar="B")
+@click.argument("new", metavar="A", type=VERSION)
+@click.argument("old", metavar="B", type=VERSION)
 @click.option("--texts", type=click.IntRange(min=0), default=20, show_default=True)
 @click.option("--csv", type=click.Path(path_type=Path), help="Write all differing texts here.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--params", type=click.Path(path_type=Path), default=Path("params.yaml"))
 def compare_command(
-    new: str, old: str, texts: int, csv: Path | None, as_json: bool, params: Path
+    new: ModelReference,
+    old: ModelReference,
+    texts: int,
+    csv: Path | None,
+    as_json: bool,
+    params: Path,
 ) -> None:
     """Compare versions A and B (NAME/VERSION or NAME@ALIAS) on A's test rows.
 
@@ -42,7 +49,7 @@ def compare_command(
     """
     gate, seed = read_gate(params)
     with registry() as client:
-        versions = [find_version(client, parse_reference(text)) for text in (new, old)]
+        versions = [find_version(client, reference) for reference in (new, old)]
         with (
             downloaded(client, *versions) as evaluated,
             Progress(console=Console(stderr=True), transient=True) as progress,

@@ -12,9 +12,11 @@ from components.register.version_tags import METRIC_TAG, TASK_TAG
 from decant.tasks.kinds import kinds
 from decant.tasks.spec import metrics as metrics_of
 from decant.tasks.task import CLASSES
+from decant.tracking.model_reference import ModelReference
 from pipelines.console import open_console
+from pipelines.registry.model_argument import MODEL, WHICH
 from pipelines.registry.promotion_history import in_words, read_history
-from pipelines.registry.versions import model_names, registry, versions_of
+from pipelines.registry.versions import find_version, model_names, registry, versions_of
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
@@ -37,17 +39,22 @@ _COLUMNS = (
 
 
 @click.command("models")
-@click.option("--model", "name", help="Only this model, with its history.")
+@click.option(
+    "--model", type=MODEL, help=f"Only this model, with its history: NAME; one version: {WHICH}."
+)
 @click.option("--alias", default="champion", show_default=True, help="Whose history.")
-def models_command(name: str | None, alias: str) -> None:
+def models_command(model: ModelReference | None, alias: str) -> None:
     """Show the versions of registered models, the newest first.
 
     A table on a terminal, else lines separated by tabs.
     """
     console = open_console()
     with registry() as client:
-        names = [name] if name else model_names(client)
-        rows = [_row(client, one, version) for one in names for version in versions_of(client, one)]
+        names = [model.name] if model else model_names(client)
+        if model and model.says_which:
+            rows = [_row(client, model.name, find_version(client, model))]
+        else:
+            rows = [_row(client, one, each) for one in names for each in versions_of(client, one)]
         if not console.is_terminal:
             click.echo("\t".join(_COLUMNS))
             for row in rows:
@@ -56,10 +63,10 @@ def models_command(name: str | None, alias: str) -> None:
             console.print(_table(rows))
         else:
             console.print("no registered models")
-        if name:
-            for entry in read_history(client, name, alias):
+        if model:
+            for entry in read_history(client, model.name, alias):
                 lost = "" if entry.counts else " (came too late: does not count)"
-                console.print(f"{in_words(entry.decision, name)}{lost}", markup=False)
+                console.print(f"{in_words(entry.decision, model.name)}{lost}", markup=False)
 
 
 def age(milliseconds: int, *, now: datetime | None = None) -> str:

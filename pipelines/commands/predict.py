@@ -38,7 +38,7 @@ _CHUNK_BYTES = 1 << 16
     "--model",
     default=DEFAULT_MODEL,
     show_default=True,
-    help="models:/NAME/VERSION, models:/NAME@ALIAS, or an exported folder.",
+    help="An exported folder; or NAME/VERSION or NAME@ALIAS, also after `models:/`.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines.")
 def predict_command(

@@ -8,8 +8,9 @@ from typing import Any
 
 from rich.console import Console
 
+from components.ingest.contract import Params
 from components.ingest.corpus_files import rows_per_label
-from components.ingest.step import Params, prepare_rows
+from components.ingest.step import prepare_rows
 from decant.data.corpus import LABELLED_SPLITS, SPLITS
 from decant.runtime.reporter import Reporter
 from decant.runtime.settings import parse

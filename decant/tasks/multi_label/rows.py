@@ -1,7 +1,6 @@
 """A cell has labels with a separator between them, or is a list; or each label has a column."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from decant.runtime.errors import UserError
@@ -14,34 +13,8 @@ HAS_LABELS = True
 ONE_STRATUM = False
 
 _WRITTEN_LIST = literal(r"""\s*\[\s*(['"].*|\]\s*)""")  # as Python and JSON write it
-_NAME = "labels"  # of the only target, where its labels have columns
 _APPLIES = ("1", "true")
 _DOES_NOT = ("0", "false")
-
-
-def checked(target: Declared) -> Declared:
-    """Columns of 0 and 1 are the labels, in their order, and need no separator."""
-    options, where = target.options, target.where
-    names = options.label_columns
-    if not names:
-        return target
-    at = where if where != "ingest" else f"ingest.kinds.{target.kind}"
-    if len(names) < 2 or len(set(names)) < len(names):
-        raise UserError(
-            f"{at}.label_columns: {', '.join(names)}: two columns or more, each once, are needed",
-            code="parameter-value",
-            hint="of one column of 0 and 1 make the kind single_label",
-        )
-    for other, given in (("separator", options.separator), ("labels", target.labels)):
-        if given is not None:
-            raise UserError(
-                f"{where}: label_columns and {other} exclude each other",
-                code="parameter-conflict",
-                hint=f"set {other} to null: the columns are the labels",
-            )
-    own_name = target.name if where != "ingest" else _NAME
-    labels = tuple(respelled(names).values())
-    return replace(target, name=own_name, columns=tuple(names), labels=labels)
 
 
 def columns(table: Table, target: Declared, hint: str) -> list[Column]:
@@ -68,10 +41,11 @@ def cell(columns: Sequence[Column], target: Declared) -> str:
 def value(raw: str, target: Declared, marks: Sequence[str]) -> str:
     """Each label once, in its one spelling, sorted; a single blank text is a missing cell."""
     if target.options.label_columns:
+        names = list(respelled(target.options.label_columns).values())
         applies = f"{_cell('one')} IN {_APPLIES}"
         return (
             f"CASE WHEN {raw} IS NOT NULL THEN list_sort(list_filter("
-            f"{_list(target.labels or ())}, "
+            f"{_list(names)}, "
             f"lambda name, nth: list_transform({raw}, lambda one: coalesce({applies}, false))[nth]"
             ")) END"
         )

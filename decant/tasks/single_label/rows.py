@@ -12,11 +12,6 @@ HAS_LABELS = True
 ONE_STRATUM = True
 
 
-def checked(target: Declared) -> Declared:
-    """As it is."""
-    return target
-
-
 def columns(table: Table, target: Declared, hint: str) -> list[Column]:
     """The one of the label."""
     return [table.column(target.columns[0], hint)]

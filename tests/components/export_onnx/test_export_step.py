@@ -20,7 +20,7 @@ from decant.models.teacher import Teacher, TeacherConfig, save_teacher
 from decant.runner.run_step import run_step
 from decant.runtime.artifacts import Card, read_card, read_json, write_json
 from decant.runtime.identity import content_digest
-from decant.students import Student, StudentConfig, load_student, save_student
+from decant.students._student import Student, StudentConfig, load_student, save_student
 from decant.tasks.task import Task
 from tests.exported_graphs import ExportedGraphs
 

@@ -24,8 +24,9 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
+from components.ingest.contract import Params
 from components.ingest.corpus_files import write_splits
-from components.ingest.step import Params, prepare_rows, task_of
+from components.ingest.step import prepare_rows, task_of
 from decant.runtime.errors import UserError
 from decant.runtime.identity import PROJECT
 from decant.runtime.params_file import read_params_file

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from mlflow.tracking import MlflowClient
 
+from components.register.contract import Params
 from components.register.registry import copy_served_code, find_version, requirements
-from components.register.step import Params
 from decant.runner.run_step import run_step
 from decant.runtime.artifacts import read_json, write_json
 from decant.runtime.identity import PROJECT

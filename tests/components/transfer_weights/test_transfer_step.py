@@ -13,7 +13,8 @@ from tokenizers import Tokenizer
 from torch import nn
 
 from components.tokenize.vocabulary_statistics import vocabulary_table, write_vocabulary
-from components.transfer_weights.step import Inputs, Outputs, Params, run
+from components.transfer_weights.contract import Inputs, Outputs, Params
+from components.transfer_weights.step import run
 from decant.data.corpus import Schema, write_schema
 from decant.data.tokens import TokenRows, TokensInfo, write_info
 from decant.models.encoder import load_encoder
@@ -21,7 +22,7 @@ from decant.runtime.identity import PROJECT
 from decant.runtime.params_file import read_params_file, section_of
 from decant.runtime.reporter import Reporter
 from decant.runtime.settings import parse
-from decant.students import Student, load_student
+from decant.students._student import Student, load_student
 from decant.tasks.task import Task
 from decant.training.examples import Examples
 from decant.training.fit import TrainingPlan, default_groups, fit
