@@ -27,8 +27,9 @@ def evident(frame: pd.DataFrame, lists: Collection[str]) -> Iterator[Guess]:
     for name in frame.columns:
         if name not in lists and (separator := _clear_separator(present(frame[name]))):
             yield _separated(frame, name, separator)
-    for is_flag, names in groupby(frame.columns, key=lambda name: _is_flag(frame[name])):
-        together = tuple(names)
+    flags = [(str(name), _is_flag(values)) for name, values in frame.items()]
+    for is_flag, names in groupby(flags, key=lambda one: one[1]):
+        together = tuple(name for name, _ in names)
         if is_flag and len(together) >= _FEWEST_FLAGS:
             yield _of_flags(together)
 
@@ -75,14 +76,14 @@ def _given_flags(
 
 def _of_lists(frame: pd.DataFrame, name: str) -> Guess:
     count = len(_items(frame[name]))
-    options = {"separator": None, "label_columns": []}
+    options: dict[str, Any] = {"separator": None, "label_columns": []}
     return Guess(kind=KIND, columns=(name,), options=options, look=f"lists of {count} labels")
 
 
 def _separated(frame: pd.DataFrame, name: str, separator: str | None) -> Guess:
     count = len(_parts(present(frame[name]), separator)) if separator else 0
     look = f"{count} labels with '{separator}' between them" if separator else "a label per cell"
-    options = {"separator": separator, "label_columns": []}
+    options: dict[str, Any] = {"separator": separator, "label_columns": []}
     return Guess(kind=KIND, columns=(name,), options=options, look=look)
 
 
