@@ -77,8 +77,8 @@ def data_parameters(
         f"ingest.{key}" for key in ("label_column", "labels", "task", "metric", "targets")
     }
     at = [change.path for change in changes].index("ingest.label_column")
-    changes[at:at] = targets
-    return [one for one in changes if one.path not in of_classes or one in targets]
+    others = [one for one in changes[at:] if one.path not in of_classes]
+    return [*changes[:at], *targets, *others]
 
 
 def length_parameter(facts: TextFacts, given: int | None) -> list[Change]:

@@ -72,7 +72,8 @@ def value(raw: str, target: Declared, marks: Sequence[str]) -> str:
         return (
             f"CASE WHEN {raw} IS NOT NULL THEN list_sort(list_filter("
             f"{_list(target.labels or ())}, "
-            f"lambda name, at: list_transform({raw}, lambda one: coalesce({applies}, false))[at]))"
+            f"lambda name, place: list_transform({raw}, "
+            f"lambda one: coalesce({applies}, false))[place]))"
             " END"
         )
     labels = f"list_filter(list_transform({raw}, lambda one: {_cell('one')}), {_NOT_NULL})"
@@ -197,4 +198,4 @@ def _cell(text: str) -> str:
 
 
 def _list(values: Sequence[str]) -> str:
-    return f"[{', '.join(map(literal, values))}]::VARCHAR[]"
+    return f"([{', '.join(map(literal, values))}]::VARCHAR[])"
