@@ -54,6 +54,8 @@ ERROR_CODES: dict[str, str] = {
     "label-column-missing": "No column looks like a label.",
     "label-column-unclear": "Several columns may be the label.",
     "label-lists": "A label column holds lists.",
+    "label-not-flags": "A column of a label has other values than 0 and 1.",
+    "label-not-numbers": "A column that is to be learned as numbers has something else.",
     "label-mark-unclear": "A value of the label column may mark missing labels.",
     "label-not-classes": "A column cannot be the label, such as ids or free numbers.",
     "label-spellings": "One class is spelled in two ways.",
@@ -85,6 +87,7 @@ ERROR_CODES: dict[str, str] = {
     "labels-mismatch": "Models, or a model and the corpus, have different labels.",
     "rows-mismatch": "Two runs were evaluated on different rows.",
     "rows-unusable": "No row has both text and label.",
+    "separator-unclear": "What separates the labels of a cell is not clear.",
     "separator-unused": "The separator between labels is in no cell.",
     "split-empty": "A split has no rows.",
     "split-impossible": "A split cannot be made from these rows.",
@@ -172,6 +175,7 @@ ERROR_CODES: dict[str, str] = {
     # Benchmarks
     "benchmark-failed": "A job of a benchmark failed.",
     "study-failed": "Trainings of a study failed.",
+    "study-task": "A study is of classes alone, and its data has another kind of target.",
     "study-name-unknown": "A study has no data set or variant of this name.",
     "study-unfinished": "A study has no results yet.",
 }

@@ -9,6 +9,7 @@ labels.py     pyarrow       its column in the corpus, and labels as numbers
 losses.py     torch         the losses on labels and on a teacher's answers
 scores.py     numpy         scores, whether two models agree, what is decided on validation rows
 answers.py    numpy         what a person gets for a row of logits
+guess.py      pandas        what columns may be its labels, for `decant init`
 rows.py       duckdb        reading and checking its cells, strata for splits and budget
 quality.py    scikit-learn  figures, tables and per-row statistics of the evaluation
 control.py    scikit-learn  the cheap model that a student shall be better than

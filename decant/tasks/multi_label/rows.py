@@ -171,4 +171,4 @@ def _cell(text: str) -> str:
 
 
 def _list(values: Sequence[str]) -> str:
-    return f"[{', '.join(map(literal, values))}]::VARCHAR[]"
+    return f"([{', '.join(map(literal, values))}]::VARCHAR[])"
