@@ -72,7 +72,7 @@ def test_columns_and_schema(ingest: Ingest, tmp_path: Path) -> None:
         ("topics", "multi_label", "macro_f1", 1.0),
         ("stars", "regression", "pearson", 1.0),
     ]
-    assert task.outputs == ("tone.bad", "tone.good", "topics.x", "topics.y", "stars.stars")
+    assert task.outputs == ("tone.bad", "tone.good", "topics.x", "topics.y", "stars")
     assert task.targets[2].column == "rating" and task.targets[2].facts["minimum"] == 1
     train = result.split("train")["label.stars"].dropna()
     assert task.targets[2].facts["center"] == pytest.approx(train.mean())
