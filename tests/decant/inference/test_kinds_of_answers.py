@@ -87,7 +87,7 @@ def test_labels_are_a_name_per_logit(tmp_path: Path) -> None:
         "tone.positive",
         "emotions.joy",
         "emotions.grief",
-        "stars.stars",
+        "stars",
     )
     assert classifier.logits(TEXTS).shape == (3, 5)
 
