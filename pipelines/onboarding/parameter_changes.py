@@ -66,7 +66,7 @@ def data_parameters(
         (
             "unlabelled_labels",
             list(labels.unlabelled),
-            f"{' and '.join(marks)}: text without a label" if marks else "every label is a class",
+            f"{' and '.join(marks)}: text without a label" if marks else "every label counts",
         ),
         ("label_budget", None, "all labels are used"),
     ]

@@ -42,7 +42,7 @@ def test_a_csv_to_parameters_to_a_corpus(
         "  label_column: label # named so; 2 classes: negative 200, positive 200",
         "  group_by: film # 4.0 rows each, which stay in one split",
         "  labels: null # all that are found",
-        "  unlabelled_labels: [] # every label is a class",
+        "  unlabelled_labels: [] # every label counts",
         "  label_budget: null # all labels are used",
     ]
     corpus = ingested(project / "reviews.yaml", tmp_path / "out")
