@@ -5,6 +5,9 @@
     classifier = TextClassifier.load("artifacts/onnx/student")
     classifier.predict(["a moving and very funny film"])  # [Prediction(label='fresh', score=0.97)]
 
+A text gets a Prediction, Labels or a Number, by the kind of what the model was trained for; of a
+model with several targets a dict with one of these for each.
+
 This is the public API. Nothing is imported before it is used: `import decant` costs nothing, and a
 classifier needs onnxruntime, tokenizers and numpy alone.
 """
@@ -12,14 +15,18 @@ classifier needs onnxruntime, tokenizers and numpy alone.
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from decant.inference.classifier import Prediction
     from decant.runtime.errors import UserError
+    from decant.tasks.multi_label.answers import Labels
+    from decant.tasks.regression.answers import Number
+    from decant.tasks.single_label.answers import Prediction
     from decant.text_classifier import TextClassifier
 
-__all__ = ["Prediction", "TextClassifier", "UserError"]
+__all__ = ["Labels", "Number", "Prediction", "TextClassifier", "UserError"]
 
 _PLACES = {
-    "Prediction": "decant.inference.classifier",
+    "Labels": "decant.tasks.multi_label.answers",
+    "Number": "decant.tasks.regression.answers",
+    "Prediction": "decant.tasks.single_label.answers",
     "TextClassifier": "decant.text_classifier",
     "UserError": "decant.runtime.errors",
 }

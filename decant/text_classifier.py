@@ -3,18 +3,23 @@
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from decant.inference.classifier import MANIFEST, OnnxClassifier, Prediction, problem_of
+from decant.inference.classifier import MANIFEST, OnnxClassifier, problem_of
 from decant.runtime.errors import UserError
+from decant.tracking.model_reference import names_version, parse_version
 
 DEFAULT_MODEL = "artifacts/onnx/student"
-_REGISTERED = "models:/"
 
 
 class TextClassifier(OnnxClassifier):
-    """An exported or registered model: texts in, labels with their probabilities out.
+    """An exported or registered model: texts in, answers out.
 
     Make one with `load`. It may be shared by threads.
+
+    Attributes:
+        task: what is answered: its targets.
+        labels: a name per output: the classes or labels; of several targets TARGET.OUTPUT.
     """
 
     _download: tempfile.TemporaryDirectory[str] | None = None  # removed with the classifier
@@ -28,7 +33,8 @@ class TextClassifier(OnnxClassifier):
         Args:
             model: an exported folder, such as `artifacts/onnx/student`, or a registered model:
                 `models:/NAME/VERSION` or `models:/NAME@ALIAS` of the store in MLFLOW_TRACKING_URI
-                (needs the extra `mlflow`).
+                (needs the extra `mlflow`). A string without `models:/` names one where there is
+                no such folder.
             threads: of ONNX Runtime within one call; 0 means all cores.
             device: "cpu", or "cuda", which fails where ONNX Runtime sees no GPU.
 
@@ -36,18 +42,25 @@ class TextClassifier(OnnxClassifier):
             UserError: there is no such model, or it cannot be read.
             ModuleNotFoundError: a registered model without the extra `mlflow`.
         """
-        if not str(model).startswith(_REGISTERED):
+        if isinstance(model, Path) or not names_version(model) or Path(model).is_dir():
             return cls._open(Path(model), threads, device)
         from decant.tracking.registered_model import download_exported
 
+        reference = parse_version(model)
         download = tempfile.TemporaryDirectory(prefix="decant-model-")
-        folder = download_exported(str(model), Path(download.name))
+        folder = download_exported(str(reference), Path(download.name))
         classifier = cls._open(folder, threads, device)
         classifier._download = download
         return classifier
 
-    def predict(self, texts: Sequence[str], *, batch_size: int = 1) -> list[Prediction]:
-        """The best label of each text and its probability, in the order of the texts.
+    def predict(self, texts: Sequence[str], *, batch_size: int = 1) -> list[Any]:
+        """An answer per text, in the order of the texts, by the kind of the model's target.
+
+        - one of several classes: Prediction(label, score), the best class and its probability;
+        - any number of labels: Labels(labels, scores), those that apply, the most probable first,
+          and the probability of every label by its name;
+        - a number, such as a rating: Number(value);
+        - several targets: a dict with one of these per target, by the target's name.
 
         Args:
             batch_size: 1 lets no text's answer depend on its neighbours (see OnnxClassifier).
@@ -66,7 +79,7 @@ class TextClassifier(OnnxClassifier):
     @classmethod
     def _open(cls, folder: Path, threads: int, device: str) -> "TextClassifier":
         if not folder.is_dir():
-            hint = "give an exported folder or models:/NAME/VERSION"
+            hint = "give an exported folder, NAME/VERSION or NAME@ALIAS"
             if str(folder) == DEFAULT_MODEL:
                 hint = f"make it with `dvc repro`, or {hint}"
             raise UserError(

@@ -1,6 +1,6 @@
 """The pipeline's arguments from a params file: each step's parameters and key."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,11 @@ from decant.runtime.steps import STEPS, load_step
 
 
 def pipeline_arguments(
-    file: Path, overrides: Iterable[str] = (), *, presets: Iterable[Path] = ()
+    file: Path,
+    overrides: Iterable[str] = (),
+    *,
+    presets: Iterable[Path] = (),
+    place: Callable[[Any], tuple[Any, Mapping[str, str]]] | None = None,
 ) -> dict[str, str]:
     """`<step>_params` and `<step>_key` for every step.
 
@@ -19,19 +23,26 @@ def pipeline_arguments(
 
     Args:
         presets: files laid over the given one.
+        place: of ingest's parameters those for a cluster, and the pins of the sources; without it
+            they are as they are, for this machine.
 
     Raises UserError, before anything runs, for whatever is wrong with any step's parameters.
     """
     presets = list(presets)
     content = read_params_file(file, presets=presets)
-    whole = [_in_full(override, content) for override in overrides]
-    content = read_params_file(file, whole, presets=presets)
+    if whole := [_in_full(override, content) for override in overrides]:
+        content = read_params_file(file, whole, presets=presets)
     arguments = {}
     for name in STEPS:
         step = load_step(name)
         params = parse(step.params, section_of(content, name, step.params), name)
+        pins: dict[str, str] = {}
+        if step.pins and place:
+            params, found = place(params)
+            pins = dict(found)
+        elif step.pins:
+            pins = dict(step.pins(params))
         arguments[f"{name}_params"] = canonical_json(params)
-        pins = dict(step.pins(params)) if step.pins else {}
         arguments[f"{name}_key"] = text_digest(
             canonical_json({"code": code_digest(name), "lock": lock_digest(), "sources": pins})
         )

@@ -17,7 +17,7 @@ import click
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from decant.runtime.identity import PROJECT
-from decant.runtime.steps import STEPS, artifact_folder, declared_ports
+from decant.runtime.steps import STEPS, artifact_folder, load_step
 from scaffold import insertions
 
 TEMPLATES = Path(__file__).with_name("step")
@@ -26,7 +26,8 @@ _RESERVED = {"params", "key", "metrics", "page", "seed"}
 
 _LEFT = """
 What is left to write by hand:
-  components/{name}/step.py       what the step does; its Params and their comments in params.yaml
+  components/{name}/contract.py   its Params, with their comments in params.yaml
+  components/{name}/step.py       what the step does
   components/{name}/component.py  the kind of each output: dsl.Dataset, dsl.Model, ...
   dvc.yaml                        the rooms that it imports; a test prints the difference
   docs/flow.svg, CHANGELOG.md     its place in the picture, and an entry
@@ -76,7 +77,7 @@ def main(name: str, inputs: str, outputs: str | None) -> None:
 
 def plan(name: str, inputs: tuple[str, ...], outputs: tuple[str, ...]) -> NewStep:
     """Raises click.BadParameter for a name that cannot be taken and a port that does not fit."""
-    makers = {port: step for step in STEPS for port in declared_ports(step)[1]}
+    makers = {port: step for step in STEPS for port in load_step(step).output_ports}
     flow = (PROJECT / "pipelines" / "distillation.py").read_text("utf-8")
     taken = {*STEPS, *insertions.local_names(flow)}
     _check_names("NAME", (name,), taken)
@@ -104,6 +105,7 @@ def new_files(step: NewStep) -> dict[Path, str]:
     )
     return {
         folder / "__init__.py": "",
+        folder / "contract.py": _render("contract.py.j2", step),
         folder / "step.py": _render("step.py.j2", step),
         folder / "component.py": _render("component.py.j2", step, kinds=kinds),
         tests / f"test_{step.name}_step.py": _render("test_step.py.j2", step),
@@ -147,7 +149,7 @@ def _render(template: str, step: NewStep, **more: object) -> str:
 
 
 def _maker(port: str) -> str:
-    return next(step for step in STEPS if port in declared_ports(step)[1])
+    return next(step for step in STEPS if port in load_step(step).output_ports)
 
 
 def _check_names(where: str, names: tuple[str, ...], taken: set[str]) -> None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 hypothesis.settings.register_profile("decant", max_examples=40, deadline=None, derandomize=True)
 hypothesis.settings.load_profile("decant")
 os.environ.setdefault("DECANT_TRACKING", "off")  # tests of the tracking switch it on themselves
+os.environ.setdefault("DECANT_RETRY_SECONDS", "0")  # tests of the retries set it themselves
 os.environ["TOKENIZERS_PARALLELISM"] = "true"
 # Every core has a pytest process of its own; more threads each would only wait for one another.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -107,48 +108,12 @@ def tiny_exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """
     import json
 
-    import numpy as np
-    from onnx import TensorProto, helper, numpy_helper, save_model
+    from tests.word_models import write_manifest, write_word_model
 
-    folder = tmp_path_factory.mktemp("exported")
-    tokenizer = tiny_tokenizer()
-    tokenizer.enable_truncation(32)
-    tokenizer.save(str(folder / "tokenizer.json"))
-    table = np.zeros((tokenizer.get_vocab_size(), 2), dtype=np.float32)
-    for column, words in enumerate((NEGATIVE, POSITIVE)):
-        table[[tokenizer.token_to_id(word) for word in words], column] = 20
-    constants = {
-        "table": table,
-        "pad": np.array(0, dtype=np.int64),
-        "length": np.array([1], dtype=np.int64),
-    }
-    nodes = [
-        helper.make_node("Gather", ["table", "input_ids"], ["states"]),
-        helper.make_node("ReduceSum", ["states", "length"], ["sums"], keepdims=0),
-        helper.make_node("Equal", ["input_ids", "pad"], ["is_padding"]),
-        helper.make_node("Not", ["is_padding"], ["is_token"]),
-        helper.make_node("Cast", ["is_token"], ["ones"], to=TensorProto.FLOAT),
-        helper.make_node("ReduceSum", ["ones", "length"], ["counts"], keepdims=1),
-        helper.make_node("Div", ["sums", "counts"], ["logits"]),
-    ]
-    ids = helper.make_tensor_value_info("input_ids", TensorProto.INT64, ["batch", "length"])
-    logits = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", 2])
-    weights = [numpy_helper.from_array(value, name) for name, value in constants.items()]
-    graph = helper.make_graph(nodes, "tiny", [ids], [logits], weights)
-    opset = helper.make_opsetid("", 20)
-    save_model(
-        helper.make_model(graph, opset_imports=[opset], ir_version=10), folder / "model.onnx"
-    )
-    manifest = {
-        "architecture": "table of word weights",
-        "encoder": "none",
-        "labels": ["negative", "positive"],
-        "pad_id": 0,
-        "max_length_tokens": 32,
-        "parameters": int(table.size),
-        "size_bytes": 1234,
-    }
-    (folder / "manifest.json").write_text(json.dumps(manifest), "utf-8")
+    weights = [dict.fromkeys(words, 20.0) for words in (NEGATIVE, POSITIVE)]
+    folder = write_word_model(tmp_path_factory.mktemp("exported"), weights)
+    manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
+    write_manifest(folder, manifest | {"labels": ["negative", "positive"]})
     return folder
 
 
@@ -250,6 +215,6 @@ def tiny_params(tiny_csv: Path, tiny_encoder: Path) -> dict[str, Any]:
         "throughput_batches": 1,
         "bert_base": False,
         "gate": dict.fromkeys(content["evaluate"]["gate"])
-        | {"must_beat_tfidf": False, "must_beat_undistilled": False},
+        | {"must_beat_tfidf": False, "must_beat_undistilled": False, "targets": {}},
     }
     return content

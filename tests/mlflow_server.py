@@ -10,8 +10,9 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -95,17 +96,43 @@ def postgres() -> Iterator[str]:
             run("pg_ctl", "stop", "--pgdata", data, "--mode", "immediate")
 
 
-@contextmanager
-def asking_for(token: str, behind: str) -> Iterator[str]:
+def asking_for(token: str, behind: str) -> AbstractContextManager[str]:
     """A reverse proxy that lets only those in who bring the token; its URL."""
+    refusal = (401, b"no valid token")
+    return _door(behind, lambda sent: None if sent == f"Bearer {token}" else refusal)
+
+
+@dataclass
+class Trouble:
+    """How many of the next requests are answered 503, and how many were."""
+
+    left: int = 0
+    answered: int = 0
+
+    def take(self) -> bool:
+        """Whether the next request is one of them."""
+        if self.left <= 0:
+            return False
+        self.left, self.answered = self.left - 1, self.answered + 1
+        return True
+
+
+def troubled(trouble: Trouble, behind: str) -> AbstractContextManager[str]:
+    """A reverse proxy that fails as often as is left; its URL."""
+    return _door(behind, lambda _: (503, b"in trouble") if trouble.take() else None)
+
+
+@contextmanager
+def _door(behind: str, refuse: Callable[[str | None], tuple[int, bytes] | None]) -> Iterator[str]:
+    """`refuse` answers a request by its header Authorization, or lets it pass."""
 
     class Door(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def _pass_on(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            if self.headers.get("Authorization") != f"Bearer {token}":
-                self._answer(401, {"Content-Type": "text/plain"}, b"no valid token")
+            if refusal := refuse(self.headers.get("Authorization")):
+                self._answer(refusal[0], {"Content-Type": "text/plain"}, refusal[1])
                 return
             sent = {name: value for name, value in self.headers.items() if name != "Authorization"}
             request = urllib.request.Request(

@@ -12,7 +12,8 @@ from benchmarks.study.results import COSTS, ROLES, Result
 from benchmarks.study.study_plan import Run
 from benchmarks.study.tasks import Task, Work
 from benchmarks.study.work_queue import is_done
-from components.evaluate.tested_models import class_indices, read_test_split
+from components.evaluate.labelled_rows import read_labelled
+from components.evaluate.tested_models import class_indices
 from decant.data.corpus import read_schema, read_split
 from decant.inference.classifier import MANIFEST, OnnxClassifier
 from decant.runtime.artifacts import read_json
@@ -29,8 +30,9 @@ class Rows:
     """Texts and class indices of the splits on which a data set's models are compared."""
 
     def __init__(self, corpus: Path) -> None:
-        self.labels = read_schema(corpus).labels
-        test = read_test_split(corpus, self.labels)
+        task = read_schema(corpus).task
+        self.labels = task.outputs
+        test = read_labelled(corpus, "test", task).frame
         validation = read_split(corpus, "validation")
         self.texts = {"validation": validation["text"].tolist(), "test": test["text"].tolist()}
         self.actual = {

@@ -14,6 +14,7 @@ from components.evaluate.tested_models import class_indices
 from components.evaluate.tfidf import fit_tfidf
 from decant.data.corpus import read_schema, read_split
 from decant.inference.latency import Candidate
+from decant.tasks.task import Task
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,8 +53,9 @@ def fit_controls(
 
     Raises UserError for a corpus that a classifier cannot be fitted on.
     """
-    labels = read_schema(corpus).labels
-    controls = [_tfidf(corpus, labels, c_grid, seed), _majority(corpus, labels)]
+    task = read_schema(corpus).task
+    labels = task.outputs
+    controls = [_tfidf(corpus, task, c_grid, seed), _majority(corpus, labels)]
     if model2vec is not None:
         static = fit_model2vec(
             corpus, encoder, labels, settings=model2vec, c_grid=c_grid, cache=cache
@@ -73,12 +75,13 @@ def fit_controls(
     return controls
 
 
-def _tfidf(corpus: Path, labels: tuple[str, ...], c_grid: Sequence[float], seed: int) -> Control:
-    fitted = fit_tfidf(corpus, labels, c_grid=c_grid, seed=seed)
+def _tfidf(corpus: Path, task: Task, c_grid: Sequence[float], seed: int) -> Control:
+    fitted = fit_tfidf(corpus, task, c_grid=c_grid, seed=seed)
+    ((name, model),) = fitted.fitted.items()
     return Control(
         name=TFIDF,
-        predict=lambda texts: fitted.probabilities(texts).argmax(axis=1),
-        architecture=f"{fitted.features:,} n-grams, logistic regression (C = {fitted.c:g})",
+        predict=lambda texts: fitted.values(texts)[name].argmax(axis=1),
+        architecture=f"{fitted.features:,} n-grams, logistic regression (C = {model.c:g})",
     )
 
 

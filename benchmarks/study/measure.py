@@ -12,7 +12,7 @@ from benchmarks.study.study_plan import DEFAULT, Plan, Run
 from benchmarks.study.tasks import Work
 from benchmarks.study.timing import measure_times, warn_if_busy
 from benchmarks.study.work_queue import is_done
-from components.evaluate.step import Params
+from components.evaluate.contract import Params
 from decant.runtime.errors import UserError
 from decant.runtime.params_file import section_of
 from decant.runtime.reporter import Reporter

@@ -14,8 +14,8 @@ from benchmarks.study.accuracy import graph_key
 from benchmarks.study.controls import Control
 from benchmarks.study.results import MAJORITY, Result, Timing
 from benchmarks.study.statistics import TEACHER_KEY
+from components.evaluate.contract import Params
 from components.evaluate.machine import machine_facts
-from components.evaluate.step import Params
 from decant.figures.figure_set import FigureSet
 from decant.figures.metrics_file import as_json
 from decant.figures.timing_figures import Machine

@@ -7,39 +7,13 @@ of a masked-LM head. Splicing joins the front of one row and the back of another
 """
 
 from collections.abc import Iterable
-from typing import Annotated, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, model_validator
 
+from components.distill.contract import Augmentation
 from components.distill.word_pieces import NO_NEIGHBOUR, WordPieces
 from decant.data.tokens import UNLABELLED, TokenRows, TokensInfo
-from decant.runtime.settings import settings
-
-Probability = Annotated[float, Field(ge=0, le=1)]
-
-
-@settings
-class Augmentation:
-    """How each row and word of a copy may change; a word is masked, replaced, or unchanged."""
-
-    mask_probability: Probability
-    replace_probability: Probability
-    replace_with: Literal["neighbours", "masked_lm"]
-    neighbours: Annotated[int, Field(ge=1, le=1000)]
-    splice_probability: Probability
-    span_probability: Probability
-
-    @model_validator(mode="after")
-    def _check_sum(self) -> Self:
-        total = self.mask_probability + self.replace_probability
-        if total > 1:
-            raise ValueError(
-                f"mask_probability + replace_probability is {total:g}, but at most 1 is allowed: "
-                "a word is masked or replaced, not both"
-            )
-        return self
 
 
 def augmented_copy(

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from decant.models.teacher import load_teacher
-from decant.students import Student
+from decant.students._student import Student
 from decant.training.losses import Loss, Schedule, value_at
 
 

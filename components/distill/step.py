@@ -1,84 +1,40 @@
-"""Train the student on the teacher's soft targets, and a control on the labels alone."""
+"""Train the student on the teacher's soft targets, and a control on the labels alone.
+
+student/                the student
+student/alone/TARGET/   of several targets: the same student, trained for one of them, as a control
+undistilled/            the same student on the labels alone
+"""
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
 
 import numpy as np
 import torch
-from pydantic import Discriminator, Field, Tag
 
-from components.distill.augment import Augmentation
+from components.distill.contract import Inputs, Outputs, Params
 from components.distill.embedding_matching import EmbeddingMatching, teacher_rows
 from components.distill.shards import cut
 from components.distill.soft_targets import SoftTargets, soft_targets
 from components.distill.student_ids import StudentIds
 from components.distill.transfer_set import transfer_set
+from decant.data.corpus import read_schema
 from decant.data.tokens import TokenRows
 from decant.runtime.reporter import Reporter
-from decant.runtime.settings import Seed, settings
-from decant.students import Student, load_student, save_student
+from decant.students._student import ALONE, Student, load_student, save_student
+from decant.tasks.scores import score
+from decant.tasks.task import Task
 from decant.training.curves import write_curves
-from decant.training.device import Device, Precision, pick_device, use_bfloat16
+from decant.training.device import pick_device, use_bfloat16
 from decant.training.examples import Examples
-from decant.training.fit import FitResult, TrainingPlan, default_groups, fit
+from decant.training.fit import default_groups, fit
 from decant.training.losses import DistillationLoss, Loss, label_loss
-
-T = TypeVar("T")
-Pair = Annotated[list[T], Field(min_length=2, max_length=2)]
-# In an error the tags name the form that was given: distill.temperature.pair.1: ...
-Scheduled = Annotated[
-    Annotated[T, Tag("number")] | Annotated[Pair[T], Tag("pair")],
-    Discriminator(lambda value: "pair" if isinstance(value, list) else "number"),
-]
-Weight = Annotated[float, Field(ge=0, le=1)]
-Temperature = Annotated[float, Field(gt=0, le=100)]
-MatchingWeight = Annotated[float, Field(ge=0, le=1000)]
-
-PARALLEL = True
-
-
-@settings
-class Params:
-    """What the student learns from, with which loss, and for how long. See params.yaml."""
-
-    seed: Seed
-    device: Device
-    teacher_precision: Precision
-    loss: Literal["mse", "kl"]
-    temperature: Scheduled[Temperature]
-    hard_label_weight: Scheduled[Weight]
-    hidden_weight: Scheduled[MatchingWeight]
-    embedding_weight: Scheduled[MatchingWeight]
-    embedding_learning_rate_share: Weight
-    transfer_rows: Annotated[int, Field(ge=0, le=1_000_000_000)]
-    augmentation: Augmentation
-    training: TrainingPlan
-    undistilled_training: TrainingPlan
-
-
-@dataclass(frozen=True, kw_only=True)
-class Inputs:
-    """Token ids of all splits, the encoder, the teacher, and the student before training."""
-
-    tokens: Path
-    encoder: Path
-    teacher: Path
-    initial_student: Path
-
-
-@dataclass(frozen=True, kw_only=True)
-class Outputs:
-    """The distilled student, and the same one trained on the labels alone."""
-
-    student: Path
-    undistilled: Path
+from decant.training.plan import TrainingPlan
 
 
 def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) -> None:
-    """Train the student on the teacher's soft targets, and the control on the labels alone."""
+    """Train the student on the teacher's soft targets, and the controls."""
+    task = read_schema(inputs.tokens).task
     labelled, validation = (
         cut(TokenRows.open(inputs.tokens, split)) for split in ("train", "validation")
     )
@@ -97,41 +53,38 @@ def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) ->
     source, target = (part / "tokenizer.json" for part in (inputs.tokens, inputs.initial_student))
     own = StudentIds(source, target, reporter)
     validation_rows = own.of(validation)
-    student = load_student(inputs.initial_student)
-    distilled = _train(
-        "student",
-        student,
-        Examples(own.of(shards), targets.logits, targets.features),
-        Examples(validation_rows, held_out.logits, held_out.features),
-        _loss(params, student, targets, inputs),
-        params.training,
-        params,
-        reporter,
-    )
-    control = load_student(inputs.initial_student)
-    undistilled = _train(
+    taught = Examples(own.of(shards), targets.logits, targets.features)
+    judged = Examples(validation_rows, held_out.logits, held_out.features)
+
+    students = _Students(params, inputs.initial_student, reporter)
+
+    def distil(name: str, goal: Task, folder: Path) -> None:
+        students.train(
+            name,
+            goal,
+            taught,
+            judged,
+            plan=params.training,
+            loss=lambda student: _loss(params, goal, student, targets, inputs),
+            folder=folder,
+        )
+
+    distil("student", task, outputs.student)
+    students.train(
         "undistilled",
-        control,
+        task,
         Examples(own.of(labelled)),
         Examples(validation_rows),
-        label_loss(),
-        params.undistilled_training,
-        params,
-        reporter,
+        plan=params.undistilled_training,
+        loss=lambda student: label_loss(task),
+        folder=outputs.undistilled,
     )
+    if params.control_per_target and len(task.targets) > 1:
+        for one in task.targets:
+            distil(f"alone_{one.name}", task.only(one.name), outputs.student / ALONE / one.name)
     # of one teacher its own answers, of several their mean
-    predicted = np.concatenate([logits.argmax(1) for logits in held_out.logits])
-    right = predicted == validation_rows.labels
-    reporter.metric("soft_targets_validation_accuracy", float(np.mean(right)))
-    tokenizer = (inputs.initial_student / "tokenizer.json").read_text("utf-8")
-    for name, model, result, folder in (
-        ("student", student, distilled, outputs.student),
-        ("undistilled", control, undistilled, outputs.undistilled),
-    ):
-        save_student(model, folder, tokenizer=tokenizer)
-        write_curves(name, result.curves, folder)
-        reporter.metric(f"{name}_validation_accuracy", result.validation_accuracy)
-        reporter.metric(f"{name}_best_epoch", result.best_epoch)
+    found = score(task, np.concatenate(held_out.logits), validation_rows.labels)
+    reporter.metric(f"soft_targets_validation_{task.metric}", found)
 
 
 def _soft_targets(
@@ -148,9 +101,12 @@ def _soft_targets(
     )
 
 
-def _loss(params: Params, student: Student, targets: SoftTargets, inputs: Inputs) -> Loss:
+def _loss(
+    params: Params, task: Task, student: Student, targets: SoftTargets, inputs: Inputs
+) -> Loss:
     torch.manual_seed(params.seed)
     loss = DistillationLoss(
+        task,
         params.loss,
         temperature=params.temperature,
         hard_label_weight=params.hard_label_weight,
@@ -164,32 +120,52 @@ def _loss(params: Params, student: Student, targets: SoftTargets, inputs: Inputs
     return EmbeddingMatching(loss, student, table, params.embedding_weight)
 
 
-def _train(
-    name: str,
-    student: Student,
-    train: Examples,
-    validation: Examples,
-    loss: Loss,
-    plan: TrainingPlan,
-    params: Params,
-    reporter: Reporter,
-) -> FitResult:
-    torch.manual_seed(params.seed)  # the same draws, independent of what was trained before
-    started = time.perf_counter()
-    result = fit(
-        student,
-        train,
-        validation,
-        loss=loss,
-        plan=plan,
-        device=params.device,
-        pad_id=student.config.pad_id,
-        seed=params.seed,
-        name=name,
-        reporter=reporter,
-        parameter_groups=default_groups(
-            student, plan, slower=student.embedding, share=params.embedding_learning_rate_share
-        ),
-    )
-    reporter.measure(f"{name}_training_seconds", time.perf_counter() - started)
-    return result
+class _Students:
+    """Trains copies of the initial student: the same start, the same draws."""
+
+    def __init__(self, params: Params, initial: Path, reporter: Reporter) -> None:
+        self.params, self.initial, self.reporter = params, initial, reporter
+        self.tokenizer = (initial / "tokenizer.json").read_text("utf-8")
+
+    def train(
+        self,
+        name: str,
+        task: Task,
+        train: Examples,
+        validation: Examples,
+        *,
+        plan: TrainingPlan,
+        loss: Callable[[Student], Loss],
+        folder: Path,
+    ) -> None:
+        """Train one and write its folder."""
+        params, reporter = self.params, self.reporter
+        student = load_student(self.initial)
+        own_loss = loss(student)
+        torch.manual_seed(params.seed)  # independent of what was trained before
+        started = time.perf_counter()
+        result = fit(
+            student,
+            task,
+            train,
+            validation,
+            loss=own_loss,
+            plan=plan,
+            device=params.device,
+            pad_id=student.config.pad_id,
+            seed=params.seed,
+            name=name,
+            reporter=reporter,
+            parameter_groups=default_groups(
+                student,
+                plan,
+                slower=student.embedding,
+                share=params.embedding_learning_rate_share,
+            ),
+        )
+        reporter.measure(f"{name}_training_seconds", time.perf_counter() - started)
+        folder.mkdir(parents=True, exist_ok=True)
+        save_student(student, folder, tokenizer=self.tokenizer)
+        write_curves(name, task, result.curves, folder)
+        reporter.metric(f"{name}_validation_{task.metric}", result.validation_score)
+        reporter.metric(f"{name}_best_epoch", result.best_epoch)

@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from components.distill.shards import fill, rows_file
 from decant.data.retokenize import Retokenizer
-from decant.data.tokens import TokenRows
+from decant.data.tokens import UNLABELLED, TokenRows
 from decant.runtime.cache_folder import write_once
 from decant.runtime.identity import file_digest
 from decant.runtime.reporter import Reporter
@@ -32,13 +34,15 @@ class StudentIds:
         files = [rows_file(recipe, Retokenizer.__module__) for recipe in recipes]
 
         def compute(missing: list[int]) -> None:
-            rows = sum(len(shards[index]) for index in missing)
-            with self.reporter.progress("token ids of the student", rows, unit="rows") as advance:
+            total = sum(len(shards[index]) for index in missing)
+            with self.reporter.progress("token ids of the student", total, unit="rows") as advance:
                 for index in missing:
-                    write_once(files[index], self.retokenizer.rows(shards[index]).write)
+                    rows = self.retokenizer.rows(shards[index])
+                    rows.labels = np.full(len(rows), UNLABELLED, dtype=np.int32)
+                    write_once(files[index], rows.write)
                     advance(len(shards[index]))
 
         fill(files, compute)
         own = TokenRows.joined(map(TokenRows.map, files))
-        own.labels = whole.labels  # the same text may have a label in one split, none in another
+        own.labels = whole.labels  # the cache has none: a text may have others elsewhere
         return own

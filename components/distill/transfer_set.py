@@ -8,12 +8,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from components.distill.augment import Augmentation, augmented_copy
+from components.distill.augment import augmented_copy
+from components.distill.contract import Augmentation
 from components.distill.masked_lm import load_masked_lm, replaced_words
 from components.distill.shards import cut, fill, rows_file
 from components.distill.word_pieces import WordPieces, word_pieces
 from decant.data.pieces import read_tokenizer
-from decant.data.tokens import TokenRows, read_info
+from decant.data.tokens import UNLABELLED, TokenRows, read_info, unknown_labels
 from decant.models.teacher import WEIGHTS, load_teacher
 from decant.runtime.cache_folder import write_once
 from decant.runtime.identity import canonical_json, file_digest, text_digest
@@ -48,7 +49,7 @@ def transfer_set(
     if rows > len(real) > 0:
         copies = _Copies(real, shards, tokens, encoder, teacher, plan, seed, device, reporter)
         augmented = copies.first(rows - len(real))
-    labelled = int((real.labels >= 0).sum())
+    labelled = int(real.labelled.sum())
     reporter.metric("labelled_rows", labelled)
     reporter.metric("unlabelled_rows", len(real) - labelled)
     reporter.metric("augmented_rows", sum(map(len, augmented)))
@@ -105,6 +106,8 @@ class _Copies:
         fill(files, lambda missing: self._make({files[i]: numbers[i] for i in missing}))
         shards = [TokenRows.map(file) for file in files]
         shards[-1] = shards[-1].part(0, len(shards[-1]) + left)
+        for shard in shards:  # the cache serves every task
+            shard.labels = unknown_labels(self.real.labels, len(shard))
         return shards
 
     def _make(self, todo: dict[Path, tuple[int, int]]) -> None:
@@ -122,7 +125,7 @@ class _Copies:
         self, copy: int, block: int, pieces: WordPieces, masked_lm: torch.nn.Module | None
     ) -> TokenRows:
         chosen = self._chosen(block)
-        real = TokenRows.of((self.real[row] for row in chosen), self.real.labels[chosen])
+        real = TokenRows.of((self.real[row] for row in chosen), [UNLABELLED] * len(chosen))
         rows: Iterable[NDArray[np.int32]] = real
         if masked_lm is not None:
             rows = replaced_words(

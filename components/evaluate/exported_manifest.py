@@ -19,8 +19,16 @@ class Trial(FigureSet):
     accuracy: float | None = None
     """Share of the validation rows that it gets right, 0 to 1."""
 
+    score: float | None = None
+    """The task's score on the validation rows, where that is not accuracy."""
+
     label_agreement: float | None = None
-    """Share of the validation rows with the float32 graph's label, 0 to 1."""
+    """Share of the validation rows with the float32 graph's answer, 0 to 1."""
+
+    @property
+    def validation_score(self) -> float | None:
+        """The score, whatever the task."""
+        return self.score if self.accuracy is None else self.accuracy
 
 
 class Quantisation(FigureSet):

@@ -1,60 +1,67 @@
-"""The figures of the evaluation: first the deterministic ones, then the timed ones."""
+"""The deterministic figures of the evaluation."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from components.evaluate import bert_base
-from components.evaluate.bootstrap import LEVEL, interval, ratio, resampled_accuracies
+from components.evaluate.bootstrap import LEVEL, Resampled, interval, ratio
 from components.evaluate.exported_manifest import Manifest
-from components.evaluate.quality import RELIABILITY_BINS, Quality, majority_rate
 from components.evaluate.tested_models import (
+    ALONE,
     FLOAT32_OF,
     STUDENT_FLOAT32,
     TEACHER_INT8,
     TFIDF,
 )
-from components.evaluate.tfidf import TfidfControl
 from decant.figures.figure_set import Interval
 from decant.figures.quality_figures import (
-    ClassRecall,
     Controls,
     DataFigures,
     Difference,
     ExportedFigures,
     MajorityFigures,
     Method,
-    MissedClass,
-    ModelFigures,
     QualityFigures,
     StudentFigures,
     TeacherFigures,
     TfidfFigures,
 )
-from decant.figures.timing_figures import (
-    ComparedWith,
-    Latency,
-    Machine,
-    Ratios,
-    RatioSpreads,
-    Speedups,
-    SpeedupSpreads,
-    TimingFigures,
+from decant.figures.target_figures import (
+    AloneFigures,
+    ConstantAnswer,
+    FittedControl,
+    TargetDifference,
+    TargetFigures,
 )
-from decant.inference.latency import SPREAD, Timings, percentile_us, speedup
+from decant.tasks.calibration import RELIABILITY_BINS
+from decant.tasks.control import TfidfControl, method
+from decant.tasks.quality import Measured, figures_class, missed_classes
+from decant.tasks.scores import weighted
+from decant.tasks.task import Task
 
-BERT_BASE = "bert_base"
+Tested = Mapping[str, Measured]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Constant:
+    """The best constant answers, by target: their quality on the test rows, and what they are."""
+
+    tested: Tested
+    answers: Mapping[str, str]
 
 
 def quality_figures(
-    actual: NDArray[np.int64],
-    predicted: Mapping[str, NDArray[np.int64]],
-    quality: Mapping[str, Quality],
+    task: Task,
+    tested: Mapping[str, Tested],
+    drawn: Mapping[str, Resampled],
     *,
     manifests: Mapping[str, Manifest],
     control: TfidfControl,
-    majority: tuple[int, str],
+    constant: Constant,
+    alone: Mapping[str, Tested],
     data: DataFigures,
     samples: int,
     seed: int,
@@ -62,48 +69,41 @@ def quality_figures(
     """Deterministic figures of all models.
 
     Args:
-        actual: class indices of the test rows (rows,).
-        predicted: per model, the class indices (rows,) that it answers.
+        tested: per model, by target.
+        drawn: per model, its scores over the resamples.
         manifests: of the exported models.
-        majority: the most frequent class of the training split: its index and label.
+        alone: per `alone/TARGET`, by target.
         samples: of the paired bootstrap.
     """
-    correct = {model: answers == actual for model, answers in predicted.items()}
-    drawn = resampled_accuracies(correct, samples=samples, seed=seed)
     exported = {
-        name: _exported(name, predicted, quality[name], drawn[name], manifest, data.labels)
+        name: ExportedFigures(
+            **_model(name, task, tested, drawn),
+            **dict(manifest),
+            label_agreement_with_float32=_agreement(tested, name, FLOAT32_OF.get(name, "")),
+        )
         for name, manifest in manifests.items()
     }
     teacher, student = exported["teacher"], exported["student"]
+    retained = ratio(drawn["student"].score, drawn["teacher"].score)
     return QualityFigures(
         teacher=TeacherFigures(**dict(teacher), encoder=manifests["teacher"].encoder),
         student=StudentFigures(
             **dict(student),
-            retention=student.accuracy / teacher.accuracy if teacher.accuracy else None,
-            retention_interval=interval(ratio(drawn["student"], drawn["teacher"])),
-            missed_classes=_missed(quality["student"], quality["teacher"], data.labels),
+            retention=student.score / teacher.score if teacher.score > 0 else None,
+            retention_interval=interval(retained),
+            missed_classes=missed_classes(tested["student"], tested["teacher"]),
         ),
         student_float32=exported.get(STUDENT_FLOAT32),
         controls=Controls(
             undistilled=exported["undistilled"],
-            tfidf=TfidfFigures(
-                **dict(_model(quality[TFIDF], drawn[TFIDF], data.labels)),
-                c=control.c,
-                features=control.features,
-                unspaced_share=control.unspaced_share or None,
-                validation_accuracy=control.validation_accuracy,
-            ),
-            majority=MajorityFigures(
-                accuracy=majority_rate(actual, majority[0]), label=majority[1]
-            ),
+            tfidf=_tfidf(task, tested, drawn, control),
+            majority=_majority(task, constant),
             teacher_int8=exported.get(TEACHER_INT8),
+            alone=_alone(tested["student"], alone, drawn) or None,
         ),
         differences={
-            f"student_minus_{other}": Difference(
-                accuracy=student.accuracy - quality[other].accuracy,
-                interval=_interval(drawn["student"] - drawn[other]),
-            )
-            for other in quality
+            f"student_minus_{other}": _difference(task, tested, drawn, other)
+            for other in tested
             if other != "student"
         },
         method=Method(
@@ -116,139 +116,142 @@ def quality_figures(
     )
 
 
-def timing_figures(
-    timings: Mapping[str, Timings],
-    throughput: Mapping[str, float],
-    *,
-    token_counts: Sequence[int],
-    batch_size: int,
-    manifests: Mapping[str, Manifest],
-    machine: Machine,
-) -> TimingFigures:
-    """Percentiles, throughput and ratios; null where a model is missing."""
-    names = tuple(dict.fromkeys([*timings, BERT_BASE]))
-    ratios, spreads = _speedups(timings)
-    low, middle, high = np.percentile(token_counts, (5, 50, 95))
-    forms = {name: manifest.form for name, manifest in manifests.items()}
-    return TimingFigures(
-        latency_p50_us=_latencies(timings, names, 50),
-        latency_p95_us=_latencies(timings, names, 95),
-        latency_p99_us=_latencies(timings, names, 99),
-        throughput_rows_per_second={
-            name: round(throughput[name], 1) if name in throughput else None for name in names
-        },
-        throughput_batch_size=batch_size,
-        speedup=ratios,
-        speedup_interval=spreads,
-        compared_with=ComparedWith(
-            vs_teacher=manifests["teacher"].encoder,
-            vs_teacher_int8=forms.get(TEACHER_INT8),
-            vs_student_float32=forms.get(STUDENT_FLOAT32),
-            vs_bert_base=f"{bert_base.NAME}: {bert_base.SHAPE}",
-            shape=(
-                f"batch 1, {middle:.0f} tokens in the median "
-                f"(5 to 95 %: {low:.0f} to {high:.0f}), one text of the test split per call"
-            ),
-            texts={
-                name: int(np.isfinite(timings[name].end_to_end_us).sum()) if name in timings else 0
-                for name in names
-            },
-            spread_quantiles=SPREAD,
-        ),
-        machine=machine,
-    )
+def score_of(task: Task, tested: Tested) -> float:
+    """The only target's metric, or the weighted mean of the targets'."""
+    return weighted(task, {name: one.score for name, one in tested.items()})
 
 
-def worst_class(quality: Quality, labels: Sequence[str]) -> ClassRecall:
-    """Of the classes with test rows, the one with the lowest recall."""
-    index, table = quality.worst_class, quality.per_class
-    return ClassRecall(
-        label=labels[index],
-        recall=float(table["recall"].iloc[index]),
-        test_rows=int(table["support"].iloc[index]),
-    )
-
-
-def _exported(
-    name: str,
-    predicted: Mapping[str, NDArray[np.int64]],
-    quality: Quality,
-    drawn: NDArray[np.float64],
-    manifest: Manifest,
-    labels: Sequence[str],
-) -> ExportedFigures:
-    float32 = FLOAT32_OF.get(name, "")
-    agreement = (
-        float((predicted[name] == predicted[float32]).mean()) if float32 in predicted else None
-    )
-    return ExportedFigures(
-        **dict(_model(quality, drawn, labels)),
-        **dict(manifest),
-        label_agreement_with_float32=agreement,
-    )
-
-
-def _model(quality: Quality, drawn: NDArray[np.float64], labels: Sequence[str]) -> ModelFigures:
-    """Args: drawn: the model's accuracy over the resamples (samples,)."""
-    return ModelFigures(
-        accuracy=quality.accuracy,
-        accuracy_interval=_interval(drawn),
-        macro_f1=quality.macro_f1,
-        ece=quality.ece,
-        worst_class=worst_class(quality, labels),
-    )
-
-
-def _missed(student: Quality, teacher: Quality, labels: Sequence[str]) -> tuple[MissedClass, ...]:
-    found = [
-        MissedClass(
-            label=labels[index],
-            test_rows=int(student.per_class["support"].iloc[index]),
-            teacher_right=int(teacher.per_class["right"].iloc[index]),
-        )
-        for index in student.missed
-    ]
-    return tuple(sorted(found, key=lambda one: -one.test_rows))
-
-
-def _interval(values: NDArray[np.float64]) -> Interval:
-    """Of accuracies and their differences, which are always defined."""
-    bounds = interval(values)
-    assert bounds is not None
-    return bounds
-
-
-def _latencies(
-    timings: Mapping[str, Timings], names: Sequence[str], percentile: int
-) -> dict[str, Latency]:
+def _model(
+    name: str, task: Task, tested: Mapping[str, Tested], drawn: Mapping[str, Resampled]
+) -> dict[str, Any]:
+    """Attributes of ModelFigures."""
+    found = tested[name]
+    if task.is_classes_alone:
+        (only,) = found.values()
+        bounds = _interval(drawn[name].score)
+        return {**only.quality.figures, "accuracy_interval": bounds}
     return {
-        name: Latency(
-            model=percentile_us(timings[name].model_us, percentile),
-            end_to_end=percentile_us(timings[name].end_to_end_us, percentile),
-        )
-        if name in timings
-        else Latency(model=None, end_to_end=None)
-        for name in names
+        "score": score_of(task, found),
+        "score_interval": _interval(drawn[name].score),
+        "targets": {
+            target.name: _target(name, target.name, tested, drawn) for target in task.targets
+        },
     }
 
 
-def _speedups(timings: Mapping[str, Timings]) -> tuple[Speedups, SpeedupSpreads]:
-    ratios: dict[str, Ratios] = {}
-    spreads: dict[str, RatioSpreads] = {}
-    for measure in ("model", "end_to_end"):
-        found = {
-            other: speedup(timings[other].of(measure), timings["student"].of(measure))
-            if other in timings
-            else None
-            for other in ("teacher", TEACHER_INT8, STUDENT_FLOAT32, BERT_BASE)
+def _target(
+    name: str, target: str, tested: Mapping[str, Tested], drawn: Mapping[str, Resampled]
+) -> TargetFigures:
+    one = tested[name][target]
+    scores = drawn[name].targets[target]
+    kept: dict[str, Any] = {}
+    if name == "student" and (whole := tested["teacher"][target].score) > 0:
+        of_teacher = drawn["teacher"].targets[target]
+        kept = {
+            "retention": one.score / whole,
+            "retention_interval": interval(ratio(scores, of_teacher)),
         }
-        ratios[measure] = Ratios(
-            **{f"vs_{other}": round(one.median, 2) if one else None for other, one in found.items()}
-        )
-        spreads[measure] = RatioSpreads(
-            **{
-                f"vs_{other}": (round(one.low, 2), round(one.high, 2)) if one else None
-                for other, one in found.items()
+    return figures_class(one.target)(
+        score=one.score,
+        score_interval=_interval(scores),
+        rows=one.quality.rows,
+        **kept,
+        **one.quality.figures,
+    )
+
+
+def _tfidf(
+    task: Task,
+    tested: Mapping[str, Tested],
+    drawn: Mapping[str, Resampled],
+    control: TfidfControl,
+) -> TfidfFigures:
+    fitted = control.fitted
+    if task.is_classes_alone:
+        (only,) = fitted.values()
+        chosen: dict[str, Any] = {"c": only.c, "validation_accuracy": only.validation_score}
+    else:
+        chosen = {
+            "fitted": {
+                target.name: FittedControl(
+                    method=method(target),
+                    c=fitted[target.name].c,
+                    validation_score=float(np.nan_to_num(fitted[target.name].validation_score)),
+                )
+                for target in task.targets
             }
+        }
+    return TfidfFigures(
+        **_model(TFIDF, task, tested, drawn),
+        features=control.features,
+        unspaced_share=control.unspaced_share or None,
+        **chosen,
+    )
+
+
+def _majority(task: Task, constant: Constant) -> MajorityFigures:
+    score = score_of(task, constant.tested)
+    if task.is_classes_alone:
+        (answer,) = constant.answers.values()
+        return MajorityFigures(accuracy=score, label=answer)
+    return MajorityFigures(
+        score=score,
+        targets={
+            name: ConstantAnswer(score=one.score, answer=constant.answers[name])
+            for name, one in constant.tested.items()
+        },
+    )
+
+
+def _alone(
+    student: Tested, alone: Mapping[str, Tested], drawn: Mapping[str, Resampled]
+) -> dict[str, AloneFigures]:
+    """By target, the student that was trained for it alone."""
+    found = {}
+    for role, tested in alone.items():
+        name = role.removeprefix(f"{ALONE}/")
+        together, apart = (drawn[model].targets[name] for model in ("student", role))
+        found[name] = AloneFigures(
+            score=tested[name].score,
+            score_interval=_interval(apart),
+            difference=student[name].score - tested[name].score,
+            difference_interval=_interval(together - apart),
         )
-    return Speedups(**ratios), SpeedupSpreads(**spreads)
+    return found
+
+
+def _difference(
+    task: Task, tested: Mapping[str, Tested], drawn: Mapping[str, Resampled], other: str
+) -> Difference:
+    """Of the student and another model."""
+    difference = score_of(task, tested["student"]) - score_of(task, tested[other])
+    apart = drawn["student"].score - drawn[other].score
+    targets = {
+        name: TargetDifference(
+            score=one.score - tested[other][name].score,
+            interval=_interval(drawn["student"].targets[name] - drawn[other].targets[name]),
+        )
+        for name, one in tested["student"].items()
+    }
+    return Difference(
+        **{"accuracy" if task.is_classes_alone else "score": difference},
+        interval=_interval(apart),
+        targets=targets if len(targets) > 1 else None,
+    )
+
+
+def _agreement(tested: Mapping[str, Tested], name: str, other: str) -> float | None:
+    """The mean over the targets of the share of equal answers; None without the other model."""
+    if other not in tested:
+        return None
+    shares = [
+        one.quality.agreement(tested[other][target].quality) for target, one in tested[name].items()
+    ]
+    return float(np.mean(shares)) if len(shares) > 1 else float(shares[0])
+
+
+def _interval(values: NDArray[np.float64]) -> Interval:
+    """Of scores and their differences, which are always defined."""
+    bounds = interval(values)
+    assert bounds is not None
+    return bounds

@@ -6,9 +6,13 @@ from decant.figures.evaluation_figures import Figures
 from decant.figures.templates import render_lines, template_environment
 
 
-def findings(figures: Figures) -> list[str]:
-    """Sentences for the head of the report, the most important first."""
-    return _lines("findings.txt.j2", figures)
+def findings(figures: Figures, *, control: str = "TF-IDF + logistic regression") -> list[str]:
+    """Sentences for the head of the report, the most important first.
+
+    Args:
+        control: how the control without a network is called.
+    """
+    return _lines("findings.txt.j2", figures, control=control)
 
 
 def class_findings(figures: Figures) -> list[str]:
@@ -16,5 +20,6 @@ def class_findings(figures: Figures) -> list[str]:
     return _lines("class_findings.txt.j2", figures)
 
 
-def _lines(template: str, figures: Figures) -> list[str]:
-    return render_lines(template_environment(Path(__file__).parent), template, figures=figures)
+def _lines(template: str, figures: Figures, **more: object) -> list[str]:
+    environment = template_environment(Path(__file__).parent)
+    return render_lines(environment, template, figures=figures, score=figures.data.score, **more)

@@ -3,39 +3,46 @@
 `evaluation` has the deterministic figures. `report` has the times too, so no digest covers it.
 """
 
-import hashlib
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pydantic import Field
 
 from components.evaluate.bert_base import BertBase
-from components.evaluate.class_names import drawn_names
+from components.evaluate.bootstrap import resampled_scores
+from components.evaluate.contract import Inputs, Outputs, Params
+from components.evaluate.data_figures import data_figures
 from components.evaluate.exported_manifest import Manifest
-from components.evaluate.figures import BERT_BASE, quality_figures, timing_figures
+from components.evaluate.figures import Constant, quality_figures
 from components.evaluate.findings import class_findings
-from components.evaluate.gate import Gate, gate_checks
+from components.evaluate.gate import check_applies, gate_checks
+from components.evaluate.labelled_rows import LabelledRows, read_labelled
+from components.evaluate.logged_figures import log_quality, log_times
 from components.evaluate.machine import machine_facts
-from components.evaluate.pictures import draw_pictures
-from components.evaluate.quality import measure_quality
+from components.evaluate.model_titles import model_titles, titles_by_target
+from components.evaluate.pictures import draw_accuracy_latency
 from components.evaluate.report import write_report
 from components.evaluate.tables import write_plot_tables, write_predictions
-from components.evaluate.tested_models import TFIDF, class_indices, open_models, read_test_split
-from components.evaluate.tfidf import TfidfControl, fit_tfidf
-from decant.data.corpus import SPLITS, read_schema, read_split, split_rows
+from components.evaluate.tested_models import (
+    BERT_BASE,
+    TFIDF,
+    decided_tasks,
+    open_alone,
+    open_models,
+)
+from components.evaluate.tfidf import fit_tfidf
+from components.evaluate.timing import timing_figures
+from decant.data.corpus import read_schema
 from decant.figures.evaluation_figures import Figures
 from decant.figures.gate_check import verdict_on
 from decant.figures.metrics_file import METRICS, as_json
-from decant.figures.quality_figures import DataFigures, ExportedFigures, QualityFigures, SplitRows
+from decant.figures.quality_figures import ExportedFigures
 from decant.figures.timing_figures import TimingFigures
-from decant.inference.classifier import OnnxClassifier, softmax
+from decant.inference.classifier import OnnxClassifier
 from decant.inference.latency import (
     Candidate,
     Timings,
@@ -45,100 +52,63 @@ from decant.inference.latency import (
 )
 from decant.runtime.artifacts import write_json
 from decant.runtime.reporter import Reporter
-from decant.runtime.settings import Seed, settings
+from decant.tasks.answers import values
+from decant.tasks.control import TfidfControl, constants
+from decant.tasks.pictures import draw_targets
+from decant.tasks.quality import Measured, measure
+from decant.tasks.tables import sections
+from decant.tasks.task import Task
 
-VARYING = frozenset({"report"})
+Values = Mapping[str, NDArray[np.floating[Any]]]
 _ALL_CORES = 0
-
-
-@settings
-class Params:
-    """Samples, what is timed and how long, and the bounds of the gate. See params.yaml."""
-
-    batch_size: Annotated[int, Field(ge=1, le=4096)]
-    bootstrap_samples: Annotated[int, Field(ge=100, le=1_000_000)]
-    tfidf_c_grid: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1)]
-    threads: Annotated[int, Field(ge=1, le=256)]
-    warmup_calls: Annotated[int, Field(ge=1, le=10_000)]
-    latency_texts: Annotated[int, Field(ge=10, le=100_000)]
-    throughput_batches: Annotated[int, Field(ge=1, le=1000)]
-    bert_base: bool
-    bert_base_texts: Annotated[int, Field(ge=10, le=100_000)]
-    quick: bool
-    gate: Gate
-    seed: Seed
-
-
-@dataclass(frozen=True, kw_only=True)
-class Inputs:
-    """The exported models, and the corpus with its test split."""
-
-    onnx: Path
-    corpus: Path
-
-
-@dataclass(frozen=True, kw_only=True)
-class Outputs:
-    """The figures and tables, and the report for people, which has measured times."""
-
-    evaluation: Path
-    report: Path
 
 
 def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) -> None:
     """Raises UserError when models and corpus do not match, or there is no test row."""
+    task = read_schema(inputs.corpus).task
+    check_applies(params.gate, task)
     models = open_models(inputs.onnx, threads=_ALL_CORES)
-    labels = models["teacher"].labels
-    test = read_test_split(inputs.corpus, labels)
+    alone = open_alone(inputs.onnx, task, threads=_ALL_CORES)
+    tasks = decided_tasks(task, {**models, **alone})
+    test = read_labelled(inputs.corpus, "test", task)
     with reporter.activity("fitting the TF-IDF control"):
-        control = fit_tfidf(inputs.corpus, labels, c_grid=params.tfidf_c_grid, seed=params.seed)
-    probabilities = _predict(models, control, test["text"].tolist(), params.batch_size, reporter)
-
-    actual = class_indices(test["label"], labels)
-    predicted = {name: values.argmax(axis=1) for name, values in probabilities.items()}
-    quality = {name: measure_quality(actual, values) for name, values in probabilities.items()}
+        control = fit_tfidf(inputs.corpus, task, c_grid=params.tfidf_c_grid, seed=params.seed)
+    tasks[TFIDF] = control.task
+    found = _predict({**models, **alone}, tasks, control, test.texts, params.batch_size, reporter)
+    every = {model: measure(tasks[model], found[model], test.labels) for model in found}
+    tested = {model: every[model] for model in every if model not in alone}
     manifests = {name: Manifest.model_validate(model.manifest) for name, model in models.items()}
     with reporter.activity("bootstrap intervals"):
-        of_quality = quality_figures(
-            actual,
-            predicted,
-            quality,
-            manifests=manifests,
-            control=control,
-            majority=_majority(inputs.corpus, labels),
-            data=_data_figures(inputs.corpus, test, labels),
-            samples=params.bootstrap_samples,
-            seed=params.seed,
+        drawn = resampled_scores(
+            task, every, test.known, samples=params.bootstrap_samples, seed=params.seed
         )
+    of_quality = quality_figures(
+        task,
+        tested,
+        drawn,
+        manifests=manifests,
+        control=control,
+        constant=_constant(inputs.corpus, task, test),
+        alone={name: every[name] for name in alone},
+        data=data_figures(inputs.corpus, test),
+        samples=params.bootstrap_samples,
+        seed=params.seed,
+    )
+    by_target = _by_target(task, tested)
     write_json(outputs.evaluation / "quality.json", as_json(of_quality))
-    write_predictions(outputs.evaluation, test, labels, probabilities)
-    write_plot_tables(outputs.evaluation, test, labels, predicted, quality)
-    _log_quality(of_quality, reporter)
-    del models  # their threads would disturb the measurement
+    write_predictions(
+        outputs.evaluation, test.frame, tasks, {model: found[model] for model in tested}
+    )
+    write_plot_tables(outputs.evaluation, task, by_target)
+    log_quality(of_quality, reporter)
+    del models, alone  # their threads would disturb the measurement
 
-    timing = _measure(params, inputs.onnx, control, test, manifests, outputs.report, reporter)
-    verdict = verdict_on(gate_checks(params.gate, of_quality, timing))
+    timing = _measure(params, inputs.onnx, control, test.frame, manifests, outputs.report, reporter)
+    verdict = verdict_on(gate_checks(params.gate, of_quality, timing, task))
     figures = Figures.of(of_quality, timing, verdict)
     write_json(outputs.report / METRICS, as_json(figures))
     _accuracy_latency_table(figures).to_csv(outputs.report / "accuracy_latency.csv", index=False)
-    names = drawn_names(labels)
-    pictures = draw_pictures(outputs.report, names, actual, predicted, quality, figures)
-    write_report(
-        outputs.report,
-        figures=figures,
-        quick=params.quick,
-        labels=labels,
-        numbered=names.numbered,
-        quality=quality,
-        test=test,
-        probabilities=probabilities,
-        pictures=pictures,
-        quantisation={
-            role: manifest.quantisation
-            for role, manifest in manifests.items()
-            if manifest.quantisation is not None
-        },
-    )
+    _write_report(outputs.report, task, figures, by_target, test, manifests, quick=params.quick)
     reporter.measure("gate_passed", verdict.passed)
     reporter.message("gate passed" if verdict.passed else "gate failed")
     for sentence in (*class_findings(figures), *verdict.reasons):
@@ -147,22 +117,87 @@ def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) ->
 
 def _predict(
     models: Mapping[str, OnnxClassifier],
+    tasks: Mapping[str, Task],
     control: TfidfControl,
     texts: list[str],
     batch_size: int,
     reporter: Reporter,
-) -> dict[str, NDArray[np.float32]]:
-    """Probabilities (rows, classes) of every model, batch by batch."""
-    parts: dict[str, list[NDArray[np.float32]]] = {name: [] for name in (*models, TFIDF)}
+) -> dict[str, Values]:
+    """Values (rows, W) of every model and target, batch by batch."""
+    logits: dict[str, list[NDArray[np.float32]]] = {name: [] for name in models}
+    of_control: list[Values] = []
     with reporter.progress("predicting the test split", len(texts), unit="rows") as advance:
         for start in range(0, len(texts), batch_size):
             batch = texts[start : start + batch_size]
             for name, model in models.items():
-                logits = model.logits(batch, batch_size=batch_size)
-                parts[name].append(softmax(logits).astype(np.float32))
-            parts[TFIDF].append(control.probabilities(batch))
+                logits[name].append(model.logits(batch, batch_size=batch_size))
+            of_control.append(control.values(batch))
             advance(len(batch))
-    return {name: np.concatenate(rows) for name, rows in parts.items()}
+    found: dict[str, Values] = {
+        name: values(tasks[name], np.concatenate(rows)) for name, rows in logits.items()
+    }
+    targets = [target.name for target in control.task.targets]
+    found[TFIDF] = {name: np.concatenate([part[name] for part in of_control]) for name in targets}
+    return found
+
+
+def _constant(corpus: Path, task: Task, test: LabelledRows) -> Constant:
+    """The best constant answers on the training rows, measured on the test rows."""
+    best = constants(task, read_labelled(corpus, "train", task).labels)
+    rows = len(test.frame)
+    answers = {name: np.tile(answer, (rows, 1)) for name, (answer, _) in best.items()}
+    return Constant(
+        tested=measure(task, answers, test.labels),
+        answers={name: text for name, (_, text) in best.items()},
+    )
+
+
+def _by_target(
+    task: Task, tested: Mapping[str, Mapping[str, Measured]]
+) -> dict[str, dict[str, Any]]:
+    """By target, the kind's Quality per model."""
+    return {
+        target.name: {model: found[target.name].quality for model, found in tested.items()}
+        for target in task.targets
+    }
+
+
+def _write_report(
+    folder: Path,
+    task: Task,
+    figures: Figures,
+    tested: Mapping[str, Mapping[str, Any]],
+    test: LabelledRows,
+    manifests: Mapping[str, Manifest],
+    *,
+    quick: bool,
+) -> None:
+    titles = model_titles(task)
+    pictures = draw_targets(folder, task, tested, titles_by_target(task))
+    of_targets = {
+        target.name: sections(
+            target,
+            tested[target.name],
+            test.frame["text"][test.known[target.name]].tolist(),
+            pictures[target.name].numbered,
+        )
+        for target in task.targets
+    }
+    write_report(
+        folder,
+        figures=figures,
+        task=task,
+        titles=titles,
+        sections=of_targets,
+        pictures={name: drawn.files for name, drawn in pictures.items()},
+        accuracy_latency=draw_accuracy_latency(folder, figures, titles),
+        quantisation={
+            role: manifest.quantisation
+            for role, manifest in manifests.items()
+            if manifest.quantisation is not None
+        },
+        quick=quick,
+    )
 
 
 def _measure(
@@ -189,7 +224,7 @@ def _measure(
         )
         for name, model in models.items()
     }
-    candidates[TFIDF] = Candidate(predict=control.probabilities, encode=None, run=None, texts=count)
+    candidates[TFIDF] = Candidate(predict=control.values, encode=None, run=None, texts=count)
     if params.bert_base:
         reporter.message(
             "BERT-base for comparison (its graph is made once, then kept in the cache)"
@@ -222,7 +257,7 @@ def _measure(
         manifests=manifests,
         machine=machine_facts(params.threads),
     )
-    _log_times(timing, reporter)
+    log_times(timing, reporter)
     return timing
 
 
@@ -244,70 +279,22 @@ def _latency_rows(timings: Mapping[str, Timings], tokens: list[int]) -> pd.DataF
 def _accuracy_latency_table(figures: Figures) -> pd.DataFrame:
     rows = []
     for name, model in figures.models().items():
-        low, high = model.accuracy_interval
+        low, high = model.score_interval
         exported = model if isinstance(model, ExportedFigures) else None
+        is_accuracy = model.accuracy is not None
         rows.append(
             {
                 "model": name,
                 "accuracy": model.accuracy,
-                "accuracy_low": low,
-                "accuracy_high": high,
+                "accuracy_low": low if is_accuracy else None,
+                "accuracy_high": high if is_accuracy else None,
                 "latency_p50_us": figures.latency_p50_us[name].end_to_end,
                 "size_bytes": exported.size_bytes if exported else None,
                 "parameters": exported.parameters if exported else None,
+                "score": model.score,
+                "score_low": low,
+                "score_high": high,
             }
         )
     whole = {"size_bytes": "Int64", "parameters": "Int64"}
     return pd.DataFrame(rows).astype(whole)
-
-
-def _majority(corpus: Path, labels: tuple[str, ...]) -> tuple[int, str]:
-    """The most frequent class of the training split; of equally frequent ones, the first."""
-    counts = np.bincount(class_indices(read_split(corpus, "train")["label"], labels))
-    index = int(counts.argmax())
-    return index, labels[index]
-
-
-def _data_figures(corpus: Path, test: pd.DataFrame, labels: tuple[str, ...]) -> DataFigures:
-    schema = read_schema(corpus)
-    digest = hashlib.sha256()
-    for row in zip(test["row_id"], test["text"], test["label"], strict=True):
-        digest.update(json.dumps(list(row), ensure_ascii=False).encode() + b"\n")
-    return DataFigures(
-        task=schema.task,
-        text_column=schema.text_column,
-        label_column=schema.label_column,
-        labels=labels,
-        rows=SplitRows(**{split: split_rows(corpus, split) for split in SPLITS}),
-        test_digest=digest.hexdigest(),
-    )
-
-
-def _log_quality(figures: QualityFigures, reporter: Reporter) -> None:
-    student, controls = figures.student, figures.controls
-    reporter.metric("student_accuracy", student.accuracy)
-    reporter.metric("teacher_accuracy", figures.teacher.accuracy)
-    if student.retention is not None:
-        reporter.metric("retention", student.retention)
-    reporter.metric("tfidf_accuracy", controls.tfidf.accuracy)
-    reporter.metric("undistilled_accuracy", controls.undistilled.accuracy)
-    reporter.metric("majority_accuracy", controls.majority.accuracy)
-    reporter.metric("student_macro_f1", student.macro_f1)
-    if student.worst_class is not None:
-        reporter.metric("student_worst_class_recall", student.worst_class.recall)
-    reporter.metric("student_missed_classes", len(student.missed_classes or ()))
-    reporter.metric("ece", student.ece)
-
-
-def _log_times(figures: TimingFigures, reporter: Reporter) -> None:
-    student, teacher = figures.latency_p50_us["student"], figures.latency_p50_us["teacher"]
-    for measure, medians, ratios in (
-        ("model", (student.model, teacher.model), figures.speedup.model),
-        ("end_to_end", (student.end_to_end, teacher.end_to_end), figures.speedup.end_to_end),
-    ):
-        for name, median in zip(("student", "teacher"), medians, strict=True):
-            if median is not None:
-                reporter.measure(f"{name}_{measure}_latency_p50_us", median)
-        for other in ("teacher", BERT_BASE):
-            if (times := ratios.over(other)) is not None:
-                reporter.measure(f"{measure}_speedup_vs_{other}", times)

@@ -10,11 +10,12 @@ from torch import nn
 from components.export_onnx.parity import Parity
 from decant.inference.classifier import GRAPH, MANIFEST, TOKENIZER
 from decant.models.teacher import Teacher, parameter_count
-from decant.runtime.artifacts import read_card, write_json
+from decant.runtime.artifacts import Card, read_card, write_json
 from decant.runtime.identity import file_digest
-from decant.students import Student
+from decant.students._student import ALONE, Student
+from decant.tasks.task import Task
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +23,7 @@ class Facts:
     """The part of the manifest that is the same for all forms of a model.
 
     Attributes:
+        task: the targets, with what was decided for this model.
         vocabulary_size: rows of the embedding table.
         source_identity: of the step execution that trained the model.
         parity: of the float32 graph with PyTorch.
@@ -29,7 +31,7 @@ class Facts:
 
     architecture: str
     encoder: str
-    labels: tuple[str, ...]
+    task: Task
     pad_id: int
     max_length_tokens: int
     vocabulary_size: int
@@ -40,19 +42,25 @@ class Facts:
 
 
 def facts_of(
-    model: Teacher | Student, source: Path, *, encoder: str, opset: int, parity: Parity
+    model: Teacher | Student,
+    task: Task,
+    source: Path,
+    *,
+    encoder: str,
+    opset: int,
+    parity: Parity,
 ) -> Facts:
     """Of a model and the artifact that it was loaded from."""
     config = model.config
     return Facts(
         architecture=_architecture(model, encoder),
         encoder=encoder,
-        labels=config.labels,
+        task=task,
         pad_id=config.pad_id,
         max_length_tokens=config.max_length_tokens,
         vocabulary_size=_embeddings(model),
         parameters=parameter_count(model),
-        source_identity=read_card(source).identity,
+        source_identity=_artifact_card(source).identity,
         opset=opset,
         parity=parity,
     )
@@ -66,6 +74,11 @@ def write_tokenizer(source: Path, folder: Path, *, max_length_tokens: int) -> No
     tokenizer.save(str(folder / TOKENIZER), pretty=False)
 
 
+def role_of(folder: Path) -> str:
+    """Of a model, by its folder: `alone_TARGET` of alone/TARGET, else the folder's name."""
+    return f"{ALONE}_{folder.name}" if folder.parent.name == ALONE else folder.name
+
+
 def write_manifest(folder: Path, facts: Facts, form: str, **more: object) -> int:
     """Describe the graph and the tokenizer that are in the folder; returns their size in bytes.
 
@@ -75,17 +88,26 @@ def write_manifest(folder: Path, facts: Facts, form: str, **more: object) -> int
         more: entries of this form alone.
     """
     size = sum((folder / name).stat().st_size for name in (GRAPH, TOKENIZER))
+    described = dataclasses.asdict(facts)
+    del described["task"]
     manifest = {
-        **dataclasses.asdict(facts),
+        **described,
         **more,
+        "labels": facts.task.outputs,
+        "targets": facts.task.as_json(),
         "format": FORMAT_VERSION,
-        "role": folder.name,
+        "role": role_of(folder),
         "form": form,
         "size_bytes": size,
         "files": {name: file_digest(folder / name) for name in (GRAPH, TOKENIZER)},
     }
     write_json(folder / MANIFEST, manifest)
     return size
+
+
+def _artifact_card(folder: Path) -> Card:
+    """The card of the artifact that the model is, or in which it lies."""
+    return read_card(folder.parents[1] if folder.parent.name == ALONE else folder)
 
 
 def _architecture(model: Teacher | Student, encoder: str) -> str:

@@ -14,10 +14,6 @@ from components.export_onnx.graph import serialised
 from components.export_onnx.layers_int8 import dynamic_int8, static_int8
 
 FLOAT32 = "float32"
-Int8Form = Literal[
-    "int8_embeddings", "dynamic_int8_layers", "static_int8_layers", "dynamic_int8", "static_int8"
-]
-SmallForm = Literal["float16_embeddings", Int8Form]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,6 +10,8 @@ from torch import nn
 
 from decant.data.tokens import TokenRows, pad
 from decant.runtime.errors import UserError
+from decant.tasks.scores import agreement
+from decant.tasks.task import Task
 
 BATCH = 16
 
@@ -25,7 +27,7 @@ class ParityLimits:
 
 @dataclass(frozen=True, kw_only=True)
 class Parity:
-    """Over `rows` rows: the largest absolute difference of a logit, the share of equal labels."""
+    """Over `rows` rows: the largest absolute difference of a logit, the share of equal answers."""
 
     rows: int
     max_logit_difference: float
@@ -34,7 +36,14 @@ class Parity:
 
 @torch.inference_mode()
 def check_parity(
-    model: nn.Module, graph: Path, rows: TokenRows, *, pad_id: int, limits: ParityLimits, role: str
+    model: nn.Module,
+    task: Task,
+    graph: Path,
+    rows: TokenRows,
+    *,
+    pad_id: int,
+    limits: ParityLimits,
+    role: str,
 ) -> Parity:
     """Compare on the first rows, in padded batches and the first few also alone.
 
@@ -45,15 +54,18 @@ def check_parity(
     count = min(limits.rows, len(rows))
     groups = [range(start, min(start + BATCH, count)) for start in range(0, count, BATCH)]
     groups += [range(row, row + 1) for row in range(min(BATCH, count))]
-    difference, same, compared = 0.0, 0, 0
+    ours, theirs = [], []
     for group in groups:
         ids = pad((rows[row] for row in group), pad_id)
-        ours = session.run(None, {"input_ids": ids})[0]
-        reference = model(torch.from_numpy(ids)).numpy()
-        difference = max(difference, float(np.abs(ours - reference).max()))
-        same += int((ours.argmax(1) == reference.argmax(1)).sum())
-        compared += len(group)
-    parity = Parity(rows=count, max_logit_difference=difference, label_agreement=same / compared)
+        ours.append(session.run(None, {"input_ids": ids})[0])
+        theirs.append(model(torch.from_numpy(ids)).numpy())
+    logits, reference = np.concatenate(ours), np.concatenate(theirs)
+    difference = float(np.abs(logits - reference).max())
+    parity = Parity(
+        rows=count,
+        max_logit_difference=difference,
+        label_agreement=agreement(task, logits, reference),
+    )
     if (
         not parity.max_logit_difference <= limits.max_logit_difference
         or parity.label_agreement < limits.min_label_agreement

@@ -5,16 +5,13 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
-from pydantic import Field
-
-from components.export_onnx.folder import Facts, write_manifest
-from components.export_onnx.forms import FLOAT32, Int8Form, SmallForm
+from components.export_onnx.contract import Quantisation, StudentForms, TeacherForms
+from components.export_onnx.folder import Facts, role_of, write_manifest
+from components.export_onnx.forms import FLOAT32
 from components.export_onnx.refused import Refused
 from components.export_onnx.trials import (
     Figures,
-    Limits,
     Made,
     Material,
     Trial,
@@ -23,32 +20,8 @@ from components.export_onnx.trials import (
 )
 from decant.inference.classifier import GRAPH, TOKENIZER
 from decant.runtime.reporter import Reporter
-from decant.runtime.settings import settings
-
-
-@settings
-class StudentForms(Limits):
-    """The forms that are tried for the student, in this order, and what each must keep."""
-
-    forms: list[SmallForm]
-
-
-@settings
-class TeacherForms(Limits):
-    """The forms that are tried for the teacher, in this order, and what each must keep."""
-
-    forms: list[Int8Form]
-
-
-@settings
-class Quantisation:
-    """Which smaller forms are tried, on how many validation rows, with which limits."""
-
-    student: StudentForms
-    teacher: TeacherForms
-    max_slowdown: Annotated[float, Field(ge=1)]
-    rows: Annotated[int, Field(ge=1)]
-    calibration_rows: Annotated[int, Field(ge=1)]
+from decant.tasks.metric import Metric
+from decant.tasks.spec import task_metric
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,15 +49,15 @@ def quantise_teacher(teacher: Exported, plan: Quantisation, reporter: Reporter) 
 
 
 def quantise_students(
-    student: Exported, control: Exported, plan: Quantisation, reporter: Reporter
+    student: Exported, controls: Sequence[Exported], plan: Quantisation, reporter: Reporter
 ) -> None:
-    """Give the student the form that won and keep its float32; the control gets the same form.
+    """Give the student the form that won and keep its float32; the controls get the same form.
 
-    The control is not tested: it shall differ from the student only in its training. Where it
+    A control is not tested: it shall differ from the student only in its training. Where it
     cannot have the form, it stays float32.
     """
     if not plan.student.forms:
-        for model in (student, control):
+        for model in (student, *controls):
             _finish(model.folder, model.facts, FLOAT32, reporter)
         return
     with tempfile.TemporaryDirectory() as work:
@@ -97,14 +70,15 @@ def quantise_students(
             _take(student.folder, student.facts, won, trials, reporter, quantisation=record)
         else:
             _finish(student.folder, student.facts, FLOAT32, reporter, quantisation=record)
-    if won:
-        _follow(control, won.form, reporter)
-    else:
-        _finish(control.folder, control.facts, FLOAT32, reporter)
+    for control in controls:
+        if won:
+            _follow(control, won.form, reporter)
+        else:
+            _finish(control.folder, control.facts, FLOAT32, reporter)
 
 
 def _follow(control: Exported, form: str, reporter: Reporter) -> None:
-    """Give the control the student's form."""
+    """Give a control the student's form."""
     with tempfile.TemporaryDirectory() as work:
         trials = Trials(control.folder / GRAPH, control.material, Path(work))
         try:
@@ -131,26 +105,28 @@ def _try_all(
         if trial.times_as_slow is not None:
             reporter.measure(f"{role}_{form}_times_as_slow", trial.times_as_slow)
         tried.append(trial)
-    _show(role, trials.float32, tried, reporter)
+    _show(role, task_metric(trials.task), trials.float32, tried, reporter)
     return tried
 
 
-def _show(role: str, float32: Figures, tried: Sequence[Trial], reporter: Reporter) -> None:
+def _show(
+    role: str, metric: Metric, float32: Figures, tried: Sequence[Trial], reporter: Reporter
+) -> None:
     won = smallest(tried)
-    rows = [(FLOAT32, *_cells(float32), "" if won else "taken")]
+    rows = [(FLOAT32, *_cells(float32, metric), "" if won else "taken")]
     for trial in tried:
-        cells = _cells(trial.made.figures) if trial.made else ("-", "-", "-")
+        cells = _cells(trial.made.figures, metric) if trial.made else ("-", "-", "-")
         taken = "taken" if won and trial.made is won else "accepted"
         rows.append((trial.form, *cells, "; ".join(trial.refused) or taken))
     reporter.table(
-        f"forms of the {role}", ("form", "graph", "accuracy", "same labels", "verdict"), rows
+        f"forms of the {role}", ("form", "graph", metric.title, "same labels", "verdict"), rows
     )
 
 
-def _cells(figures: Figures) -> tuple[str, str, str]:
+def _cells(figures: Figures, metric: Metric) -> tuple[str, str, str]:
     return (
         f"{figures.size_bytes / 1e6:.2f} MB",
-        f"{figures.accuracy:.2%}",
+        f"{figures.score:.2%}" if metric.is_share else f"{figures.score:.4f}",
         f"{figures.label_agreement:.2%}",
     )
 
@@ -169,11 +145,11 @@ def _take(
 ) -> None:
     """Replace the folder's graph by a form."""
     shutil.copyfile(made.graph, folder / GRAPH)
-    reporter.metric(f"{folder.name}_label_agreement", made.figures.label_agreement)
+    reporter.metric(f"{role_of(folder)}_label_agreement", made.figures.label_agreement)
     against = trials.against_float32(made)
     _finish(folder, facts, made.form, reporter, against_float32=against, **more)
 
 
 def _finish(folder: Path, facts: Facts, form: str, reporter: Reporter, **more: object) -> None:
     size = write_manifest(folder, facts, form, **more)
-    reporter.metric(f"{folder.name}_size_bytes", size)
+    reporter.metric(f"{role_of(folder)}_size_bytes", size)

@@ -1,41 +1,32 @@
 """Which smaller form of an exported graph is good enough to take its place.
 
-A form is accepted when its file is smaller, its accuracy on validation rows stays within a
-tolerance of the float32 graph's, its labels agree with that graph's, and it is not clearly slower.
+A form is accepted when its file is smaller, its score on validation rows stays within a
+tolerance of the float32 graph's, its answers agree with that graph's, and it is not clearly slower.
 Of the accepted forms the smallest wins; of equally small ones the first in the list. So the choice
 depends on the machine only where a form is about `max_slowdown` times as slow.
 """
 
-import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
-from pydantic import Field
 
+from components.export_onnx.contract import Limits
 from components.export_onnx.forms import FLOAT32, quantised
 from components.export_onnx.refused import Refused
 from decant.data.tokens import TokenRows, pad
 from decant.inference.classifier import open_session
 from decant.inference.latency import Candidate, measure_latency, speedup
-from decant.runtime.settings import settings
+from decant.tasks.scores import agreement, score
+from decant.tasks.spec import task_metric
+from decant.tasks.task import Task
 
-Share = Annotated[float, Field(ge=0, le=1)]
 _BATCH = 16  # rows; in another batch a dynamic form answers slightly differently
 _TIMED_ROWS, _TURNS = 20, 7
 _ALL_CORES, _ONE_THREAD = 0, 1
-
-
-@settings
-class Limits:
-    """The limits of a form, relative to the float32 graph."""
-
-    max_accuracy_loss: Share
-    min_label_agreement: Share
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,10 +34,12 @@ class Material:
     """Rows in the ids of the model's own tokenizer.
 
     Attributes:
+        task: with what was decided on the float32 graph's answers.
         rows: labelled; the decision is made on them.
         calibration: token ids (1, length) each, for the scales of static activations.
     """
 
+    task: Task
     rows: TokenRows
     calibration: Sequence[NDArray[np.int64]]
     pad_id: int
@@ -58,11 +51,12 @@ class Figures:
 
     Attributes:
         size_bytes: of the graph alone.
-        label_agreement: share of the rows on which its label is the float32 graph's.
+        score: of the task's metric.
+        label_agreement: share of the rows on which its answer is the float32 graph's.
     """
 
     size_bytes: int
-    accuracy: float
+    score: float
     label_agreement: float
 
 
@@ -100,8 +94,9 @@ class Trials:
 
     def __init__(self, float32: Path, material: Material, work: Path) -> None:
         self._graph, self._material, self._work = float32, material, work
-        self._labels = self._logits(float32).argmax(axis=1)
-        self.float32 = self._figures(float32, self._labels)
+        self.task = material.task
+        self._reference = graph_logits(float32, material)
+        self.float32 = self._figures(float32, self._reference)
 
     def attempt(
         self, form: str, limits: Limits, *, max_slowdown: float, log: Callable[[str], None]
@@ -125,20 +120,20 @@ class Trials:
         graph = self._work / f"{form}.onnx"
         graph.write_bytes(quantised(form, self._graph.read_bytes(), self._material.calibration))
         try:
-            logits = self._logits(graph)
+            logits = graph_logits(graph, self._material)
         except Exception as error:  # ONNX Runtime's errors have no narrower base
             raise Refused("ONNX Runtime does not run it", detail=str(error)) from error
         if not np.isfinite(logits).all():
             raise Refused("it gives logits that are no numbers")
-        figures = self._figures(graph, logits.argmax(axis=1))
+        figures = self._figures(graph, logits)
         return Made(form=form, graph=graph, figures=figures)
 
     def against_float32(self, made: Made) -> dict[str, object]:
         """For the manifest of a form: its figures and the number of validation rows."""
         return {
             "rows": len(self._material.rows),
-            "accuracy": made.figures.accuracy,
-            "float32_accuracy": self.float32.accuracy,
+            self._score_key: made.figures.score,
+            f"float32_{self._score_key}": self.float32.score,
             "label_agreement": made.figures.label_agreement,
         }
 
@@ -149,45 +144,45 @@ class Trials:
             "rows": len(self._material.rows),
             "max_accuracy_loss": limits.max_accuracy_loss,
             "min_label_agreement": limits.min_label_agreement,
-            FLOAT32: dataclasses.asdict(self.float32),
+            FLOAT32: self._recorded(self.float32),
             "tried": [
                 {
                     "form": trial.form,
                     "accepted": not trial.refused,
                     "reason": "; ".join(trial.refused) or _why_not_taken(trial, won),
-                    **(dataclasses.asdict(trial.made.figures) if trial.made else {}),
+                    **(self._recorded(trial.made.figures) if trial.made else {}),
                 }
                 for trial in tried
             ],
             "won": won.form if won else FLOAT32,
         }
 
-    def _figures(self, graph: Path, labels: NDArray[np.int64]) -> Figures:
+    @property
+    def _score_key(self) -> str:
+        return "accuracy" if self._material.task.metric == "accuracy" else "score"
+
+    def _recorded(self, figures: Figures) -> dict[str, object]:
+        return {
+            "size_bytes": figures.size_bytes,
+            self._score_key: figures.score,
+            "label_agreement": figures.label_agreement,
+        }
+
+    def _figures(self, graph: Path, logits: NDArray[np.float32]) -> Figures:
+        task = self._material.task
         return Figures(
             size_bytes=graph.stat().st_size,
-            accuracy=float(np.mean(labels == self._material.rows.labels)),
-            label_agreement=float(np.mean(labels == self._labels)),
+            score=score(task, logits, self._material.rows.labels),
+            label_agreement=agreement(task, logits, self._reference),
         )
 
-    def _logits(self, graph: Path) -> NDArray[np.float32]:
-        """(rows, classes), in batches of rows of similar length, on all cores."""
-        session, rows = open_session(graph, _ALL_CORES, "cpu"), self._material.rows
-        order = np.argsort(rows.lengths, kind="stable")
-        parts = []
-        for start in range(0, len(rows), _BATCH):
-            batch = (rows[row] for row in order[start : start + _BATCH])
-            ids = pad(batch, self._material.pad_id)
-            parts.append(session.run(None, {"input_ids": ids})[0])
-        logits = np.concatenate(parts)
-        return np.asarray(logits[np.argsort(order)])
-
     def _reasons_against(self, figures: Figures, limits: Limits) -> list[str]:
-        reasons, loss = [], round(self.float32.accuracy - figures.accuracy, 9)
+        reasons, loss = [], round(self.float32.score - figures.score, 9)
         if figures.size_bytes >= self.float32.size_bytes:
             reasons.append(f"it is not smaller than {FLOAT32}")
         if loss > limits.max_accuracy_loss:
             reasons.append(
-                f"it loses {100 * loss:.2f} points of accuracy "
+                f"it loses {100 * loss:.2f} points of {task_metric(self._material.task).title} "
                 f"({100 * limits.max_accuracy_loss:g} allowed)"
             )
         if figures.label_agreement < limits.min_label_agreement:
@@ -219,6 +214,19 @@ class Trials:
         ratio = speedup(shortest["small"], shortest[FLOAT32])
         assert ratio is not None  # there is at least one row
         return ratio.median
+
+
+def graph_logits(graph: Path, material: Material) -> NDArray[np.float32]:
+    """(rows, W), in batches of rows of similar length, on all cores."""
+    session, rows = open_session(graph, _ALL_CORES, "cpu"), material.rows
+    order = np.argsort(rows.lengths, kind="stable")
+    parts = []
+    for start in range(0, len(rows), _BATCH):
+        batch = (rows[row] for row in order[start : start + _BATCH])
+        ids = pad(batch, material.pad_id)
+        parts.append(session.run(None, {"input_ids": ids})[0])
+    logits = np.concatenate(parts)
+    return np.asarray(logits[np.argsort(order)])
 
 
 def smallest(tried: Sequence[Trial]) -> Made | None:

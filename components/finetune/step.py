@@ -4,14 +4,13 @@ import re
 import shutil
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any
 
 import torch
-from pydantic import Field, model_validator
 from torch import nn
 
+from components.finetune.contract import Inputs, Outputs, Params
 from decant.data.corpus import read_schema
 from decant.data.retokenize import Retokenizer
 from decant.data.tokens import TokenRows, read_info
@@ -22,7 +21,6 @@ from decant.models.encoder import (
     position_limit,
     special_ids,
 )
-from decant.models.heads import check_heads
 from decant.models.teacher import (
     MEMBERS,
     Teacher,
@@ -32,51 +30,12 @@ from decant.models.teacher import (
     save_teacher,
 )
 from decant.runtime.reporter import Reporter
-from decant.runtime.settings import Seed, settings
+from decant.tasks.losses import balanced_weights
+from decant.tasks.task import Task
 from decant.training.curves import write_curves
-from decant.training.device import Device
 from decant.training.examples import Examples
-from decant.training.fit import TrainingPlan, fit
-from decant.training.losses import Loss, balanced_class_weights, label_loss
-
-PARALLEL = True
-
-
-@settings
-class Params:
-    """The teacher's head, what of it is trained, and how. See params.yaml."""
-
-    seed: Seed
-    device: Device
-    head: str
-    heads: dict[str, dict[str, Any]]
-    frozen: Literal["none", "embeddings", "encoder"]
-    members: Annotated[int, Field(ge=1, le=100)]
-    layer_learning_rate_decay: Annotated[float, Field(gt=0, le=1)]
-    class_weights: Literal["none", "balanced"]
-    label_smoothing: Annotated[float, Field(ge=0, lt=1)]
-    consistency_weight: Annotated[float, Field(ge=0, le=100)]
-    training: TrainingPlan
-
-    @model_validator(mode="after")
-    def _check_heads(self) -> Self:
-        check_heads(self.head, self.heads, where="finetune.heads")
-        return self
-
-
-@dataclass(frozen=True, kw_only=True)
-class Inputs:
-    """Token ids of all splits, and the pretrained encoder."""
-
-    tokens: Path
-    encoder: Path
-
-
-@dataclass(frozen=True, kw_only=True)
-class Outputs:
-    """The teacher: the main one, and the further members of the ensemble below it."""
-
-    teacher: Path
+from decant.training.fit import fit
+from decant.training.losses import Loss, label_loss
 
 
 def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) -> None:
@@ -108,7 +67,7 @@ def _fine_tune(
         TeacherConfig(
             head=params.head,
             head_options=params.heads.get(params.head, {}),
-            labels=schema.labels,
+            labels=schema.task.outputs,
             pad_id=pad_id,
             max_length_tokens=read_info(tokens).max_length_tokens,
         ),
@@ -125,9 +84,10 @@ def _fine_tune(
     started = time.perf_counter()
     result = fit(
         teacher,
+        schema.task,
         Examples(train),
         Examples(validation),
-        loss=_loss(params, train, len(schema.labels)),
+        loss=_loss(params, schema.task, train),
         plan=params.training,
         device=params.device,
         pad_id=pad_id,
@@ -144,8 +104,8 @@ def _fine_tune(
     )
     shutil.copyfile(encoder / "config.json", folder / "config.json")
     save_teacher(teacher, folder)
-    write_curves(name, result.curves, folder)
-    reporter.metric(f"{prefix}validation_accuracy", result.validation_accuracy)
+    write_curves(name, schema.task, result.curves, folder)
+    reporter.metric(f"{prefix}validation_{schema.task.metric}", result.validation_score)
     reporter.metric(f"{prefix}best_epoch", result.best_epoch)
     reporter.metric(f"{prefix}parameters", parameter_count(teacher))
     reporter.measure(f"{prefix}training_seconds", time.perf_counter() - started)
@@ -167,11 +127,12 @@ def _rows(tokens: Path, encoder: Path, folder: Path) -> tuple[TokenRows, TokenRo
     return retokenizer.rows(train), retokenizer.rows(validation), pad_id
 
 
-def _loss(params: Params, train: TokenRows, classes: int) -> Loss:
+def _loss(params: Params, task: Task, train: TokenRows) -> Loss:
     weights = None
     if params.class_weights == "balanced":
-        weights = balanced_class_weights(torch.from_numpy(train.labels).long(), classes)
-    return label_loss(class_weights=weights, label_smoothing=params.label_smoothing)
+        labels = torch.from_numpy(train.labels)
+        weights = balanced_weights(task, labels.long() if labels.ndim == 1 else labels)
+    return label_loss(task, weights=weights, label_smoothing=params.label_smoothing)
 
 
 def learning_rate_groups(

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -10,16 +11,24 @@ from components.ingest.rows import ROW_ID
 from decant.data.corpus import LABELLED_SPLITS, SPLITS
 from decant.runtime.reporter import Reporter
 from decant.tables import Engine
+from decant.tasks.declared import Declared
+from decant.tasks.labels import column_of
+from decant.tasks.rows import rows_of
+from decant.tasks.task import Task
 
 # Files are written in parts of this many rows, so that their bytes do not depend on the threads.
 _ROWS_AT_ONCE = 50_000
 
 
-def write_splits(engine: Engine, folder: Path) -> None:
+def write_splits(engine: Engine, targets: Sequence[Declared], task: Task, folder: Path) -> None:
     """Every row goes to exactly one split or to the rejected ones, in the order of the sources."""
     _check_accounts(engine)
+    names = [column_of(task, target) for target in task.targets]
+    columns = "".join(
+        f'live.{target.sql} AS "{name}", ' for target, name in zip(targets, names, strict=True)
+    )
     for split in SPLITS:
-        label = "" if split == "unlabelled" else "live.label, "
+        label = "" if split == "unlabelled" else columns
         _write(
             engine,
             folder / f"{split}.parquet",
@@ -35,8 +44,8 @@ def write_splits(engine: Engine, folder: Path) -> None:
     )
 
 
-def report_rows(engine: Engine, labels: Sequence[str], reporter: Reporter) -> None:
-    """Log how many rows there are per split, class and reason of rejection."""
+def report_rows(engine: Engine, targets: Sequence[Declared], reporter: Reporter) -> None:
+    """Log how many rows there are per split, label and reason of rejection."""
     ((rows,),) = engine.all("SELECT count(*) FROM rows")
     sizes = dict(engine.all("SELECT split, count(*) FROM live GROUP BY split"))
     kinds = dict(engine.all("SELECT kind, count(*) FROM rejected GROUP BY kind ORDER BY 2 DESC, 1"))
@@ -45,18 +54,20 @@ def report_rows(engine: Engine, labels: Sequence[str], reporter: Reporter) -> No
     for split in SPLITS:
         reporter.metric(f"rows_{split}", sizes.get(split, 0))
     reporter.metric("rows_rejected", rejected)
-    reporter.metric("classes", len(labels))
+    for target in targets:
+        if rows_of(target).HAS_LABELS:
+            of = "" if len(targets) == 1 else f".{target.name}"
+            reporter.metric(f"classes{of}", len(target.labels or ()))
     ((withheld,),) = engine.all("SELECT count(*) FROM live WHERE withheld")
     reporter.metric("labels_withheld", withheld)
     for kind in sorted(kinds):
         reporter.metric(f"rejected_{kind}", kinds[kind])
-    counts = rows_per_class(engine)
-    table = [
-        [label, *(counts.get((label, split), 0) for split in LABELLED_SPLITS), ""]
-        for label in labels
-    ]
-    table.append(["all", *(sizes.get(split, 0) for split in SPLITS)])
-    reporter.table("rows per class and split", ("class", *SPLITS), table)
+    for target in targets:
+        title = "rows per class and split" if rows_of(target).HAS_LABELS else "numbers per split"
+        named = title if len(targets) == 1 else f"{target.name}: {title}"
+        table = [*_label_rows(engine, target), *_summary_rows(engine, target)]
+        table.append(["all", *(sizes.get(split, 0) for split in SPLITS)])
+        reporter.table(named, ("class", *SPLITS), table)
     reasons = ", ".join(f"{count} {kind}" for kind, count in kinds.items()) or "none"
     reporter.message(
         f"{rows} rows in = {kept} kept + {rejected} rejected ({reasons}; "
@@ -64,12 +75,38 @@ def report_rows(engine: Engine, labels: Sequence[str], reporter: Reporter) -> No
     )
 
 
-def rows_per_class(engine: Engine) -> dict[tuple[str, str], int]:
-    """Rows by class and labelled split."""
-    found = engine.all(
-        "SELECT label, split, count(*) FROM live WHERE NOT unlabelled GROUP BY label, split"
-    )
+def rows_per_label(engine: Engine, target: Declared) -> dict[tuple[str, str], int]:
+    """Rows by label and labelled split."""
+    each = rows_of(target).each_label(target.sql)
+    found = engine.all(f"SELECT label, split, count(*) FROM ({each}) GROUP BY label, split")
     return {(label, split): count for label, split, count in found}
+
+
+def _label_rows(engine: Engine, target: Declared) -> list[list[Any]]:
+    counts = rows_per_label(engine, target)
+    return [
+        [label, *(counts.get((label, split), 0) for split in LABELLED_SPLITS), ""]
+        for label in target.labels or ()
+    ]
+
+
+def _summary_rows(engine: Engine, target: Declared) -> list[list[Any]]:
+    aggregates = rows_of(target).summary(target.sql)
+    if not aggregates:
+        return []
+    found = engine.all(
+        f"SELECT split, {', '.join(aggregates.values())} FROM live "
+        f"WHERE NOT unlabelled AND {target.sql} IS NOT NULL GROUP BY split"
+    )
+    by_split = {split: values for split, *values in found}
+    return [
+        [name, *(_rounded(by_split[one][n]) if one in by_split else "" for one in SPLITS)]
+        for n, name in enumerate(aggregates)
+    ]
+
+
+def _rounded(value: float) -> float:
+    return round(value, 4) if isinstance(value, float) else value
 
 
 def _check_accounts(engine: Engine) -> None:

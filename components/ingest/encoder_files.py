@@ -35,7 +35,7 @@ def encoder_files(source: Path, target: Path) -> list[str]:
         raise RuntimeError(f"the check of {source} ended with code {done.returncode}")
     answer = json.loads(done.stdout.splitlines()[-1])
     if isinstance(answer, dict):
-        raise UserError(answer["problem"], code=answer["code"], hint=answer["hint"])
+        raise UserError.from_json(answer)
     return [str(fact) for fact in answer]
 
 
@@ -44,7 +44,7 @@ def _main(source: str, target: str) -> None:
     try:
         print(json.dumps(copy_encoder(Path(source), Path(target))))
     except UserError as error:
-        print(json.dumps({"problem": error.problem, "code": error.code, "hint": error.hint}))
+        print(json.dumps(error.as_json()))
 
 
 if __name__ == "__main__":

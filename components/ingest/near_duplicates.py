@@ -5,22 +5,21 @@ per hash of a held-out text is all that is kept.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from pydantic import Field
 
+from components.ingest.contract import NearDuplicates
 from components.ingest.rows import ROW_ID, place, reject
 from components.ingest.signatures import BANDS, Signed, jaccard, signed
 from decant.runtime.reporter import Reporter
 from decant.tables import Engine
-
-Policy = Literal["drop", "drop_all", "report", "ignore"]
-Similarity = Annotated[float, Field(ge=0.5, lt=1)]
+from decant.tasks.declared import Declared
+from decant.tasks.rows import rows_of
 
 # An estimate from 32 hashes is rarely further off than this: three standard deviations at 0.8.
 _MARGIN = 0.2
@@ -36,7 +35,11 @@ _LARGE_SHARE = 0.1  # of the training side
 
 
 def drop_near_duplicates(
-    engine: Engine, policy: Policy, similarity: float, reporter: Reporter
+    engine: Engine,
+    targets: Sequence[Declared],
+    policy: NearDuplicates,
+    similarity: float,
+    reporter: Reporter,
 ) -> None:
     """Find rows of the training side that are nearly a held-out text; reject them by the policy.
 
@@ -50,11 +53,11 @@ def drop_near_duplicates(
         return
     _propose(engine, similarity - _MARGIN)
     engine.run("CREATE OR REPLACE TABLE near (id BIGINT, twin BIGINT, similarity DOUBLE)")
-    pairs = """
+    pairs = f"""
         SELECT proposed.id, twin, lower(one.text), lower(other.text) FROM proposed
         JOIN rows AS one ON one.id = proposed.id JOIN rows AS other ON other.id = twin
         JOIN live AS mine ON mine.id = proposed.id JOIN live AS its ON its.id = twin
-        WHERE mine.label IS NULL OR mine.label = its.label
+        WHERE {" AND ".join(f"({_alike(target)})" for target in targets)}
     """
     for batch in engine.batches(pairs, _ROWS_AT_ONCE):
         rows = zip(*(column.to_pylist() for column in batch.columns), strict=True)
@@ -75,6 +78,12 @@ def drop_near_duplicates(
             "printf(' (similarity %.2f)', similarity) AS reason "
             "FROM near JOIN rows ON rows.id = twin JOIN files USING (file)",
         )
+
+
+def _alike(target: Declared) -> str:
+    """SQL: what is known of both rows' labels does not tell them apart."""
+    mine, its = f"mine.{target.sql}", f"its.{target.sql}"
+    return f"{mine} IS NULL OR {its} IS NULL OR {rows_of(target).alike(mine, its)}"
 
 
 def _propose(engine: Engine, least: float) -> None:
@@ -170,7 +179,7 @@ def _insert(engine: Engine, table: str, columns: Mapping[str, Any]) -> None:
     engine.connection.unregister("new_rows")
 
 
-def _report(engine: Engine, policy: Policy, reporter: Reporter) -> bool:
+def _report(engine: Engine, policy: NearDuplicates, reporter: Reporter) -> bool:
     """Log what was found; whether it is to be dropped."""
     ((count,),) = engine.all("SELECT count(*) FROM near")
     ((rows,),) = engine.all(f"SELECT count(*) FROM live WHERE {_TRAINING}")

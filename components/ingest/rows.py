@@ -5,16 +5,19 @@ rows       id, file, row, text, label, grp     unchanged cells, NULL where they 
 rejected   id, kind, reason                    rows that are not used
 live       id, role, label, grp, key, unlabelled, split, withheld     all others, without their text
 
+Of several targets each has a column in place of `label`: Declared.sql names it.
+
 `id` orders the rows; `row` is the data row of the file, from 1; `key` is the same for texts that
 differ only in case and white space.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from components.ingest.origins import Origin, fetch_watched
-from components.ingest.spelling import has_text, spelled, stripped, text_key
 from components.ingest.swallowed_rows import refuse_swallowed_rows
+from components.ingest.texts import has_text, text_key
 from decant.runtime.errors import UserError
 from decant.runtime.reporter import Reporter
 from decant.tables import (
@@ -28,13 +31,14 @@ from decant.tables import (
     open_table,
     reading,
 )
+from decant.tasks.declared import Declared
+from decant.tasks.rows import rows_of
+from decant.tasks.spelling import spelled, stripped
 
 ROW_ID = "files.name || ':' || rows.row"
 _SCHEMA = """
     CREATE TABLE files (file INTEGER, name VARCHAR, role VARCHAR);
-    CREATE TABLE rows (
-        id BIGINT, file INTEGER, row BIGINT, text VARCHAR, label VARCHAR, grp VARCHAR
-    );
+    CREATE TABLE rows (id BIGINT, file INTEGER, row BIGINT, text VARCHAR, {labels}, grp VARCHAR);
     CREATE TABLE rejected (id BIGINT, kind VARCHAR, reason VARCHAR);
 """
 _SHOWN_SPELLINGS = 5
@@ -49,16 +53,22 @@ def load_rows(
     *,
     format_name: str,
     text_column: str,
-    label_column: str,
+    targets: Sequence[Declared],
+    marks: Sequence[str],
     group_column: str | None,
 ) -> None:
     """Fill `files`, `rows`, `rejected` (with repeated headers) and `live`.
 
+    Args:
+        marks: spellings of a label that is unknown.
+
     Raises:
-        UserError: a source is missing, empty or malformed, or lacks a column.
+        UserError: a source is missing, empty or malformed, or lacks a column; or a label cannot be
+            read.
     """
     check_format(format_name)
-    engine.run(_SCHEMA)
+    labels = ", ".join(f"{target.sql} {rows_of(target).RAW}" for target in targets)
+    engine.run(_SCHEMA.format(labels=labels))
     files = [
         (origin.role, file)
         for origin in origins
@@ -68,21 +78,22 @@ def load_rows(
     base = 0
     for number, ((role, file), name) in enumerate(zip(files, names, strict=True)):
         labelled = not role.startswith("unlabelled")
-        wanted = [text_column, *([label_column] if labelled else [])]
+        wanted = [text_column]
+        if labelled:
+            wanted += [column for target in targets for column in target.columns]
         if group_column is not None and role == "source":
             wanted.append(group_column)
         table = open_table(file, engine, format_name, wanted)
         for note in table.notes:
             reporter.message(note)
-        columns = _columns(
-            table, text_column, label_column if labelled else None, group_column, role
-        )
+        columns = _columns(table, text_column, targets if labelled else [], group_column, role)
         kept = role if labelled else "unlabelled"
         engine.run(f"INSERT INTO files VALUES ({number}, {literal(name)}, '{kept}')")
-        base = _insert(table, engine, columns, number, base)
+        base = _insert(table, engine, columns, number, base, targets)
         engine.run(f"DROP {'VIEW' if table.is_view else 'TABLE'} {table.relation}")
-    _settle_spellings(engine, reporter)
-    _make_live(engine)
+    _settle_values(engine, targets, marks, reporter)
+    _make_live(engine, targets)
+    _refuse_unreadable_labels(engine, targets, marks)
 
 
 def reject(engine: Engine, kind: str, query: str) -> int:
@@ -103,17 +114,24 @@ def place(engine: Engine, row: int) -> str:
 
 
 def _insert(
-    table: Table, engine: Engine, columns: dict[str, Column | None], number: int, base: int
+    table: Table,
+    engine: Engine,
+    columns: "_Columns",
+    number: int,
+    base: int,
+    targets: Sequence[Declared],
 ) -> int:
     """Insert the rows of a file; the largest id so far."""
-    named = [column for column in columns.values() if column]
     with reading(table):
-        table.refuse_problems(engine, named)
-        cells = ", ".join(
-            f"{column.cell if column else 'NULL'} AS {name}" for name, column in columns.items()
-        )
+        table.refuse_problems(engine, columns.all)
+        labels = [
+            rows_of(target).cell(columns.labels[target.sql], target) if columns.labels else "NULL"
+            for target in targets
+        ]
+        group = columns.group.cell if columns.group else "NULL"
         engine.run(
-            f"INSERT INTO rows SELECT {base} + row, {number}, row, {cells} FROM {table.relation}"
+            f"INSERT INTO rows SELECT {base} + row, {number}, row, {columns.text.cell}, "
+            f"{', '.join(labels)}, {group} FROM {table.relation}"
         )
     if table.delimiter:
         header = " AND ".join(
@@ -125,42 +143,86 @@ def _insert(
             f"INSERT INTO rejected SELECT {base} + row, 'header', "
             f"'the header once more' FROM {table.relation} WHERE {header or 'false'}"
         )
-        refuse_swallowed_rows(table, engine, columns["label"])
+        # One column of labels is enough to tell a row.
+        name = targets[0].columns[0] if columns.labels else ""
+        label = next((column for column in table.columns if column.name == name), None)
+        refuse_swallowed_rows(table, engine, label)
     largest = engine.all(f"SELECT coalesce(max(id), {base}) FROM rows WHERE file = {number}")
     return int(largest[0][0])
 
 
-def _make_live(engine: Engine) -> None:
+def _make_live(engine: Engine, targets: Sequence[Declared]) -> None:
+    names = [target.sql for target in targets]
     engine.run(
         f"""
         CREATE TABLE live AS
-        SELECT rows.id, files.role, label_spellings.one AS label, grp_spellings.one AS grp,
+        SELECT rows.id, files.role, {"".join(f"{one}_values.one AS {one}, " for one in names)}
+            grp_values.one AS grp,
             CASE WHEN {has_text("rows.text")} THEN {text_key("rows.text")} END AS key,
             false AS unlabelled, CAST(NULL AS VARCHAR) AS split, false AS withheld
         FROM rows JOIN files USING (file)
-        LEFT JOIN label_spellings ON label_spellings.raw = rows.label
-        LEFT JOIN grp_spellings ON grp_spellings.raw = rows.grp
+        {" ".join(f"LEFT JOIN {one}_values ON {one}_values.raw = rows.{one}" for one in names)}
+        LEFT JOIN grp_values ON grp_values.raw = rows.grp
         ANTI JOIN rejected ON rejected.id = rows.id
         """
     )
     reject(engine, "no_text", "SELECT id, 'no text' AS reason FROM live WHERE key IS NULL")
 
 
-def _settle_spellings(engine: Engine, reporter: Reporter) -> None:
-    """The one spelling of every label and group; a value that is read as another one is told."""
-    for column, what in (("label", "label"), ("grp", "group")):
-        engine.run(
-            f"CREATE TABLE {column}_spellings AS SELECT raw, {spelled('raw')} AS one, rows FROM "
-            f"(SELECT {column} AS raw, count(*) AS rows FROM rows GROUP BY {column})"
-        )
-        found = engine.all(
-            f"SELECT raw, one FROM {column}_spellings WHERE {stripped('raw')} != one "
-            f"ORDER BY rows DESC, raw LIMIT {_SHOWN_SPELLINGS + 1}"
+def _settle_values(
+    engine: Engine, targets: Sequence[Declared], marks: Sequence[str], reporter: Reporter
+) -> None:
+    """The one value of every raw label and group; a text that is read as another one is told."""
+    for target in targets:
+        kind = rows_of(target)
+        _make_values(engine, target.sql, kind.value("raw", target, marks))
+        what = "label" if len(targets) == 1 else f"label of '{target.name}'"
+        if query := kind.spellings(f"{target.sql}_values", target):
+            _tell_spellings(engine, query, what, reporter)
+    _make_values(engine, "grp", spelled("raw"))
+    query = f"SELECT raw, one, rows FROM grp_values WHERE {stripped('raw')} != one"
+    _tell_spellings(engine, query, "group", reporter)
+
+
+def _make_values(engine: Engine, column: str, value: str) -> None:
+    engine.run(
+        f"CREATE TABLE {column}_values AS SELECT raw, {value} AS one, rows FROM "
+        f"(SELECT {column} AS raw, count(*) AS rows FROM rows GROUP BY {column})"
+    )
+
+
+def _tell_spellings(engine: Engine, query: str, what: str, reporter: Reporter) -> None:
+    found = engine.all(
+        f"SELECT raw, one FROM ({query}) ORDER BY rows DESC, raw LIMIT {_SHOWN_SPELLINGS + 1}"
+    )
+    if found:
+        shown = ", ".join(f"'{raw}' as '{one}'" for raw, one in found[:_SHOWN_SPELLINGS])
+        more = ", ..." if len(found) > _SHOWN_SPELLINGS else ""
+        reporter.message(f"one spelling per {what}: {shown}{more}")
+
+
+def _refuse_unreadable_labels(
+    engine: Engine, targets: Sequence[Declared], marks: Sequence[str]
+) -> None:
+    """Raises UserError for the first row whose label cannot be read, with how many there are."""
+    for target in targets:
+        problem = rows_of(target).problem(f"rows.{target.sql}", target, marks)
+        if problem == "NULL":
+            continue
+        wrong = f"SELECT rows.id, {problem} AS problem FROM live JOIN rows USING (id)"
+        found = engine.first(
+            f"SELECT id, problem, count(*) OVER () FROM ({wrong}) WHERE problem IS NOT NULL "
+            "ORDER BY id"
         )
         if found:
-            shown = ", ".join(f"'{raw}' as '{one}'" for raw, one in found[:_SHOWN_SPELLINGS])
-            more = ", ..." if len(found) > _SHOWN_SPELLINGS else ""
-            reporter.message(f"one spelling per {what}: {shown}{more}")
+            row, problem, count = found
+            more = f" ({count} rows are so)" if count > 1 else ""
+            raise UserError(
+                f"{place(engine, row)}: {problem}{more}",
+                code="label-unreadable",
+                hint=f"correct the cell, or the options of {target.where}; "
+                "ingest.unlabelled_labels lists values that mark a missing label",
+            )
 
 
 def _files(path: Path, reporter: Reporter) -> list[Path]:
@@ -192,14 +254,28 @@ def _names(files: Sequence[tuple[str, Path]]) -> list[str]:
     ]
 
 
+@dataclass(frozen=True)
+class _Columns:
+    """What is read of a file; `labels` by Declared.sql, empty of an unlabelled file."""
+
+    text: Column
+    labels: Mapping[str, Sequence[Column]]
+    group: Column | None
+
+    @property
+    def all(self) -> list[Column]:
+        labels = [column for columns in self.labels.values() for column in columns]
+        return [self.text, *labels, *([self.group] if self.group else [])]
+
+
 def _columns(
-    table: Table, text: str, label: str | None, group: str | None, role: str
-) -> dict[str, Column | None]:
-    """An unlabelled file may also have a single column of any name, as .txt has.
+    table: Table, text: str, targets: Sequence[Declared], group: str | None, role: str
+) -> _Columns:
+    """An unlabelled file (no targets) may also have a single column of any name, as .txt has.
 
     Raises UserError for a column that is missing, or whose name looks like a text.
     """
-    if label is None and text not in table.names and len(table.columns) == 1:
+    if not targets and text not in table.names and len(table.columns) == 1:
         text = table.columns[0].name
         if len(text) > _LONGEST_NAME_CHARACTERS or len(text.split()) > 2:
             raise UserError(
@@ -209,10 +285,15 @@ def _columns(
                 hint="put a line with the name `text` first, or name the file .txt",
             )
     has_group = group is not None and (role == "source" or group in table.names)
-    return {
-        "text": table.column(text, "set ingest.text_column to one of them"),
-        "label": table.column(label, "set ingest.label_column to one of them") if label else None,
-        "grp": table.column(group, "set ingest.group_by to one of them")
+    return _Columns(
+        text=table.column(text, "set ingest.text_column to one of them"),
+        labels={
+            target.sql: rows_of(target).columns(
+                table, target, f"set {target.column_key} to one of them"
+            )
+            for target in targets
+        },
+        group=table.column(group, "set ingest.group_by to one of them")
         if group is not None and has_group
         else None,
-    }
+    )

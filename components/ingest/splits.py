@@ -9,9 +9,19 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold, train_test_split
 
-from components.ingest.checks import GIVEN, class_sizes
+from components.ingest.checks import GIVEN, label_sizes
+from components.ingest.strata import (
+    arrays,
+    drawn_iteratively,
+    have_one,
+    make_strata,
+    strata_matrix,
+)
+from decant.data.corpus import LABELLED_SPLITS
 from decant.runtime.errors import UserError
-from decant.tables import Engine, literal
+from decant.tables import Engine
+from decant.tasks.declared import Declared
+from decant.tasks.rows import rows_of
 
 # Beyond these the engine draws, which needs no memory for it: with so many rows chance alone keeps
 # the shares of the classes, and balancing groups one by one would take hours.
@@ -25,7 +35,8 @@ class Draw:
 
     Attributes:
         fraction: of the rows.
-        kept: classes whose rows stay in training, with all of their groups.
+        kept: SQL conditions of rows that stay in training, with all of their groups.
+        targets: whose strata keep their shares.
     """
 
     split: str
@@ -33,6 +44,7 @@ class Draw:
     seed: int
     grouped: bool
     kept: Sequence[str]
+    targets: Sequence[Declared]
 
 
 def assign_splits(
@@ -42,16 +54,16 @@ def assign_splits(
     validation_fraction: float,
     seed: int,
     grouped: bool,
-    labels: Sequence[str],
+    targets: Sequence[Declared],
     train_only: Sequence[str],
 ) -> None:
     """Give every labelled row its split: test first, then validation off the rest.
 
-    A given split keeps its rows. Otherwise, stratified by class: with groups the first fold of
-    StratifiedGroupKFold with round(1 / fraction) folds, else a random draw of the fraction.
+    A given split keeps its rows. Otherwise, stratified as strata.py has it: with groups the first
+    fold of StratifiedGroupKFold with round(1 / fraction) folds, else a random draw of the fraction.
 
     Args:
-        train_only: classes too small to be split.
+        train_only: SQL conditions of rows whose classes are too small to be split.
 
     Raises:
         UserError: too few rows or groups to split, or a class without training rows after the
@@ -67,20 +79,31 @@ def assign_splits(
                     hint="check its text and label columns",
                 )
             continue
-        draw = Draw(split=split, fraction=fraction, seed=seed, grouped=grouped, kept=train_only)
+        draw = Draw(
+            split=split,
+            fraction=fraction,
+            seed=seed,
+            grouped=grouped,
+            kept=train_only,
+            targets=targets,
+        )
         _hold_out(engine, draw)
     engine.run("UPDATE live SET split = 'train' WHERE split IS NULL AND NOT unlabelled")
-    require_training_rows(engine, labels)
+    require_training_rows(engine, targets)
+    _require_labels(engine, targets)
 
 
-def require_training_rows(engine: Engine, labels: Sequence[str]) -> None:
+def require_training_rows(engine: Engine, targets: Sequence[Declared]) -> None:
     """Raises UserError for a class that has no training row."""
-    found = {
-        label for (label,) in engine.all("SELECT DISTINCT label FROM live WHERE split = 'train'")
-    }
-    lacking = [label for label in labels if label not in found]
-    if not lacking:
-        return
+    for target in targets:
+        each = rows_of(target).each_label(target.sql)
+        train = engine.all(f"SELECT DISTINCT label FROM ({each}) WHERE split = 'train'")
+        found = {label for (label,) in train}
+        if lacking := [label for label in target.labels or () if label not in found]:
+            raise _no_training_row(engine, lacking[0])
+
+
+def _no_training_row(engine: Engine, label: str) -> UserError:
     given = {role for (role,) in engine.all(f"SELECT DISTINCT role FROM files WHERE {GIVEN}")}
     near = engine.all("SELECT count(*) FROM rejected WHERE kind = 'near_duplicate'")[0][0]
     if near:
@@ -92,15 +115,21 @@ def require_training_rows(engine: Engine, labels: Sequence[str]) -> None:
             "give more rows of that class, another ingest.split_seed, or set ingest.rare_classes "
             "to train_only with a larger ingest.min_rows_per_class"
         )
-    raise UserError(
-        f"class '{lacking[0]}' has no row left for training", code="class-empty", hint=hint
-    )
+    return UserError(f"class '{label}' has no row left for training", code="class-empty", hint=hint)
 
 
-def arrays(engine: Engine, query: str) -> list[NDArray[np.int64]]:
-    """The columns of whole numbers that a query gives, in its order."""
-    table = engine.connection.sql(query).to_arrow_table()
-    return [column.to_numpy().astype(np.int64) for column in table.columns]
+def _require_labels(engine: Engine, targets: Sequence[Declared]) -> None:
+    """Raises UserError for a split without a label of one of several targets."""
+    for target in targets:
+        known = engine.all(f"SELECT DISTINCT split FROM live WHERE {target.sql} IS NOT NULL")
+        for split in LABELLED_SPLITS:
+            if (split,) not in known:
+                raise UserError(
+                    f"the {split} split has no label of target '{target.name}' (column "
+                    f"'{target.column}')",
+                    code="split-empty",
+                    hint="give more labels of that target, or another ingest.split_seed",
+                )
 
 
 def mark(engine: Engine, ids: NDArray[np.int64], change: str) -> None:
@@ -114,22 +143,23 @@ def mark(engine: Engine, ids: NDArray[np.int64], change: str) -> None:
 def _hold_out(engine: Engine, draw: Draw) -> None:
     pool = "role = 'source' AND NOT unlabelled AND split IS NULL"
     if draw.kept:
-        kept = f"label IN ({', '.join(map(literal, draw.kept))})"
+        kept = f"coalesce({' OR '.join(draw.kept)}, false)"
         pool += f" AND NOT {kept}"
         if draw.grouped:
             theirs = f"SELECT grp FROM live WHERE {kept} AND grp IS NOT NULL"
             pool += f" AND coalesce(grp NOT IN ({theirs}), true)"
+    rows_in = make_strata(engine, draw.targets, pool)
     # A row without a group is its own group.
     engine.run(
         f"""
         CREATE OR REPLACE TABLE pool AS
         WITH codes AS (
             SELECT label, row_number() OVER (ORDER BY label) - 1 AS code
-            FROM (SELECT DISTINCT label FROM live WHERE {pool})
+            FROM (SELECT DISTINCT label FROM {rows_in})
         )
         SELECT id, code AS label,
             {"coalesce('g' || grp, 'i' || id)" if draw.grouped else "NULL"} AS grp
-        FROM live JOIN codes USING (label) WHERE {pool}
+        FROM {rows_in} JOIN codes USING (label)
         """
     )
     ((rows, groups),) = engine.all("SELECT count(*), count(DISTINCT grp) FROM pool")
@@ -137,20 +167,39 @@ def _hold_out(engine: Engine, draw: Draw) -> None:
         _hold_out_groups(engine, draw, groups)
     elif rows > MOST_ROWS_AT_ONCE or not _hold_out_rows(engine, draw):
         _hold_out_every_nth(engine, draw)
-    engine.run("DROP TABLE pool")
+    engine.run("DROP TABLE pool; DROP TABLE IF EXISTS strata")
 
 
 def _hold_out_rows(engine: Engine, draw: Draw) -> bool:
-    """Whether a draw with the share of every class was possible."""
+    """Whether a draw with the share of every stratum was possible."""
+    if have_one(draw.targets):
+        drawn = _stratified_draw(engine, draw)
+    else:
+        drawn = _iterative_draw(engine, draw)
+    if drawn is None:
+        return False
+    mark(engine, drawn, f"split = '{draw.split}'")
+    return True
+
+
+def _stratified_draw(engine: Engine, draw: Draw) -> NDArray[np.int64] | None:
     ids, labels = arrays(engine, "SELECT id, label FROM pool ORDER BY id")
     try:
         _, drawn = train_test_split(
             ids, test_size=draw.fraction, random_state=draw.seed, stratify=labels
         )
     except ValueError:
-        return False
-    mark(engine, drawn, f"split = '{draw.split}'")
-    return True
+        return None
+    return np.asarray(drawn)
+
+
+def _iterative_draw(engine: Engine, draw: Draw) -> NDArray[np.int64] | None:
+    found = strata_matrix(engine)
+    if found is None:
+        return None
+    ids, matrix = found
+    drawn = drawn_iteratively(matrix, draw.fraction, draw.seed)
+    return None if drawn is None else ids[drawn]
 
 
 def _hold_out_every_nth(engine: Engine, draw: Draw) -> None:
@@ -210,10 +259,11 @@ def _hold_out_random_groups(engine: Engine, draw: Draw) -> None:
 
 
 def _cannot_split(engine: Engine, draw: Draw, problem: str) -> UserError:
-    sizes = class_sizes(engine)
-    smallest = (
-        f"; smallest class: '{list(sizes)[-1]}' with {list(sizes.values())[-1]}" if sizes else ""
-    )
+    sizes = {
+        label: rows for one in draw.targets for label, rows in label_sizes(engine, one).items()
+    }
+    rarest = min(sizes.items(), key=lambda item: item[1], default=None)
+    smallest = f"; smallest class: '{rarest[0]}' with {rarest[1]}" if rarest else ""
     ((rows,),) = engine.all("SELECT count(*) FROM pool")
     what = "groups" if draw.grouped else "rows"
     return UserError(

@@ -5,14 +5,19 @@ Its sections follow Mitchell et al. 2019, Model Cards for Model Reporting.
 
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from jinja2 import Template
 
-from components.register.version_tags import Evidence
-from decant.figures.metrics_file import dotted
+from components.register.version_tags import Evidence, target_figures
+from decant.figures.figure_set import FigureSet
+from decant.figures.figure_text import one_line, share, share_range
+from decant.figures.metrics_file import as_json, dotted
 from decant.figures.templates import template_environment
+from decant.inference.manifest_task import manifest_task
+from decant.tasks.card import CardWords, card_words, hub_metrics
+from decant.tasks.task import Task
 
 # MLflow's column, in characters: SQL counts a Chinese one as one. PostgreSQL and MySQL refuse more.
 DESCRIPTION_CHARACTERS = 5000
@@ -63,7 +68,7 @@ def version_description(
         key: lineage[key] for key in (*_NEEDED_LINEAGE, *lineage) if key in lineage
     }
     needed = sum(key in lineage for key in _NEEDED_LINEAGE)
-    labels = [str(label) for label in evidence.manifest["labels"]]
+    labels = manifest_task(evidence.manifest).outputs
     first = labels[:_FEWEST_LABELS]
     fewest = len(first) if len("".join(first)) <= _FEWEST_LABELS_CHARACTERS else 0
 
@@ -113,12 +118,19 @@ def _values(name: str, evidence: Evidence, tags: Mapping[str, str]) -> dict[str,
         for tag, value in sorted(tags.items())
         if tag.startswith(_LINEAGE)
     }
+    task = manifest_task(evidence.manifest)
+    words = card_words(task)
     return {
         "name": name,
         "note": "",
         "student": evidence.manifest,
-        "shown_labels": len(evidence.manifest["labels"]),
+        "words": words,
+        "shown_labels": len(task.outputs),
         "figures": evidence.figures,
+        "shown_score": partial(_shown_score, words),
+        "shown_interval": partial(_shown_interval, words),
+        "by_target": _by_target(task, evidence),
+        "calibration": _calibration(task, evidence),
         "data": {
             key: value
             for key, value in sorted(dotted(evidence.figures.data).items())
@@ -126,4 +138,53 @@ def _values(name: str, evidence: Evidence, tags: Mapping[str, str]) -> dict[str,
         },
         "lineage": lineage,
         "shown_lineage": len(lineage),
+    }
+
+
+def _shown_score(words: CardWords, model: FigureSet) -> str:
+    score = as_json(model).get("score", as_json(model).get("accuracy"))
+    assert isinstance(score, float)
+    return share(score) if words.is_share else f"{score:.3f}"
+
+
+def _shown_interval(words: CardWords, model: FigureSet) -> str:
+    """Empty where the model has none."""
+    content = as_json(model)
+    bounds = content.get("score_interval", content.get("accuracy_interval"))
+    if not isinstance(bounds, list):
+        return ""
+    low, high = (end for end in bounds if isinstance(end, float))
+    return share_range((low, high)) if words.is_share else f"{low:.3f} to {high:.3f}"
+
+
+def _by_target(task: Task, evidence: Evidence) -> list[tuple[str, ...]]:
+    """Rows of target, figure, student, teacher; none of classes alone, whose table has it all."""
+    models = [
+        target_figures(task, model)
+        for model in (evidence.figures.student, evidence.figures.teacher)
+    ]
+    if not all(models):
+        return []
+    return [
+        (
+            f"`{one_line(target.name)}`",
+            title,
+            *(f"{of_model[target.name][name]:.3f}" for of_model in models),
+        )
+        for target in task.targets
+        for name, _, title in hub_metrics(target)
+        if all(name in of_model[target.name] for of_model in models)
+    ]
+
+
+def _calibration(task: Task, evidence: Evidence) -> dict[str, float]:
+    """The calibration errors of the student, by whose they are."""
+    student = evidence.figures.student
+    if not (by_target := target_figures(task, student)):
+        ece = as_json(student).get("ece")
+        return {"The score is": ece} if isinstance(ece, float) else {}
+    return {
+        f"The probabilities of `{one_line(name)}` are": figures["ece"]
+        for name, figures in by_target.items()
+        if "ece" in figures
     }

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from components.register.version_tags import Evidence
 from decant.figures.metrics_file import dotted, numbers
+from decant.inference.classifier import read_manifest
+from decant.inference.manifest_task import manifest_task
 from decant.runtime.artifacts import CARD, read_json
 from decant.runtime.identity import (
     LIBRARY,
@@ -22,12 +24,15 @@ from decant.runtime.identity import (
     library_closure,
     text_digest,
 )
+from decant.tasks.answers import columns
+from decant.tasks.task import Task
 from decant.tracking.delivery import IDENTITY_TAG, log_points
 from decant.tracking.mlflow_store import tracking_uri
 from decant.tracking.record import points_of
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
+    from mlflow.models import ModelSignature
     from mlflow.tracking import MlflowClient
 
 SCRIPT = Path(__file__).with_name("served_model.py")
@@ -191,19 +196,31 @@ def save_model(exported: Path, folder: Path) -> None:
 
 def _served(exported: Path, code: Path) -> dict[str, Any]:
     """Arguments for MLflow's log_model and save_model."""
-    from mlflow.models import ModelSignature
-    from mlflow.types import ColSpec, Schema
-
     return {
         "python_model": str(SCRIPT),
         "artifacts": {"exported": str(exported)},
         "code_paths": [str(code)],
-        "signature": ModelSignature(
-            inputs=Schema([ColSpec("string", "text")]),
-            outputs=Schema([ColSpec("string", "label"), ColSpec("double", "score")]),
-        ),
+        "signature": _signature(manifest_task(read_manifest(exported))),
         "pip_requirements": requirements(),
     }
+
+
+def _signature(task: Task) -> "ModelSignature":
+    """A column of texts in, a column per cell of an answer out."""
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, DataType, Schema
+    from mlflow.types.schema import Array, Map
+
+    types: dict[type, Any] = {
+        str: DataType.string,
+        float: DataType.double,
+        list: Array(DataType.string),
+        dict: Map(DataType.double),
+    }
+    return ModelSignature(
+        inputs=Schema([ColSpec(DataType.string, "text")]),
+        outputs=Schema([ColSpec(types[kind], name) for name, kind in columns(task).items()]),
+    )
 
 
 def register_version(

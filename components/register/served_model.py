@@ -1,4 +1,4 @@
-"""The model as MLflow serves it: text in, label and score out.
+"""The model as MLflow serves it: text in, the cells of an answer out.
 
 MLflow copies this script beside the exported folder and runs it when the model is loaded, so that
 nothing is pickled. It needs onnxruntime, tokenizers, numpy, pandas and MLflow itself.
@@ -17,14 +17,15 @@ from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
 from decant.inference.classifier import OnnxClassifier, problem_of
 from decant.inference.csv_texts import csv_texts
+from decant.tasks.answers import cells, columns
 
-TEXT, LABEL, SCORE = "text", "label", "score"
+TEXT = "text"
 EXPORTED = "exported"  # the model's artifact with the exported folder
 _SERVED_MODEL = "__pyfunc_model_path__"  # set in the process of `mlflow models serve`
 
 
 class ServedModel(PythonModel):
-    """Loads the exported folder once and classifies batches."""
+    """Loads the exported folder once and answers batches."""
 
     def load_context(self, context: PythonModelContext) -> None:
         """Open the exported folder; MLflow calls it once, before the first request."""
@@ -38,9 +39,11 @@ class ServedModel(PythonModel):
         model_input: pd.DataFrame,
         params: dict[str, Any] | None = None,
     ) -> pd.DataFrame:
-        """A frame with `label` and `score`, one row per text, in the order and index of the input.
+        """A frame with the cells of an answer per text, in the order and index of the input.
 
-        A text gets the same answer in every batch, to the last digit.
+        `label` and `score`; `labels` and `scores`; or `value`, by the kind of the target; of
+        several targets these of each, as `TARGET_label`. A text gets the same answer in every
+        batch, to the last digit.
 
         Args:
             model_input: a frame with the column `text`; without MLflow's signature in front also a
@@ -50,13 +53,13 @@ class ServedModel(PythonModel):
         server answers 400.
         """
         texts, index = _texts(model_input)
-        predictions = self.classifier.predict(texts)
-        return pd.DataFrame(
-            {
-                LABEL: pd.Series([found.label for found in predictions], index=index, dtype=object),
-                SCORE: pd.Series([found.score for found in predictions], index=index, dtype=float),
-            }
-        )
+        task = self.classifier.task
+        rows = [cells(task, answer) for answer in self.classifier.predict(texts)]
+        found = {}
+        for name, kind in columns(task).items():
+            dtype = float if kind is float else object
+            found[name] = pd.Series([row[name] for row in rows], index=index, dtype=dtype)
+        return pd.DataFrame(found, index=index)
 
 
 def _read_csv_as_texts() -> None:

@@ -1,15 +1,12 @@
 """Log and register the student in MLflow with its lineage, when the gate passed."""
 
 import os
-import re
 import shutil
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-from pydantic import AfterValidator, Field
-
+from components.register.contract import Inputs, Outputs, Params
 from components.register.hub_metadata import front_matter
 from components.register.model_card import model_card, version_description
 from components.register.registry import (
@@ -35,50 +32,14 @@ from decant.runtime.artifacts import write_json
 from decant.runtime.errors import UserError
 from decant.runtime.reporter import Reporter
 from decant.runtime.secrets import shown_uri, without_secrets
-from decant.runtime.settings import settings
 from decant.runtime.steps import steps_behind
+from decant.tracking.mlflow_retries import retried_in_mlflow
 from decant.tracking.mlflow_store import open_client, tracking_is_on, tracking_uri
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
-VARYING = frozenset({"receipt"})  # has a run id and a version number
 _AGAIN = "then run register again: the same model is never registered twice"
-
-
-def _allowed_alias(alias: str | None) -> str | None:
-    if alias is not None and (alias.lower() == "latest" or re.fullmatch(r"[vV]\d+", alias)):
-        raise ValueError("`latest` and `v1`, `v2`, ... are reserved by MLflow")
-    return alias
-
-
-@settings
-class Params:
-    """Whether, where and under which name a model is registered. See params.yaml."""
-
-    enabled: bool
-    in_experiments: bool
-    strict: bool
-    name: Annotated[str, Field(pattern=r"^[\w\-. ]+$", max_length=200)]
-    alias: Annotated[
-        str | None, Field(pattern=r"^[\w\-]+$", max_length=255), AfterValidator(_allowed_alias)
-    ]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Inputs:
-    """The exported models, and evaluate's figures, verdict and report."""
-
-    onnx: Path
-    evaluation: Path
-    report: Path
-
-
-@dataclass(frozen=True, kw_only=True)
-class Outputs:
-    """The receipt: what was registered, or why nothing was."""
-
-    receipt: Path
 
 
 def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) -> None:
@@ -141,8 +102,7 @@ def _register(
             hint=f"unset DECANT_TRACKING, or set register.enabled to false; {_AGAIN}",
         )
     where = shown_uri(tracking_uri())
-    run_id = reporter.run_id
-    if not run_id:
+    if not reporter.run_id:
         raise UserError(
             f"nothing was registered: MLflow at {where} could not be reached",
             code="tracking-unreachable",
@@ -151,42 +111,58 @@ def _register(
     from mlflow.exceptions import MlflowException
 
     try:
-        client = open_client()
-        tags = _tags(client, params, evidence, identity, reporter)
-        registered = find_version(client, params.name, identity)
-        if registered:
-            complete_tags(client, registered, tags)
-        else:
-            card = model_card(params.name, evidence, tags)
-            exported = code.parent / "exported"
-            shutil.copytree(inputs.onnx / "student", exported)
-            metadata = front_matter(params.name, evidence, tags)
-            (exported / CARD_FILE).write_text(metadata + card, "utf-8")
-            log_evidence(client, run_id, evaluation=inputs.evaluation, report=inputs.report)
-            registered = register_version(
-                client,
-                name=params.name,
-                run_id=run_id,
-                evidence=evidence,
-                exported=exported,
-                code=code,
-                description=version_description(
-                    params.name,
-                    evidence,
-                    tags,
-                    whole_card=f"`{CARD_FILE}` of run `{run_id}`, and among this model's files",
-                ),
-                tags=tags,
-            )
-        if params.alias:
-            client.set_registered_model_alias(params.name, params.alias, registered.version)
-        return registered
+        # All of it may be repeated: a version that is there already is found.
+        return retried_in_mlflow(
+            "registering the model",
+            lambda: _find_or_register(params, inputs, evidence, identity, code, reporter),
+        )
     except (MlflowException, OSError) as error:
         raise UserError(
             f"MLflow at {where} did not register the model: {without_secrets(str(error))}",
             code="tracking-failed",
             hint=f"fix that, {_AGAIN}",
         ) from None
+
+
+def _find_or_register(
+    params: Params,
+    inputs: Inputs,
+    evidence: Evidence,
+    identity: str,
+    code: Path,
+    reporter: Reporter,
+) -> Registered:
+    """Raises what MLflow and its artifact store raise."""
+    client, run_id = open_client(), reporter.run_id
+    tags = _tags(client, params, evidence, identity, reporter)
+    registered = find_version(client, params.name, identity)
+    if registered:
+        complete_tags(client, registered, tags)
+    else:
+        card = model_card(params.name, evidence, tags)
+        exported = code.parent / "exported"
+        shutil.copytree(inputs.onnx / "student", exported, dirs_exist_ok=True)
+        metadata = front_matter(params.name, evidence, tags)
+        (exported / CARD_FILE).write_text(metadata + card, "utf-8")
+        log_evidence(client, run_id, evaluation=inputs.evaluation, report=inputs.report)
+        registered = register_version(
+            client,
+            name=params.name,
+            run_id=run_id,
+            evidence=evidence,
+            exported=exported,
+            code=code,
+            description=version_description(
+                params.name,
+                evidence,
+                tags,
+                whole_card=f"`{CARD_FILE}` of run `{run_id}`, and among this model's files",
+            ),
+            tags=tags,
+        )
+    if params.alias:
+        client.set_registered_model_alias(params.name, params.alias, registered.version)
+    return registered
 
 
 def _tags(

@@ -7,18 +7,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from decant.figures.evaluation_figures import Figures
-from decant.figures.metrics_file import METRICS, read_figures
-from decant.inference.classifier import MANIFEST
-from decant.runtime.artifacts import Card, read_card, read_json
+from decant.figures.figure_set import FigureSet
+from decant.figures.metrics_file import METRICS, as_json, read_figures
+from decant.inference.classifier import MANIFEST, read_manifest
+from decant.inference.manifest_task import manifest_task
+from decant.runtime.artifacts import Card, read_card
 from decant.runtime.errors import UserError
 from decant.runtime.identity import PROJECT, canonical_json, content_digest, file_digest
 from decant.runtime.identity import text_digest as digest_of
+from decant.tasks.task import CLASSES, Task
 from decant.tracking.delivery import BEHIND_TAG, IDENTITY_TAG
 from decant.tracking.execution import git_commit
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
+TASK_TAG, METRIC_TAG = "decant.task", "decant.metric"
 DVC_LOCK = PROJECT / "dvc.lock"
 
 
@@ -46,12 +50,37 @@ def read_evidence(student: Path, report: Path, ports: Mapping[str, Path]) -> Evi
         raise UserError(
             f"{student} is not an exported model: {MANIFEST} is missing", code="artifact-missing"
         )
+    try:
+        content = read_manifest(student)
+        manifest_task(content)
+    except ValueError as error:
+        raise UserError(
+            f"{student} cannot be registered: {error}",
+            code="model-unreadable",
+            hint="run export_onnx again",
+        ) from None
     return Evidence(
         figures=read_figures(report / METRICS),
-        manifest=read_json(manifest),
+        manifest=content,
         cards={port: read_card(path) for port, path in ports.items()},
         digests={port: content_digest(path) for port, path in ports.items()},
     )
+
+
+def target_figures(task: Task, model: FigureSet) -> dict[str, dict[str, float]]:
+    """The figures of a model by target and name; {} of classes alone, which have them beside."""
+    found = as_json(model).get("targets")
+    if not isinstance(found, dict):
+        return {}
+    return {
+        target.name: {
+            name: float(value)
+            for name, value in of_target.items()
+            if isinstance(value, int | float) and not isinstance(value, bool)
+        }
+        for target in task.targets
+        if isinstance(of_target := found.get(target.name), dict)
+    }
 
 
 def registration_identity(name: str, evidence: Evidence, served: str) -> str:
@@ -77,7 +106,10 @@ def lineage_tags(
     decant.digest.PORT: of every artifact that register, evaluate and export_onnx read
     decant.run.STEP, decant.teacher_run: the runs that made them
     decant.identity.STEP: of the steps that wrote what register read
+    decant.task, .metric: the kind of the target, or `several`, and by which models are chosen;
+        not of classes judged by accuracy
     """
+    task = manifest_task(evidence.manifest)
     step_runs = {
         tag.removeprefix(BEHIND_TAG): run
         for tag, run in run_tags.items()
@@ -92,6 +124,8 @@ def lineage_tags(
         "decant.params": digest_of(canonical_json(all_params)),
         "decant.test_digest": evidence.figures.data.test_digest,
     }
+    if (task.kind, task.metric) != (CLASSES, "accuracy"):
+        tags |= {TASK_TAG: task.kind, METRIC_TAG: task.metric}
     for card in evidence.cards.values():
         tags |= {f"decant.digest.{port}": digest for port, digest in card.inputs.items()}
         tags[f"decant.identity.{card.step}"] = card.identity

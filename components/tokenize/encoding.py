@@ -8,13 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from tokenizers import Encoding, Tokenizer
 
-from decant.data.tokens import ARROW_SCHEMA, UNLABELLED
+from decant.data.tokens import arrow_schema, labelled_batch
 from decant.runtime.reporter import Advance
+from decant.tasks.labels import corpus_fields, encode
+from decant.tasks.task import Task
 
 _READ_BYTES = 2**20
 
@@ -42,12 +43,12 @@ def encode_split(
     source: Path,
     target: Path,
     tokenizer: Tokenizer,
-    labels: Sequence[str],
+    task: Task,
     vocabulary_size: int,
     batch_size_rows: int,
     advance: Advance,
 ) -> SplitCounts:
-    """Encode `text` and index `label` (absent: -1) of a Parquet file; one Arrow batch per batch.
+    """Encode texts and labels (absent: unknown) of a Parquet file; one Arrow batch per batch.
 
     Two batches at most are in memory.
     """
@@ -55,14 +56,14 @@ def encode_split(
     # With pre-buffering the whole compressed file would stay in memory; without a buffer, a row
     # group's column would.
     file = pq.ParquetFile(source, pre_buffer=False, buffer_size=_READ_BYTES)
-    columns = [name for name in ("text", "label") if name in file.schema_arrow.names]
-    with pa.OSFile(str(target), "wb") as sink, pa.ipc.new_file(sink, ARROW_SCHEMA) as writer:
+    wanted = ["text", *(one.name for one in corpus_fields(task))]
+    columns = [name for name in wanted if name in file.schema_arrow.names]
+    schema = arrow_schema(encode(task, pa.RecordBatch.from_pylist([], pa.schema([]))))
+    with pa.OSFile(str(target), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
         batches = file.iter_batches(batch_size_rows, columns=columns)
         for batch, encodings in _encoded(batches, tokenizer):
             ids, values = _token_ids(encodings)
-            writer.write_batch(
-                pa.RecordBatch.from_arrays([ids, _classes(batch, labels)], schema=ARROW_SCHEMA)
-            )
+            writer.write_batch(labelled_batch(ids, encode(task, batch)))
             counts.rows += batch.num_rows
             counts.truncated_rows += sum(bool(encoding.overflowing) for encoding in encodings)
             counts.tokens += np.bincount(values, minlength=vocabulary_size)
@@ -103,13 +104,3 @@ def _token_ids(encodings: Sequence[Encoding]) -> tuple[pa.ListArray, NDArray[np.
     ids = chain.from_iterable(encoding.ids for encoding in encodings)
     values = np.fromiter(ids, dtype=np.int32, count=ends[-1])
     return pa.ListArray.from_arrays(pa.array(ends, pa.int32()), pa.array(values)), values
-
-
-def _classes(batch: pa.RecordBatch, labels: Sequence[str]) -> pa.Array:
-    """A label's position in the schema."""
-    if "label" not in batch.schema.names:
-        return pa.array(np.full(batch.num_rows, UNLABELLED, dtype=np.int32))
-    values = batch.column("label").cast(pa.string())
-    return pc.fill_null(
-        pc.index_in(values, value_set=pa.array(list(labels), pa.string())), UNLABELLED
-    )

@@ -1,13 +1,11 @@
 """Turn every split into token ids with the encoder's own tokenizer, on all cores."""
 
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
-from pydantic import Field
 from tokenizers import Tokenizer
 
+from components.tokenize.contract import Inputs, Outputs, Params
 from components.tokenize.encoding import SplitCounts, encode_split
 from components.tokenize.known_text import warnings_on
 from components.tokenize.vocabulary_statistics import vocabulary_table, write_vocabulary
@@ -22,30 +20,6 @@ from decant.models.encoder import (
 )
 from decant.runtime.errors import UserError
 from decant.runtime.reporter import Reporter
-from decant.runtime.settings import settings
-
-
-@settings
-class Params:
-    """How texts are cut and how many go through the tokenizer at once. See params.yaml."""
-
-    max_length_tokens: Annotated[int, Field(ge=3, le=8192)]
-    batch_size_rows: Annotated[int, Field(ge=1, le=1_000_000)]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Inputs:
-    """The corpus with its splits, and the encoder, whose tokenizer is used."""
-
-    corpus: Path
-    encoder: Path
-
-
-@dataclass(frozen=True, kw_only=True)
-class Outputs:
-    """Token ids per split, the tokenizer, and the vocabulary with its counts."""
-
-    tokens: Path
 
 
 def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) -> None:
@@ -67,7 +41,7 @@ def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) ->
     vocabulary_size = _vocabulary_size(tokenizer, inputs.encoder)
     tokenizer.enable_truncation(params.max_length_tokens)
     specials = special_ids(inputs.encoder)
-    labels = read_schema(inputs.corpus).labels
+    task = read_schema(inputs.corpus).task
     info = TokensInfo(
         max_length_tokens=params.max_length_tokens,
         vocabulary_size=vocabulary_size,
@@ -87,7 +61,7 @@ def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) ->
                 inputs.corpus / f"{split}.parquet",
                 outputs.tokens / f"{split}.arrow",
                 tokenizer,
-                labels,
+                task,
                 vocabulary_size,
                 params.batch_size_rows,
                 advance,

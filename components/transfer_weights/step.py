@@ -1,17 +1,14 @@
 """Build the student and initialise it from BERT's weights."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from pydantic import Field, model_validator
 from torch import nn
 
+from components.transfer_weights.contract import Inputs, Outputs, Params
 from components.transfer_weights.embeddings import (
     Projection,
     contextual_embeddings,
@@ -35,65 +32,12 @@ from decant.models.encoder import load_encoder
 from decant.models.teacher import load_teacher, parameter_count
 from decant.runtime.errors import UserError
 from decant.runtime.reporter import Reporter
-from decant.runtime.settings import Seed, settings
-from decant.students import (
-    Student,
-    StudentConfig,
-    architecture,
-    save_student,
-    typed_options,
-)
-from decant.students._projected_bert import LayerMatrix, ProjectedBert
-from decant.training.device import Device, Precision, pick_device, use_bfloat16
+from decant.students import architecture
+from decant.students._projected_bert import ProjectedBert
+from decant.students._student import Student, StudentConfig, save_student
+from decant.training.device import pick_device, use_bfloat16
 
 RANDOM_STD = 1.0  # of random embeddings where none is given
-
-
-@settings
-class Params:
-    """The student's form, and what it takes over from BERT. See params.yaml."""
-
-    seed: Seed
-    device: Device
-    precision: Precision
-    architecture: str
-    students: dict[str, dict[str, Any]]
-    width: Annotated[int, Field(ge=1, le=8192)]
-    embedding_dropout: Annotated[float, Field(ge=0, lt=1)]
-    embeddings: Literal["random", "input", "contextual", "both"]
-    encoder: Literal["pretrained", "finetuned"]
-    projection: Literal["pca", "truncate"]
-    embedding_std: Annotated[float, Field(gt=0, le=10)] | None
-    freeze_embeddings: bool
-    freeze_layers: bool
-    layer_matrix: LayerMatrix
-    layer: Annotated[int, Field(ge=0)]
-    token_weighting: Literal["none", "sif", "zipf"]
-    sif_coefficient: Annotated[float, Field(gt=0, le=1)]
-    min_count: Annotated[int, Field(ge=0)]
-    vocabulary_size: Annotated[int, Field(ge=1)] | None
-
-    @model_validator(mode="after")
-    def _check_students(self) -> Self:
-        for name in (self.architecture, *self.students):
-            typed_options(name, self.students.get(name, {}))
-        return self
-
-
-@dataclass(frozen=True, kw_only=True)
-class Inputs:
-    """The vocabulary with its counts, and both encoders: pretrained and fine-tuned."""
-
-    tokens: Path
-    encoder: Path
-    teacher: Path
-
-
-@dataclass(frozen=True, kw_only=True)
-class Outputs:
-    """The student before any training."""
-
-    initial_student: Path
 
 
 def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) -> None:
@@ -128,7 +72,7 @@ def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) ->
             frozen=("embedding.weight",) if params.freeze_embeddings else (),
             vocabulary_size=len(kept) if own_tokenizer else info.vocabulary_size,
             kept_ids=len(kept),
-            labels=schema.labels,
+            labels=schema.task.outputs,
             pad_id=int(np.searchsorted(kept, info.pad_id)) if own_tokenizer else info.pad_id,
             max_length_tokens=info.max_length_tokens,
         )

@@ -1,22 +1,25 @@
 """The corpus artifact: checked text in four splits, and what the task is.
 
-schema.json           task, labels in their fixed order, names of the source's columns
+schema.json           the task: its targets and their outputs in a fixed order; columns' names
 train.parquet         row_id, text, label, group   labelled, within the label budget
 validation.parquet    the same columns
 test.parquet          the same columns
 unlabelled.parquet    row_id, text, group          the transfer set (labels withheld or absent)
 rejected.parquet      source, row, reason, text    every rejected row
+
+Of several targets each has a column of its own in place of `label`: `label.TARGET`, null where it
+is unknown. decant/tasks/labels.py has the types.
 """
 
-import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pandas as pd
 import pyarrow.parquet as pq
 
 from decant.runtime.artifacts import read_json, write_json
+from decant.tasks.task import Task
 
 Split = Literal["train", "validation", "test", "unlabelled"]
 LABELLED_SPLITS: tuple[Split, ...] = ("train", "validation", "test")
@@ -25,30 +28,39 @@ SPLITS: tuple[Split, ...] = (*LABELLED_SPLITS, "unlabelled")
 
 @dataclass(frozen=True, kw_only=True)
 class Schema:
-    """What the steps need to know of the task. They read it from here and assume nothing.
+    """What the steps need to know of the data. They read it from here and assume nothing.
 
     Attributes:
-        task: the kind of task; it decides losses and metrics.
-        labels: the classes; a label's position here is its class index everywhere.
-        text_column, label_column, group_column: the names in the source, for reports.
+        task: the targets; an output's position there is its place among the logits everywhere.
+        text_column, group_column: the names in the source, for reports.
     """
 
-    task: Literal["single_label"] = "single_label"
-    labels: tuple[str, ...]
+    task: Task
     text_column: str
-    label_column: str
     group_column: str | None = None
 
 
 def read_schema(folder: Path) -> Schema:
     """Also works on a tokens folder, which carries a copy."""
     fields = read_json(folder / "schema.json")
-    return Schema(**{**fields, "labels": tuple(fields["labels"])})
+    if "targets" in fields:
+        task = Task.from_json(fields["targets"])
+    else:
+        task = Task.of_classes(fields["labels"], column=fields["label_column"])
+    return Schema(task=task, text_column=fields["text_column"], group_column=fields["group_column"])
 
 
 def write_schema(folder: Path, schema: Schema) -> None:
-    """Write the corpus's schema.json."""
-    write_json(folder / "schema.json", dataclasses.asdict(schema))
+    """Write the corpus's schema.json: classes alone in the form that they always had."""
+    task = schema.task
+    columns = {"text_column": schema.text_column, "group_column": schema.group_column}
+    (first, *_) = task.targets
+    classes = Task.of_classes(first.outputs, column=first.column)
+    if task == classes:
+        what: dict[str, Any] = {"labels": first.outputs, "label_column": first.column}
+    else:
+        what = {"targets": task.as_json()}
+    write_json(folder / "schema.json", {"task": task.kind, **what, **columns})
 
 
 def read_split(folder: Path, split: str) -> pd.DataFrame:

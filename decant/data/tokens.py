@@ -1,6 +1,7 @@
 """The tokens artifact: token ids of every split as memory-mapped Arrow.
 
-train.arrow ...       input_ids list<int32> (special tokens included), label int32 (-1: none)
+train.arrow ...       input_ids list<int32> (special tokens included), label int32 (-1: none);
+                      of other tasks than classes alone labels fixed_size_list<float32> (NaN: none)
 vocabulary.parquet    token_id, piece, count_train, count_unlabelled
 tokenizer.json        the encoder's tokenizer, truncating at max_length_tokens, not padding
 tokens.json           max_length_tokens and the ids of the special tokens
@@ -10,11 +11,12 @@ schema.json           the corpus's schema
 import dataclasses
 import hashlib
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -23,7 +25,8 @@ from numpy.typing import NDArray
 from decant.runtime.artifacts import read_json, write_json
 
 UNLABELLED = -1
-ARROW_SCHEMA = pa.schema([("input_ids", pa.list_(pa.int32())), ("label", pa.int32())])
+# (rows,) int32, or (rows, E) float32: as decant/tasks/labels.py encodes them.
+Labels = NDArray[Any]
 _BATCH_ROWS = 10_000  # bounds what a batch holds in memory, and its offsets, which have 32 bits
 
 
@@ -58,14 +61,14 @@ def write_info(folder: Path, info: TokensInfo) -> None:
 class TokenRows:
     """Rows of token ids, kept where they are (memory-mapped files or memory), of unequal length.
 
-    Only 8 bytes a row are always in memory: its label and its length.
+    Only a row's labels and its length are always in memory, of a class 8 bytes.
     """
 
     def __init__(self, batches: Iterable[pa.RecordBatch]) -> None:
         self._values: list[NDArray[np.int32]] = []
         self._offsets: list[NDArray[np.int32]] = []
         self._starts: list[int] = [0]
-        labels: list[NDArray[np.int32]] = []
+        labels: list[Labels] = []
         for batch in batches:
             if batch.num_rows == 0:
                 continue
@@ -73,9 +76,9 @@ class TokenRows:
             self._values.append(ids.values.to_numpy(zero_copy_only=True))
             self._offsets.append(ids.offsets.to_numpy(zero_copy_only=True))
             self._starts.append(self._starts[-1] + batch.num_rows)
-            labels.append(batch.column("label").to_numpy(zero_copy_only=True))
+            labels.append(_labels_of(batch))
         empty = np.zeros(0, dtype=np.int32)
-        self.labels: NDArray[np.int32] = np.concatenate(labels) if labels else empty  # (rows,)
+        self.labels: Labels = np.concatenate(labels) if labels else empty  # (rows,) or (rows, E)
         lengths = [np.diff(offsets) for offsets in self._offsets]
         self.lengths: NDArray[np.int32] = np.concatenate(lengths) if lengths else empty  # (rows,)
 
@@ -92,9 +95,9 @@ class TokenRows:
             return cls(reader.get_batch(index) for index in range(reader.num_record_batches))
 
     @classmethod
-    def of(cls, rows: Iterable[NDArray[np.int32]], labels: Iterable[int]) -> "TokenRows":
+    def of(cls, rows: Iterable[NDArray[np.int32]], labels: Labels | Sequence[int]) -> "TokenRows":
         """Rows in memory, such as augmented copies."""
-        return cls(_batches(rows, labels))
+        return cls(_batches(rows, _array(labels)))
 
     @classmethod
     def joined(cls, parts: Iterable["TokenRows"]) -> "TokenRows":
@@ -105,13 +108,15 @@ class TokenRows:
             whole._values += part._values
             whole._offsets += part._offsets
             whole._starts += [before + start for start in part._starts[1:]]
-        whole.labels = np.concatenate([whole.labels, *(part.labels for part in parts)])
+        labels = [part.labels for part in parts if len(part)]
+        whole.labels = np.concatenate(labels) if labels else whole.labels
         whole.lengths = np.concatenate([whole.lengths, *(part.lengths for part in parts)])
         return whole
 
     def write(self, file: Path) -> None:
         """Write the rows as one Arrow file, batch by batch."""
-        with pa.OSFile(str(file), "wb") as sink, pa.ipc.new_file(sink, ARROW_SCHEMA) as writer:
+        schema = arrow_schema(self.labels)
+        with pa.OSFile(str(file), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
             for batch in _batches(self, self.labels):
                 writer.write_batch(batch)
 
@@ -129,6 +134,13 @@ class TokenRows:
             row = end
         part.labels, part.lengths = self.labels[start:stop], self.lengths[start:stop]
         return part
+
+    @property
+    def labelled(self) -> NDArray[np.bool_]:
+        """Which rows have a label of any target, (rows,)."""
+        if self.labels.ndim == 1:
+            return np.asarray(self.labels != UNLABELLED)
+        return np.asarray(~np.isnan(self.labels).all(axis=1))
 
     @cached_property
     def digest(self) -> str:
@@ -153,8 +165,23 @@ class TokenRows:
         return (self[row] for row in range(len(self)))
 
 
-def to_batch(rows: Iterable[NDArray[np.int32]], labels: Iterable[int]) -> pa.RecordBatch:
-    """Rows of token ids and their labels (-1: none) in the Arrow form of the artifact.
+def arrow_schema(labels: Labels) -> pa.Schema:
+    """The columns of the artifact for such labels."""
+    name, labels_type = "label", pa.int32()
+    if labels.ndim == 2:
+        name, labels_type = "labels", pa.list_(pa.float32(), labels.shape[1])
+    return pa.schema([("input_ids", pa.list_(pa.int32())), (name, labels_type)])
+
+
+def unknown_labels(like: Labels, rows: int) -> Labels:
+    """Labels of the same form for rows without any."""
+    if like.ndim == 1:
+        return np.full(rows, UNLABELLED, dtype=np.int32)
+    return np.full((rows, like.shape[1]), np.nan, dtype=np.float32)
+
+
+def to_batch(rows: Iterable[NDArray[np.int32]], labels: Labels | Sequence[int]) -> pa.RecordBatch:
+    """Rows of token ids and their labels in the Arrow form of the artifact.
 
     Raises pyarrow.ArrowInvalid for 2^31 tokens or more: such rows belong into several batches.
     """
@@ -164,9 +191,18 @@ def to_batch(rows: Iterable[NDArray[np.int32]], labels: Iterable[int]) -> pa.Rec
     offsets = pa.array(ends, pa.int32())
     values = np.concatenate(listed) if listed else np.zeros(0)
     ids = pa.ListArray.from_arrays(offsets, pa.array(values.astype(np.int32, copy=False)))
-    return pa.RecordBatch.from_arrays(
-        [ids, pa.array(np.fromiter(labels, dtype=np.int32, count=len(listed)))], schema=ARROW_SCHEMA
-    )
+    return labelled_batch(ids, _array(labels))
+
+
+def labelled_batch(ids: pa.ListArray, labels: Labels) -> pa.RecordBatch:
+    """Token ids list<int32> (rows,) and labels as a batch of the artifact."""
+    schema = arrow_schema(labels)
+    if labels.ndim == 1:
+        column = pa.array(labels.astype(np.int32, copy=False))
+    else:
+        flat = pa.array(np.ascontiguousarray(labels, dtype=np.float32).ravel())
+        column = pa.FixedSizeListArray.from_arrays(flat, labels.shape[1])
+    return pa.RecordBatch.from_arrays([ids, column], schema=schema)
 
 
 def pad(rows: Iterable[NDArray[np.int32]], pad_id: int) -> NDArray[np.int64]:
@@ -179,7 +215,22 @@ def pad(rows: Iterable[NDArray[np.int32]], pad_id: int) -> NDArray[np.int64]:
     return padded
 
 
-def _batches(rows: Iterable[NDArray[np.int32]], labels: Iterable[int]) -> Iterator[pa.RecordBatch]:
-    remaining, labels = iter(rows), iter(labels)
+def _batches(rows: Iterable[NDArray[np.int32]], labels: Labels) -> Iterator[pa.RecordBatch]:
+    remaining, start = iter(rows), 0
     while chunk := list(islice(remaining, _BATCH_ROWS)):
-        yield to_batch(chunk, islice(labels, len(chunk)))
+        yield to_batch(chunk, labels[start : start + len(chunk)])
+        start += len(chunk)
+
+
+def _array(labels: Labels | Sequence[int]) -> Labels:
+    return labels if isinstance(labels, np.ndarray) else np.array(list(labels), dtype=np.int32)
+
+
+def _labels_of(batch: pa.RecordBatch) -> Labels:
+    if "label" in batch.schema.names:
+        labels: Labels = batch.column("label").to_numpy(zero_copy_only=True)
+        return labels
+    column = batch.column("labels")
+    values = column.flatten().to_numpy(zero_copy_only=True)
+    reshaped: Labels = values.reshape(len(column), column.type.list_size)
+    return reshaped

@@ -1,5 +1,7 @@
 """Figures as text: 98.1 %, +2.5 points, 4.1 MB."""
 
+from dataclasses import dataclass
+
 from decant.figures.figure_set import Interval
 
 UNDEFINED = "undefined"
@@ -54,3 +56,32 @@ def one_line(text: str, characters: int = 40) -> str:
 def plain(value: float) -> str:
     """A threshold or a compared value: whole numbers in full, others to six digits."""
     return f"{value:,}" if isinstance(value, int) else f"{value:,.6g}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreText:
+    """How a score is named and written: a share in per cent, another number to three digits.
+
+    Attributes:
+        title: such as `accuracy` or `Pearson's r`.
+        is_share: 0 to 1.
+    """
+
+    title: str
+    is_share: bool
+
+    def text(self, value: float) -> str:
+        """98.1 %, or 0.912."""
+        return share(value) if self.is_share else f"{value:.3f}"
+
+    def range(self, bounds: Interval) -> str:
+        """95.1 to 99.8 %, or 0.901 to 0.920."""
+        return share_range(bounds) if self.is_share else f"{bounds[0]:.3f} to {bounds[1]:.3f}"
+
+    def difference(self, value: float) -> str:
+        """+2.5 points, or +0.025."""
+        return points(value) if self.is_share else f"{value:+.3f}"
+
+    def difference_range(self, bounds: Interval) -> str:
+        """The same of its interval."""
+        return points_range(bounds) if self.is_share else f"{bounds[0]:+.3f} to {bounds[1]:+.3f}"

@@ -1,14 +1,13 @@
-"""Text in, label out, from an exported folder. Needs only onnxruntime, tokenizers and numpy.
+"""Text in, answer out, from an exported folder. Needs only onnxruntime, tokenizers and numpy.
 
-model.onnx        input_ids int64 (batch, length) → logits float32 (batch, classes)
+model.onnx        input_ids int64 (batch, length) → logits float32 (batch, outputs)
 tokenizer.json    truncates at max_length_tokens and adds the special tokens
-manifest.json     labels, pad_id, digests, parity, sizes
+manifest.json     the targets and what their logits mean, pad_id, digests, parity, sizes
 """
 
 import json
 import reprlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +16,15 @@ import onnxruntime
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
+from decant.inference.manifest_task import manifest_task
+from decant.tasks.answers import answerer
+from decant.tasks.task import Task
+
 GRAPH, TOKENIZER, MANIFEST = "model.onnx", "tokenizer.json", "manifest.json"
 
 # A tokenizer reads a whole text before it cuts it, in seconds per million characters, while a model
 # reads some hundred tokens: without a limit one text could block a server for minutes.
 MAX_CHARACTERS = 100_000
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """A label and the probability that the model gives it."""
-
-    label: str
-    score: float
 
 
 class OnnxClassifier:
@@ -40,8 +35,13 @@ class OnnxClassifier:
         threads: of ONNX Runtime within one call; 0 means all cores.
         device: "cpu", or "cuda", which fails when ONNX Runtime finds no GPU.
 
+    Attributes:
+        task: what is answered: its targets.
+        labels: a name per logit: the classes or labels; of several targets TARGET.OUTPUT.
+
     Raises:
         FileNotFoundError: a file of the folder is missing.
+        ValueError: the manifest is damaged, newer than known, or of another graph.
         RuntimeError: a GPU is requested and there is none.
     """
 
@@ -52,12 +52,15 @@ class OnnxClassifier:
                 raise FileNotFoundError(
                     f"{self.folder} is not an exported model: {name} is missing"
                 )
-        self.manifest: dict[str, Any] = json.loads((self.folder / MANIFEST).read_text("utf-8"))
-        self.labels: tuple[str, ...] = tuple(self.manifest["labels"])
-        self.pad_id = int(self.manifest["pad_id"])
+        self.manifest = read_manifest(self.folder)
+        self.task: Task = manifest_task(self.manifest)
+        self.labels: tuple[str, ...] = self.task.outputs
+        self.pad_id: int = self.manifest["pad_id"]
+        self._answer = answerer(self.task)
         self.tokenizer: Tokenizer = Tokenizer.from_file(str(self.folder / TOKENIZER))
         self.tokenizer.no_padding()
         self.session = open_session(self.folder / GRAPH, threads, device)
+        _check_outputs(self.session, self.labels)
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.int64]:
         """Token ids (batch, longest), padded with pad_id."""
@@ -70,12 +73,12 @@ class OnnxClassifier:
         return ids
 
     def run(self, input_ids: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Logits (batch, classes) of token ids (batch, length): the model alone."""
+        """Logits (batch, outputs) of token ids (batch, length): the model alone."""
         logits: NDArray[np.float32] = self.session.run(None, {"input_ids": input_ids})[0]
         return logits
 
     def logits(self, texts: Sequence[str], *, batch_size: int = 32) -> NDArray[np.float32]:
-        """Logits (texts, classes), in the order of the texts; tokenization included."""
+        """Logits (texts, outputs), in the order of the texts; tokenization included."""
         parts = [
             self.run(self.encode(texts[start : start + batch_size]))
             for start in range(0, len(texts), batch_size)
@@ -83,20 +86,17 @@ class OnnxClassifier:
         empty = np.zeros((0, len(self.labels)), dtype=np.float32)
         return np.concatenate(parts) if parts else empty
 
-    def predict(self, texts: Sequence[str], *, batch_size: int = 1) -> list[Prediction]:
-        """The best label of each text and its probability.
+    def predict(self, texts: Sequence[str], *, batch_size: int = 1) -> list[Any]:
+        """An answer per text: a Prediction, Labels or a Number, by the kind of the target.
+
+        Of several targets it is a dict with the answer of each, by the target's name.
 
         Args:
             batch_size: 1 lets no text's answer depend on its neighbours. In a batch their padding
                 and, in an int8 graph, their range move a score: by 0.13 in an int8 teacher. On
                 one thread larger batches are hardly faster.
         """
-        probabilities = softmax(self.logits(texts, batch_size=batch_size))
-        best = probabilities.argmax(axis=1)
-        return [
-            Prediction(self.labels[index], float(row[index]))
-            for index, row in zip(best, probabilities, strict=True)
-        ]
+        return self._answer(self.logits(texts, batch_size=batch_size))
 
 
 def problem_of(value: object) -> str | None:
@@ -115,11 +115,17 @@ def problem_of(value: object) -> str | None:
     return None
 
 
-def softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Probabilities (rows, classes) from logits (rows, classes)."""
-    shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
-    exponentials = np.exp(shifted)
-    return np.asarray(exponentials / exponentials.sum(axis=1, keepdims=True))
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Of an exported folder. Raises ValueError when it is not a JSON object."""
+    try:
+        content = json.loads((folder / MANIFEST).read_text("utf-8"))
+    except ValueError as error:
+        raise ValueError(f"its {MANIFEST} is not JSON: {error}") from None
+    if not isinstance(content, dict):
+        raise ValueError(f"its {MANIFEST} is not a JSON object")
+    if type(content.get("pad_id")) is not int:
+        raise ValueError(f"its {MANIFEST} is damaged: it has no valid `pad_id`")
+    return content
 
 
 def open_session(graph: Path, threads: int, device: str) -> onnxruntime.InferenceSession:
@@ -140,6 +146,15 @@ def open_session(graph: Path, threads: int, device: str) -> onnxruntime.Inferenc
             "check the driver and that onnxruntime-gpu's CUDA major is torch's"
         )
     return session
+
+
+def _check_outputs(session: onnxruntime.InferenceSession, outputs: Sequence[str]) -> None:
+    width = session.get_outputs()[0].shape[-1]  # a text where the graph leaves it open
+    if isinstance(width, int) and width != len(outputs):
+        raise ValueError(
+            f"{GRAPH} has {width} outputs and {MANIFEST} names {len(outputs)}: they are not of "
+            "one model"
+        )
 
 
 def _is_missing(value: object) -> bool:

@@ -4,25 +4,12 @@ Shapes: B batch, L tokens, D features per token, F filters, K kernel widths.
 """
 
 from collections.abc import Sequence
-from typing import Annotated
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from decant.runtime.settings import settings
-
-
-@settings
-class ConvolutionConfig:
-    """Convolutions of several kernel widths, with as many filters each."""
-
-    filters: Annotated[int, Field(ge=1, le=4096)]
-    kernel_widths: Annotated[
-        tuple[Annotated[int, Field(ge=1, le=31)], ...], Field(min_length=1, max_length=8)
-    ]
-    dropout: Annotated[float, Field(ge=0, lt=1)]
+from decant.models.part_options import ConvolutionConfig
 
 
 class PooledConvolutions(nn.Module):

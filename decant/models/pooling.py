@@ -3,12 +3,10 @@
 Shapes: B batch, L tokens, D features per token.
 """
 
-from typing import Literal
-
 import torch
 from torch import Tensor
 
-Pooling = Literal["mean", "max", "max_mean", "cls"]
+from decant.models.part_options import Pooling
 
 
 def pool(states: Tensor, mask: Tensor, how: Pooling) -> Tensor:

@@ -38,8 +38,9 @@ from decant.runtime.artifacts import (
 )
 from decant.runtime.errors import UserError
 from decant.runtime.reporter import Reporter
+from decant.runtime.retrying import logged_by
 from decant.runtime.settings import parse
-from decant.runtime.steps import Step, load_step
+from decant.runtime.steps import Step, import_step, load_step
 from decant.tracking.record import Origin
 from decant.tracking.tracked_step import tracked_step
 from decant.training import processes
@@ -57,8 +58,7 @@ def run_step(name: str, section: Mapping[str, Any], ports: Mapping[str, Path]) -
     Raises UserError for whatever the user can fix; the outputs are then unchanged.
     """
     end_on_termination()
-    with _reporter(name).running():  # a cold disk takes its time for torch
-        step = load_step(name)
+    step = load_step(name)
     params = parse(step.params, section, name)
     input_paths, output_paths = step.bind(ports)
     check_targets(output_paths, input_paths)
@@ -68,7 +68,13 @@ def run_step(name: str, section: Mapping[str, Any], ports: Mapping[str, Path]) -
             processes.start(group, name, section, ports)
             return reporter_of(step, output_paths) if group.node == 0 else Reporter(step=name)
         _refuse_nodes(name, group)
-    with _reporter(name).activity("looking at the inputs"):  # reads them whole, or downloads them
+    with _reporter(name).running():  # a cold disk takes its time for torch, which is seeded below
+        import_step(name)
+    watching = _reporter(name)
+    with (
+        logged_by(watching.warning),
+        watching.activity("looking at the inputs"),  # reads them whole, or downloads them
+    ):
         digests = {
             port: identity.content_digest(path)
             for port, path in input_paths.items()
@@ -97,6 +103,7 @@ def _run(
     origins = [_origin(cards[port], path) for port, path in inputs.items()]
     with (
         reporter.running(),
+        logged_by(reporter.warning),
         tracked_step(step.name, key, params, origins, reporter) as run,
         written_whole(outputs) as folders,
     ):

@@ -1,11 +1,12 @@
 """decant step NAME: one step, as DVC runs it (`python -m components NAME`)."""
 
-import sys
+import ast
 from pathlib import Path
 from typing import Any
 
 import click
 
+from decant.runtime.identity import PROJECT
 from decant.runtime.steps import STEPS, artifact_folder, load_step
 
 
@@ -47,12 +48,17 @@ class StepGroup(click.Group):
                 ["--set", "overrides"], multiple=True, help="SECTION.KEY=VALUE, repeatable"
             )
         )
-        summary = (sys.modules[step.run.__module__].__doc__ or "").strip().partition("\n")[0]
 
         def callback(params: Path, overrides: tuple[str, ...], **ports: Path) -> None:
             _run(cmd_name, params, overrides, ports)
 
-        return click.Command(cmd_name, params=options, callback=callback, help=summary)
+        return click.Command(cmd_name, params=options, callback=callback, help=_summary(cmd_name))
+
+
+def _summary(name: str) -> str:
+    """What the step does, from its source: to import it loads what it computes with."""
+    source = (PROJECT / "components" / name / "step.py").read_text("utf-8")
+    return (ast.get_docstring(ast.parse(source)) or "").partition("\n")[0]
 
 
 def _run(name: str, file: Path, overrides: tuple[str, ...], ports: dict[str, Any]) -> None:

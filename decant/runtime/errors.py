@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import requires
 
@@ -40,6 +40,15 @@ class UserError(Exception):
         self.problem = problem
         self.code = code
         self.hint = hint
+
+    def as_json(self) -> dict[str, str]:
+        """For another process."""
+        return {"problem": self.problem, "code": self.code, "hint": self.hint}
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, str]) -> "UserError":
+        """The inverse of `as_json`."""
+        return cls(fields["problem"], code=fields["code"], hint=fields["hint"])
 
     def __str__(self) -> str:
         return f"{self.problem}\n  hint: {self.hint}" if self.hint else self.problem

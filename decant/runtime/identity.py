@@ -24,6 +24,8 @@ SIDECAR = "sidecar.json"
 
 # A package that imports this module loads its siblings by name: it counts whole.
 _PLUGIN_MARK = f"{LIBRARY}.runtime.plugins"
+# A module beside this one that imports it loads the files of its own name in the folders there.
+_PARTS_MARK = f"{LIBRARY}.tasks.kinds"
 
 
 def content_digest(path: Path) -> str:
@@ -118,7 +120,7 @@ def code_dependencies(step: str) -> list[Path]:
 
     A room is a folder of `decant/`. It counts whole, so that the list can be read at a glance.
     """
-    modules = library_closure(f"components.{step}.step")
+    modules = library_closure(f"components.{step}.contract", f"components.{step}.step")
     rooms = {PROJECT / LIBRARY / name.split(".")[1] for name in modules}
     return sorted({PROJECT / "components" / step} | rooms)
 
@@ -137,7 +139,11 @@ def library_closure(*modules: str) -> set[str]:
         if _is_plugin_folder(module):  # its modules are loaded by name, which no import shows
             plugins = graph.find_descendants(module)
             found = found.union(plugins, *map(graph.find_upstream_modules, plugins))
-        pending += [name for name in found - upstream if _is_plugin_folder(name)]
+        parts = {part for name in (*found, module) for part in _loaded_parts(name)}
+        found = found.union(parts, *map(graph.find_upstream_modules, parts))
+        pending += [
+            name for name in found - upstream if _is_plugin_folder(name) or _loaded_parts(name)
+        ]
         upstream |= found
     return {
         name for name in upstream if name.startswith(f"{LIBRARY}.") and not _is_empty_package(name)
@@ -163,6 +169,18 @@ def _module_file(module: str) -> Path:
 def _is_plugin_folder(module: str) -> bool:
     is_package = _module_file(module).name == "__init__.py"
     return is_package and _PLUGIN_MARK in _graph().find_modules_directly_imported_by(module)
+
+
+def _loaded_parts(module: str) -> set[str]:
+    """decant.tasks.KIND.losses of decant.tasks.losses, for each kind."""
+    package, _, name = module.rpartition(".")
+    graph = _graph()
+    if package != _PARTS_MARK.rpartition(".")[0] or (
+        _PARTS_MARK not in graph.find_modules_directly_imported_by(module)
+    ):
+        return set()
+    parts = {f"{kind}.{name}" for kind in graph.find_children(package)}
+    return parts & graph.modules
 
 
 def _is_empty_package(module: str) -> bool:

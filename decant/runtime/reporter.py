@@ -18,6 +18,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from decant.runtime.argo_progress import ProgressFile
 from decant.runtime.progress_lines import Pace, ProgressLines
 
 Advance = Callable[[int], None]
@@ -46,6 +47,7 @@ class Reporter:
     measures: dict[str, float] = field(default_factory=dict)
     pace: Pace = field(default_factory=Pace)
     _lines: ProgressLines = field(init=False, repr=False)
+    _progress_file: ProgressFile = field(default_factory=ProgressFile, init=False, repr=False)
 
     def __post_init__(self) -> None:
         self._lines = ProgressLines(self.message, self.pace)
@@ -77,7 +79,8 @@ class Reporter:
     ) -> Iterator[Advance]:
         """Show what is done and what remains of counted work; call the yielded function to advance.
 
-        A bar on a terminal. Elsewhere a line now and then, also while nothing advances.
+        A bar on a terminal. Elsewhere a line now and then, also while nothing advances. In a pod of
+        Argo, the figures in its progress file too.
 
         Args:
             description: what is being done, such as "labelling by the teacher".
@@ -85,9 +88,15 @@ class Reporter:
             unit: plural, such as "rows".
             done: units that were done before, by an attempt that was cut off.
         """
+        self._tell_argo(done, total)
         if not self._draws:
             with self._lines.work(description, total=total, unit=unit, done=done) as work:
-                yield work.advance
+
+                def advance(amount: int) -> None:
+                    work.advance(amount)
+                    self._tell_argo(work.done, total)
+
+                yield advance
             return
         columns = (
             BarColumn(20),
@@ -121,6 +130,10 @@ class Reporter:
             return
         with self._lines.work("", first_seconds=self.pace.every_seconds):
             yield
+
+    def _tell_argo(self, done: int, total: int) -> None:
+        if not self.console.quiet:  # of several processes the first alone
+            self._progress_file.write(done, total)
 
     @property
     def _draws(self) -> bool:

@@ -24,12 +24,14 @@ _NAME = re.compile(
     r"|SIGNATURE|AUTHORIZATION|COOKIE)$|SECRET|^SIG$",
     re.IGNORECASE,
 )
-_SCHEME = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?=(?P<rest>[^\s'\"]*))")
+# Names are bounded: of a log's line of 100,000 letters each would else be tried as a beginning of
+# all that follow.
+_SCHEME = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]{0,99})://(?=(?P<rest>[^\s'\"]*))")
 # Before `@` these have a repository or a model, unless there is a password.
 _NAMES_BEFORE_AT = frozenset({"dvc", "hf"})
 _QUERY_OF_ADDRESS = re.compile(r"(?<=://)(?P<path>[^\s'\"?]*)\?[^\s'\")\]]*[^\s'\")\].,:;]")
 _QUERY = re.compile(r"(?<=[^\s?])\?(?=[^\s'\")\]?]*=)[^\s'\")\]]*[^\s'\")\].,:;]")
-_ASSIGNED = re.compile(r"(?P<name>[\w-]+)=(?P<quote>['\"]?)(?P<value>[^\s&;,'\")\]]+)")
+_ASSIGNED = re.compile(r"(?P<name>[\w-]{1,100})=(?P<quote>['\"]?)(?P<value>[^\s&;,'\")\]]+)")
 _QUOTED = re.compile(
     r"(?P<name>(?P<one>['\"])[\w-]+(?P=one)\s*:\s*)(?P<quote>['\"])(?P<value>.+?)(?P=quote)"
 )

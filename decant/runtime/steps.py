@@ -1,10 +1,14 @@
-"""The contract of every step's `step.py`, and how the runner finds it."""
+"""What every step declares in its `contract.py`, and how the runner finds it and its `step.py`.
 
-import ast
+A contract imports none of the libraries that the step computes with, so that what only needs to
+know the steps (compiling, a profile, a command's options) does not load them. `step.py` has `run`.
+"""
+
 import dataclasses
 import importlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from decant.runtime.errors import UserError
@@ -38,12 +42,11 @@ def artifact_folder(port: str) -> str:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Step:
-    """A step as its module declares it.
+    """A step as its contract declares it.
 
     Attributes:
         params: typed parameters, the step's section of params.yaml.
         inputs, outputs: dataclasses whose fields, all `Path`, are the ports.
-        run: the one implementation.
         pins: for a step that reads the outside world, the digest or revision of each source.
         varying: output ports with measured times, which no digest covers.
         parallel: whether it can run in several processes (see `processes`).
@@ -53,10 +56,15 @@ class Step:
     params: type[Any]
     inputs: type[Any]
     outputs: type[Any]
-    run: Callable[[Any, Any, Any, Reporter], None]
     pins: Callable[[Any], Mapping[str, str]] | None
     varying: frozenset[str]
     parallel: bool
+
+    @property
+    def run(self) -> Callable[[Any, Any, Any, Reporter], None]:
+        """The one implementation: params, inputs, outputs, reporter. Imported when asked for."""
+        run: Callable[[Any, Any, Any, Reporter], None] = import_step(self.name).run
+        return run
 
     @property
     def input_ports(self) -> tuple[str, ...]:
@@ -83,41 +91,34 @@ class Step:
         )
 
 
-def declared_ports(name: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The input and the output ports of a step, read from its source: an import loads torch."""
-    tree = ast.parse((PROJECT / "components" / name / "step.py").read_text("utf-8"))
-    fields = {
-        node.name: tuple(ast.unparse(one.target) for one in node.body if type(one) is ast.AnnAssign)
-        for node in tree.body
-        if isinstance(node, ast.ClassDef)
-    }
-    return fields["Inputs"], fields["Outputs"]
+def load_step(name: str) -> Step:
+    """Raises UserError for an unknown name."""
+    if not (PROJECT / "components" / name / "contract.py").is_file():
+        raise UserError(f"no step '{name}'", code="step-unknown", hint=f"steps: {', '.join(STEPS)}")
+    contract = importlib.import_module(f"components.{name}.contract")
+    return Step(
+        name=name,
+        params=contract.Params,
+        inputs=contract.Inputs,
+        outputs=contract.Outputs,
+        pins=getattr(contract, "pins", None),
+        varying=getattr(contract, "VARYING", frozenset()),
+        parallel=getattr(contract, "PARALLEL", False),
+    )
 
 
 def steps_behind(name: str) -> tuple[str, ...]:
     """The steps whose outputs a step reads, directly or not, in the order of the flow."""
-    makers = {port: step for step in STEPS for port in declared_ports(step)[1]}
+    makers = {port: step for step in STEPS for port in load_step(step).output_ports}
     found: set[str] = set()
     pending = [name]
     while pending:
-        makes = {makers[port] for port in declared_ports(pending.pop())[0]}
+        makes = {makers[port] for port in load_step(pending.pop()).input_ports}
         pending += makes - found
         found |= makes
     return tuple(step for step in STEPS if step in found)
 
 
-def load_step(name: str) -> Step:
-    """Raises UserError for an unknown name."""
-    if not (PROJECT / "components" / name / "step.py").is_file():
-        raise UserError(f"no step '{name}'", code="step-unknown", hint=f"steps: {', '.join(STEPS)}")
-    module = importlib.import_module(f"components.{name}.step")
-    return Step(
-        name=name,
-        params=module.Params,
-        inputs=module.Inputs,
-        outputs=module.Outputs,
-        run=module.run,
-        pins=getattr(module, "pins", None),
-        varying=getattr(module, "VARYING", frozenset()),
-        parallel=getattr(module, "PARALLEL", False),
-    )
+def import_step(name: str) -> ModuleType:
+    """The module with `run`, and all that the step computes with, such as torch."""
+    return importlib.import_module(f"components.{name}.step")

@@ -18,6 +18,7 @@ from decant.runtime.plugins import plugins
 from decant.runtime.secrets import without_secrets
 from decant.sources._cache import NotCached, only_cached
 from decant.sources._uri import refuse_password, scheme_of
+from decant.sources.local import path_and_pin
 
 __all__ = ["fetch", "fetch_cached", "is_local", "pin"]
 
@@ -65,8 +66,11 @@ def pin(uri: str) -> str:
 
 
 def is_local(uri: str) -> bool:
-    """Whether the URI names a file or folder of this machine, whose changes DVC must see."""
-    return scheme_of(uri) == "file"
+    """Whether the URI names a file or folder of this machine, whose changes DVC must see.
+
+    One that is pinned (`file:///a.csv#sha256=...`) cannot change unnoticed.
+    """
+    return scheme_of(uri) == "file" and not path_and_pin(uri)[1]
 
 
 def _source(uri: str) -> Source:

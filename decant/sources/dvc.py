@@ -12,6 +12,7 @@ from urllib.parse import unquote
 
 from decant.runtime.errors import UserError
 from decant.runtime.identity import PROJECT, text_digest
+from decant.runtime.retrying import retried
 from decant.runtime.secrets import without_secrets
 from decant.sources._cache import cached, content_of
 
@@ -22,15 +23,19 @@ _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 def fetch(uri: str) -> Path:
     """The file or folder at that revision, from DVC's cache or remote, or from Git."""
-    address = _parse(uri)
+    address = address_of(uri)
     commit = pin(uri).partition(" ")[0].removeprefix("git:")
 
     def fill(folder: Path) -> str:
         filesystem = _open(address, commit, uri)
-        try:
+        target = folder / PurePosixPath(address.path).name
+
+        def get() -> None:
             recursive = filesystem.isdir(address.path)
-            target = folder / PurePosixPath(address.path).name
             filesystem.get(address.path, str(target), recursive=recursive)
+
+        try:
+            retried(f"fetching {without_secrets(uri)}", get)
         except Exception as error:
             raise _failed(uri, error) from None
         return commit
@@ -44,7 +49,7 @@ def pin(uri: str) -> str:
 
     A local repository is resolved each time; a remote one once, since that requires a clone.
     """
-    address = _parse(uri)
+    address = address_of(uri)
     if address.is_local:
         return _resolve(address, uri)
     key = text_digest(f"{address.repo}\0{address.rev}\0{address.path}")[:16]
@@ -52,17 +57,21 @@ def pin(uri: str) -> str:
 
 
 @dataclass(frozen=True)
-class _Address:
+class Address:
+    """The parts of a URI, decoded; `repo` is this project's folder where the URI has none."""
+
     repo: str
     rev: str
     path: str
 
     @property
     def is_local(self) -> bool:
+        """Whether the repository is a folder of this machine."""
         return Path(self.repo).is_dir()
 
 
-def _parse(uri: str) -> _Address:
+def address_of(uri: str) -> Address:
+    """Raises UserError for a URI that is not written as dvc://REPO@REV/PATH."""
     repo, at, rest = uri.partition("://")[2].rpartition("@")
     rev, slash, path = rest.partition("/")
     if not (at and rev and slash and path.strip("/")):
@@ -71,10 +80,10 @@ def _parse(uri: str) -> _Address:
             code="uri-invalid",
             hint="write dvc://REPO@REV/PATH; an empty REPO is this project",
         )
-    return _Address(repo or str(PROJECT), unquote(rev), unquote(path).strip("/"))
+    return Address(repo or str(PROJECT), unquote(rev), unquote(path).strip("/"))
 
 
-def _resolve(address: _Address, uri: str) -> str:
+def _resolve(address: Address, uri: str) -> str:
     filesystem = _open(address, address.rev, uri)
     try:
         commit = filesystem.repo.get_rev()
@@ -91,15 +100,18 @@ def _resolve(address: _Address, uri: str) -> str:
     return f"git:{commit} md5:{md5}" if md5 else f"git:{commit}"
 
 
-def _open(address: _Address, rev: str, uri: str) -> Any:
+def _open(address: Address, rev: str, uri: str) -> Any:
     from dvc.api import DVCFileSystem
 
-    try:
+    def opened() -> Any:
         filesystem = DVCFileSystem(address.repo, rev=rev)
         filesystem.repo  # noqa: B018  opens the repository, or raises
+        return filesystem
+
+    try:
+        return retried(f"opening {without_secrets(address.repo)}", opened)
     except Exception as error:
         raise _failed(uri, error) from None
-    return filesystem
 
 
 def _failed(uri: str, error: Exception) -> UserError:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from decant.runtime.errors import UserError
 from decant.runtime.identity import text_digest
+from decant.runtime.retrying import retried
 from decant.runtime.secrets import without_secrets
 from decant.sources import remote
 from decant.sources._cache import cached, content_of
@@ -80,7 +81,10 @@ def pin(uri: str) -> str:
         from huggingface_hub import HfApi
 
         try:
-            found = HfApi().resolve_revision(repo, revision=revision or None)
+            found = retried(
+                f"resolving {without_secrets(uri)}",
+                lambda: HfApi().resolve_revision(repo, revision=revision or None),
+            )
             return f"commit:{found.resolved}"
         except Exception as error:
             raise _failed(uri, error) from None
@@ -100,9 +104,13 @@ def _download(uri: str, repo: str, commit: str) -> Path:
     from huggingface_hub import snapshot_download
 
     try:
-        return Path(
-            snapshot_download(repo, revision=commit, allow_patterns=_FILES, ignore_patterns=["*/*"])
+        snapshot = retried(
+            f"fetching {without_secrets(uri)}",
+            lambda: snapshot_download(
+                repo, revision=commit, allow_patterns=_FILES, ignore_patterns=["*/*"]
+            ),
         )
+        return Path(snapshot)
     except Exception as error:
         raise _failed(uri, error) from None
 
@@ -146,7 +154,10 @@ def _refuse_without_safetensors(uri: str, repo: str, commit: str, snapshot: Path
     if any(snapshot.glob("model*.safetensors")):
         return
     try:
-        names = HfApi().list_repo_files(repo, revision=commit)
+        names = retried(
+            f"listing {without_secrets(uri)}",
+            lambda: HfApi().list_repo_files(repo, revision=commit),
+        )
     except Exception as error:
         raise _failed(uri, error) from None
     weights = [name for name in names if name.endswith(_OTHER_WEIGHTS) and "/" not in name]

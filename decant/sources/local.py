@@ -1,5 +1,6 @@
 """A file or folder of this machine: a plain path or file://; relative to the current folder."""
 
+import os
 from pathlib import Path
 
 from decant.runtime.errors import UserError
@@ -11,26 +12,44 @@ SCHEMES = ("file",)
 
 def fetch(uri: str) -> Path:
     """The path itself. A `#sha256=` fragment is checked on file:// URIs."""
-    path, expected = _path(uri)
-    if not path.exists():
-        raise UserError(
-            f"no file or folder at '{path}'",
-            code="file-missing",
-            hint=f"paths are relative to the current folder, which is {Path.cwd()}",
-        )
-    if expected:
-        check_sha256(uri, expected, content_digest(path))
+    path, expected = path_and_pin(uri)
+    try:
+        if not path.exists():
+            raise UserError(
+                f"no file or folder at '{path}'",
+                code="file-missing",
+                hint=f"paths are relative to the current folder, which is {Path.cwd()}",
+            )
+        if expected:
+            check_sha256(uri, expected, content_digest(path))
+    except OSError as error:
+        raise _unreadable(path, error) from None
     return path
 
 
 def pin(uri: str) -> str:
-    """The digest of the content."""
-    return f"sha256:{content_digest(fetch(uri))}"
+    """The digest of the content. Raises UserError where the URI has another one."""
+    path, expected = fetch(uri), path_and_pin(uri)[1]
+    try:
+        return f"sha256:{expected or content_digest(path)}"
+    except OSError as error:
+        raise _unreadable(path, error) from None
 
 
-def _path(uri: str) -> tuple[Path, str]:
+def path_and_pin(uri: str) -> tuple[Path, str]:
+    """The path, which need not exist, and the sha256 of a `#sha256=` fragment, else empty."""
     if "://" not in uri:  # a plain path may hold any character, also '#'
         return Path(uri).expanduser(), ""
     address, expected = split_sha256(uri)
     assert scheme_of(address) == "file"
     return Path(path_part(address)), expected
+
+
+def _unreadable(path: Path, error: OSError) -> UserError:
+    return UserError(
+        f"'{error.filename or path}' cannot be read: {error.strerror or error}",
+        code="file-unreadable",
+        hint=f"give this process the right to read it; it runs as user {os.getuid()}"
+        if hasattr(os, "getuid")
+        else "give this process the right to read it",
+    )

@@ -17,12 +17,19 @@ from pathlib import Path, PurePosixPath
 
 from decant.runtime.errors import UserError
 from decant.runtime.identity import file_digest, text_digest
+from decant.runtime.retrying import retried
 from decant.runtime.secrets import without_secrets
 from decant.sources._cache import Entry, cached, content_of
 from decant.sources._uri import check_sha256, path_part, split_sha256
 
 SCHEMES = ("pypi",)
 
+# How pip's log words a broken connection and an answer 429 or 5xx, after its own quick attempts.
+# Not meant: a name that is not known, a refused login, a version that is not there.
+_PASSING = re.compile(
+    r"connection broken by (?!.*(not known|SSLError|CERTIFICATE))|too many (429|5\d\d) error"
+    r"|IncompleteRead|Read timed out"
+)
 _ADDRESS = re.compile(r"(?P<name>[A-Za-z0-9._-]+)==(?P<version>[A-Za-z0-9._+!-]+)/(?P<path>.+)")
 
 
@@ -74,17 +81,39 @@ def _download(address: _Address, folder: Path) -> Path:
     requirement = f"{address.name}=={address.version}"
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
     command += ["--disable-pip-version-check", "--no-input", "--quiet"]
-    command += ["--dest", str(folder), requirement]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    wheels = sorted(folder.glob("*.whl"))
-    if done.returncode or len(wheels) != 1:
+    log = folder / "pip.log"  # why an index gave nothing is there alone
+    command += ["--log", str(log), "--dest", str(folder), requirement]
+
+    def download() -> Path:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        wheels = sorted(folder.glob("*.whl"))
+        if done.returncode == 0 and len(wheels) == 1:
+            return wheels[0]
         lines = [line for line in done.stderr.splitlines() if line.strip()] or ["no wheel came"]
+        passes = log.is_file() and _PASSING.search(log.read_text("utf-8", "replace"))
+        log.unlink(missing_ok=True)
+        raise _PipError(without_secrets(" / ".join(lines[-2:])), passes=bool(passes))
+
+    try:
+        return retried(
+            f"downloading {requirement}",
+            download,
+            passes=lambda error: isinstance(error, _PipError) and error.passes,
+        )
+    except _PipError as error:
         raise UserError(
-            f"pip could not download {requirement}: {without_secrets(' / '.join(lines[-2:]))}",
+            f"pip could not download {requirement}: {error}",
             code="source-unreachable",
             hint="check the name, the version, the network and `pip config list`",
-        )
-    return wheels[0]
+        ) from None
+
+
+class _PipError(Exception):
+    """`passes`: a later attempt may succeed."""
+
+    def __init__(self, message: str, *, passes: bool) -> None:
+        super().__init__(message)
+        self.passes = passes
 
 
 def _extract(wheel: Path, path: str, folder: Path) -> None:

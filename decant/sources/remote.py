@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from decant.runtime.errors import UserError
 from decant.runtime.identity import content_digest, text_digest
+from decant.runtime.retrying import reason, retried
 from decant.runtime.secrets import without_secrets
 from decant.sources._cache import Entry, cached, content_of
 from decant.sources._uri import check_sha256, scheme_of, split_sha256
@@ -42,6 +43,7 @@ def _entry(uri: str) -> Entry:
 
 
 def _download(address: str, target: Path) -> None:
+    """Raises UserError where nothing is found, or the store goes on not answering."""
     import fsspec
 
     if (scheme := scheme_of(address)) not in fsspec.available_protocols():
@@ -50,16 +52,22 @@ def _download(address: str, target: Path) -> None:
             code="scheme-unknown",
             hint="use a path, pypi://, hf://, dvc://, or what fsspec supports: s3://, gs://, https://",
         )
-    try:
+
+    def copy() -> None:
         filesystem, path = fsspec.url_to_fs(address)
+        filesystem.invalidate_cache()  # of an attempt that listed nothing
         if scheme not in ("http", "https") and filesystem.isdir(path):
             filesystem.get(path.rstrip("/") + "/", f"{target}/", recursive=True)
         else:
             with filesystem.open(path, "rb") as source, target.open("wb") as sink:
                 shutil.copyfileobj(source, sink, 1 << 20)
-    except FileNotFoundError:
+
+    try:
+        retried(f"fetching {without_secrets(address)}", copy)
+    except FileNotFoundError as error:  # of http also what a server that does not answer gives
+        why = f" ({reason(error.__cause__)})" if error.__cause__ else ""
         raise UserError(
-            f"nothing found at {without_secrets(address)}",
+            f"nothing found at {without_secrets(address)}{why}",
             code="source-missing",
             hint="check the address and the network",
         ) from None

@@ -1,7 +1,7 @@
 """Students: an embedding table over token ids and one of several architectures.
 
-An architecture is one file here with
-    Config                 a settings class of its parameters
+An architecture is one file here, with the network, and one of the same name in options/, with its
+parameters. The network's file has
     build(config, *, width, max_length_tokens)
                            its module: (embedded (B, L, width), mask (B, L)) → features (B, F), with
                            F as its `output_size`; padded positions must not change them
@@ -9,138 +9,37 @@ An architecture is one file here with
                            names of the parameters that it filled, each with whether all of it was
                            filled
 
-A student folder loads with one call, `load_student(folder)`:
-    model.safetensors, student.json, tokenizer.json (its own), curves.csv, curves.png
+This module and options/ do not import torch: parameters are checked where nothing is trained.
 """
 
-import dataclasses
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+import importlib
+from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
 
-import torch
-from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
-
-from decant.runtime.artifacts import read_json, write_json
 from decant.runtime.errors import UserError
-from decant.runtime.plugins import plugins
+from decant.runtime.plugins import plugin_names
 from decant.runtime.settings import parse
-
-WEIGHTS = "model.safetensors"
-
-
-@dataclass(frozen=True, kw_only=True)
-class StudentConfig:
-    """What is needed to build a student again.
-
-    Attributes:
-        architecture, options: a file of this folder and its Config.
-        width: of the embeddings.
-        frozen: the parameters that training leaves as they are.
-        vocabulary_size: ids of the student's tokenizer.
-        kept_ids: how many of them have their own embedding; the rest share that of the unknown
-            token. Fewer than the ids only where the tokenizer could not be pruned.
-    """
-
-    architecture: str
-    options: Mapping[str, Any]
-    width: int
-    embedding_dropout: float
-    frozen: tuple[str, ...]
-    vocabulary_size: int
-    kept_ids: int
-    labels: tuple[str, ...]
-    pad_id: int
-    max_length_tokens: int
-
-
-class Student(nn.Module):
-    """forward: input_ids (B, L) of its own tokenizer, padded with pad_id → (B, classes)."""
-
-    row_of_id: Tensor | None
-
-    def __init__(self, config: StudentConfig) -> None:
-        super().__init__()
-        self.config = config
-        options = typed_options(config.architecture, config.options)
-        self.embedding = nn.Embedding(config.kept_ids, config.width)
-        self.dropout = nn.Dropout(config.embedding_dropout)
-        self.body: nn.Module = architecture(config.architecture).build(
-            options, width=config.width, max_length_tokens=config.max_length_tokens
-        )
-        self.output = nn.Linear(self.output_size, len(config.labels))
-        # Which row of the table each id uses. Absent when nothing is pruned.
-        rows = torch.zeros(config.vocabulary_size, dtype=torch.int64)
-        self.register_buffer("row_of_id", rows if self.is_pruned else None)
-        for name in config.frozen:
-            self.get_parameter(name).requires_grad_(False)
-
-    @property
-    def is_pruned(self) -> bool:
-        """Whether pieces of the teacher's vocabulary have no embedding here."""
-        return self.config.kept_ids < self.config.vocabulary_size
-
-    @property
-    def output_size(self) -> int:
-        """F, of the features."""
-        return int(self.body.output_size)  # type: ignore[arg-type]
-
-    def freeze(self, names: Iterable[str]) -> None:
-        """Training leaves these parameters as they are, also when the student is loaded again."""
-        for name in names:
-            self.get_parameter(name).requires_grad_(False)
-            self.config = dataclasses.replace(self.config, frozen=(*self.config.frozen, name))
-
-    def features(self, input_ids: Tensor) -> Tensor:
-        """The input of the last layer, (B, F)."""
-        mask = input_ids != self.config.pad_id
-        features: Tensor = self.body(self.dropout(self.embed(input_ids)), mask)
-        return features
-
-    def embed(self, input_ids: Tensor) -> Tensor:
-        """Rows of the table, (..., width) of ids (...)."""
-        rows = self.row_of_id[input_ids] if self.row_of_id is not None else input_ids
-        embedded: Tensor = self.embedding(rows)
-        return embedded
-
-    def forward(self, input_ids: Tensor) -> Tensor:
-        """Logits (B, classes) of token ids (B, L)."""
-        logits: Tensor = self.output(self.features(input_ids))
-        return logits
 
 
 def architecture(name: str) -> ModuleType:
     """The module of an architecture. Raises UserError naming the known ones."""
-    known = {module.__name__.rpartition(".")[2]: module for module in plugins(__name__)}
+    _check_known(name)
+    return importlib.import_module(f"{__name__}.{name}")
+
+
+def typed_options(name: str, options: Mapping[str, Any]) -> Any:
+    """An architecture's options. Raises UserError for whatever is wrong with them."""
+    _check_known(name)
+    config = importlib.import_module(f"{__name__}.options.{name}").Config
+    return parse(config, options, f"transfer_weights.students.{name}")
+
+
+def _check_known(name: str) -> None:
+    known = plugin_names(__name__)
     if name not in known:
         raise UserError(
             f"there is no student architecture '{name}'",
             code="student-unknown",
             hint=f"known: {', '.join(known)}",
         )
-    return known[name]
-
-
-def typed_options(name: str, options: Mapping[str, Any]) -> Any:
-    """An architecture's options. Raises UserError for whatever is wrong with them."""
-    return parse(architecture(name).Config, options, f"transfer_weights.students.{name}")
-
-
-def save_student(student: Student, folder: Path, *, tokenizer: str) -> None:
-    """Write the folder; `tokenizer` is the content of the student's own tokenizer.json."""
-    weights = {name: tensor.contiguous() for name, tensor in student.state_dict().items()}
-    save_file(weights, folder / WEIGHTS, metadata={"format": "pt"})
-    write_json(folder / "student.json", dataclasses.asdict(student.config))
-    (folder / "tokenizer.json").write_text(tokenizer, "utf-8")
-
-
-def load_student(folder: Path) -> Student:
-    """A student in evaluation mode, on the CPU."""
-    fields = read_json(folder / "student.json")
-    tuples = {name: tuple(fields[name]) for name in ("labels", "frozen")}
-    student = Student(StudentConfig(**fields | tuples))
-    student.load_state_dict(load_file(folder / WEIGHTS), strict=True)
-    return student.eval()

@@ -1,9 +1,10 @@
 """The input of `transfer`: BERT's layers, and the projection from its space to the student's."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from torch import Tensor, nn
+if TYPE_CHECKING:  # the parameters name LayerMatrix where torch is not needed
+    from torch import Tensor, nn
 
 LayerMatrix = Literal["none", "intermediate", "value"]
 
@@ -30,9 +31,9 @@ class ProjectedBert:
         layer: number of that layer, from 0.
     """
 
-    encoder: nn.Module
-    into: Tensor
-    back: Tensor
-    offset: Tensor
+    encoder: "nn.Module"
+    into: "Tensor"
+    back: "Tensor"
+    offset: "Tensor"
     matrix: LayerMatrix
     layer: int

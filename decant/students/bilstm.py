@@ -3,24 +3,14 @@
 After Tang et al. 2019, arXiv:1903.12136, where the last states are taken instead.
 """
 
-from typing import Annotated
-
-from pydantic import Field
 from torch import Tensor, nn
 
-from decant.models.pooling import Pooling, pool, pooled_size
-from decant.runtime.settings import settings
+from decant.models.part_options import Pooling
+from decant.models.pooling import pool, pooled_size
 from decant.students._layers import layer_matrix
 from decant.students._lstm import CANDIDATE, FORGET, GATES, BidirectionalLSTM
 from decant.students._projected_bert import ProjectedBert
-
-
-@settings
-class Config:
-    units: Annotated[int, Field(ge=1, le=4096)]
-    layers: Annotated[int, Field(ge=1, le=8)]
-    dropout: Annotated[float, Field(ge=0, lt=1)]
-    pooling: Pooling
+from decant.students.options.bilstm import Config
 
 
 class BiLSTM(nn.Module):

@@ -1,20 +1,14 @@
 """CNN over token embeddings: several kernel widths, masked max and mean pooling."""
 
-from typing import Annotated, cast
+from typing import cast
 
-from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from decant.models.convolution import ConvolutionConfig, PooledConvolutions, middle_tap
-from decant.runtime.settings import settings
+from decant.models.convolution import PooledConvolutions, middle_tap
 from decant.students._layers import layer_matrix
 from decant.students._projected_bert import ProjectedBert
-
-
-@settings
-class Config(ConvolutionConfig):
-    layers: Annotated[int, Field(ge=1, le=32)]
+from decant.students.options.cnn import Config
 
 
 def build(config: Config, *, width: int, max_length_tokens: int) -> "DeepConvolutions":

@@ -3,23 +3,14 @@
 Without the layer it is a Model2Vec model (Tulkens and van Dongen 2024) with a trained output.
 """
 
-from typing import Annotated
-
-from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
 from decant.models.pooling import pool
 from decant.runtime.errors import UserError
-from decant.runtime.settings import settings
 from decant.students._layers import layer_matrix
 from decant.students._projected_bert import ProjectedBert
-
-
-@settings
-class Config:
-    hidden: Annotated[int, Field(ge=0, le=8192)]
-    dropout: Annotated[float, Field(ge=0, lt=1)]
+from decant.students.options.static import Config
 
 
 class Static(nn.Module):

@@ -1,36 +1,17 @@
 """A small Transformer whose layers are copies of BERT's."""
 
-from typing import Annotated, Literal, Self
+from typing import Literal
 
-from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from decant.models.pooling import Pooling, pool, pooled_size
+from decant.models.part_options import Pooling
+from decant.models.pooling import pool, pooled_size
 from decant.runtime.errors import UserError
-from decant.runtime.settings import settings
 from decant.students._copying import copy_embeddings, copy_layer
 from decant.students._layers import encoder_layers
 from decant.students._projected_bert import ProjectedBert
 from decant.students._transformer import Encoder, Layer
-
-LayerIndex = Annotated[int, Field(ge=0)]
-
-
-@settings
-class Config:
-    layers: Annotated[int, Field(ge=1, le=48)]
-    heads: Annotated[int, Field(ge=1, le=128)]
-    head_size: Annotated[int, Field(ge=1, le=1024)]
-    intermediate: Annotated[int, Field(ge=1, le=65536)]
-    copied_layers: Literal["none", "even", "first"] | tuple[LayerIndex, ...]
-    dropout: Annotated[float, Field(ge=0, lt=1)]
-    pooling: Pooling
-
-    @model_validator(mode="after")
-    def _as_many_as_layers(self) -> Self:
-        if isinstance(self.copied_layers, tuple) and len(self.copied_layers) != self.layers:
-            raise ValueError(f"copied_layers must name {self.layers} layers, one for each")
-        return self
+from decant.students.options.transformer import Config
 
 
 class Transformer(nn.Module):

@@ -180,7 +180,12 @@ def _words(error: duckdb.Error, table: Table) -> str:
 
 
 def read_table(
-    file: Path, format_name: str = AUTO, wanted: Sequence[str] = (), *, most: int | None = None
+    file: Path,
+    format_name: str = AUTO,
+    wanted: Sequence[str] = (),
+    *,
+    most: int | None = None,
+    lists: bool = False,
 ) -> "pd.DataFrame":
     """The rows of a file as strings, missing ones NA, indexed by `Table.counts` from 1.
 
@@ -189,15 +194,19 @@ def read_table(
 
     Args:
         most: rows, the first ones; None reads all.
+        lists: a column of lists of texts is read as JSON; `attrs["lists"]` has the names of these.
 
     Raises UserError as `open_table`.
     """
     with table_engine() as engine:
         table = open_table(file, engine, format_name, wanted)
-        readable, left_out = [], {}
+        readable, left_out, list_names = [], {}, []
         for column in table.columns:
             reason = column.unreadable or _first_problem(table, engine, column)
-            if reason:
+            if reason and lists and (as_list := _json_lists(table, engine, column)):
+                readable.append(as_list)
+                list_names.append(column.name)
+            elif reason:
                 left_out[column.name] = reason
             else:
                 readable.append(column)
@@ -214,8 +223,19 @@ def read_table(
             frame: pd.DataFrame = engine.connection.sql(query).df()
     frame = frame.set_index("row", drop=True).rename_axis(None).astype("str")
     frame.columns = [column.name for column in readable]
-    frame.attrs |= {"left_out": left_out, "rows": rows}
+    frame.attrs |= {"left_out": left_out, "rows": rows, "lists": list_names}
     return frame
+
+
+def _json_lists(table: Table, engine: Engine, column: Column) -> Column | None:
+    """The column with its lists as JSON; None where a cell is neither a list nor a text."""
+    if not column.items:
+        return None
+    items = table.list_column(column.name, "")
+    if _first_problem(table, engine, items):
+        return None
+    cell = f"CASE WHEN {items.cell} IS NOT NULL THEN CAST(to_json({items.cell}) AS VARCHAR) END"
+    return Column(name=column.name, cell=cell)
 
 
 def _first_problem(table: Table, engine: Engine, column: Column) -> str:

@@ -172,10 +172,23 @@ def _column(key: str) -> Column:
     pointer = literal("/" + key.replace("~", "~0").replace("/", "~1"))
     value = f"CAST(json_extract(line, {pointer}) AS VARCHAR)"
     nested = f"json_type(line, {pointer})"
+    cell = (
+        f"CASE WHEN {nested} IN ('ARRAY', 'OBJECT') OR {value} IN ({_NOT_NUMBERS}) "
+        f"THEN NULL ELSE json_extract_string(line, {pointer}) END"
+    )
+    an_object = f"WHEN {nested} = 'OBJECT' THEN 'the object ' || left({value}, 60)"
+    items = f"CAST(json_extract(line, {pointer}) AS JSON[])"
+    kinds = f"list_transform({items}, lambda one: coalesce(json_type(one), 'NULL'))"
     return Column(
         name=key,
-        cell=f"CASE WHEN {nested} IN ('ARRAY', 'OBJECT') OR {value} IN ({_NOT_NUMBERS}) "
-        f"THEN NULL ELSE json_extract_string(line, {pointer}) END",
-        problem=f"CASE {nested} WHEN 'ARRAY' THEN 'the list ' || left({value}, 60) "
-        f"WHEN 'OBJECT' THEN 'the object ' || left({value}, 60) END",
+        cell=cell,
+        problem=f"CASE WHEN {nested} = 'ARRAY' THEN 'the list ' || left({value}, 60) "
+        f"{an_object} END",
+        items=f"CASE WHEN {nested} = 'ARRAY' "
+        f"THEN list_transform({items}, lambda one: one->>'$') "
+        f"WHEN {cell} IS NOT NULL THEN [{cell}] END",
+        items_problem=f"CASE WHEN {nested} = 'ARRAY' THEN CASE "
+        f"WHEN list_has_any({kinds}, ['ARRAY', 'OBJECT', 'NULL']) OR list_has_any("
+        f"list_transform({items}, lambda one: CAST(one AS VARCHAR)), [{_NOT_NUMBERS}]) "
+        f"THEN 'the list ' || left({value}, 60) END {an_object} END",
     )

@@ -17,12 +17,19 @@ class Column:
         cell: an SQL expression: the text of a cell, NULL where it is missing.
         problem: an SQL expression: why a cell cannot be read as text ("a list"), else NULL.
         unreadable: why no cell of the column can be read as text; empty when they can.
+        items: an SQL expression where a cell may be a list: its items as texts (a cell of one text
+            is a list of it), NULL where the cell is missing; empty where the format has no lists.
+        items_problem: as `problem`, of reading the cell as a list of texts.
+        expected: what a cell should be, for messages.
     """
 
     name: str
     cell: str
     problem: str = "NULL"
     unreadable: str = ""
+    items: str = ""
+    items_problem: str = "NULL"
+    expected: str = "one text"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +66,30 @@ class Table:
 
         Raises UserError when there is none, when there are two, or when it cannot be read as text.
         """
+        found = self._named(name, hint)
+        if found.unreadable:
+            raise UserError(
+                f"column '{name}' of {self.name} cannot be read as text: {found.unreadable}",
+                code="column-not-text",
+                hint=f"save it as text, or {hint}",
+            )
+        return found
+
+    def list_column(self, name: str, hint: str) -> Column:
+        """The column of that name, its cell a list of texts; a cell of one text is a list of it.
+
+        Raises UserError as `column`.
+        """
+        found = self._named(name, hint)
+        if found.items:
+            cell, problem = found.items, found.items_problem
+        else:
+            text = self.column(name, hint)
+            cell = f"CASE WHEN {text.cell} IS NOT NULL THEN [{text.cell}] END"
+            problem = text.problem
+        return Column(name=name, cell=cell, problem=problem, expected="a list of texts")
+
+    def _named(self, name: str, hint: str) -> Column:
         found = [column for column in self.columns if column.name == name]
         if not found:
             raise UserError(
@@ -71,12 +102,6 @@ class Table:
                 f"{self.name} has {len(found)} columns named '{name}'",
                 code="columns-same-name",
                 hint="give each column its own name",
-            )
-        if found[0].unreadable:
-            raise UserError(
-                f"column '{name}' of {self.name} cannot be read as text: {found[0].unreadable}",
-                code="column-not-text",
-                hint=f"save it as text, or {hint}",
             )
         return found[0]
 
@@ -92,16 +117,16 @@ class Table:
         )
         if first:
             row, *found = first
-            name, problem = next(
-                (column.name, text)
+            wrong, problem = next(
+                (column, text)
                 for column, text in zip(checked, found, strict=True)
                 if text is not None
             )
             raise UserError(
-                f"{self.name}, {self.counts} {row} (the first is 1): column '{name}' has "
-                f"{problem}, which is not one text",
+                f"{self.name}, {self.counts} {row} (the first is 1): column '{wrong.name}' has "
+                f"{problem}, which is not {wrong.expected}",
                 code="cell-not-text",
-                hint="write one text or number per cell",
+                hint=f"write {wrong.expected} per cell; a number counts as a text",
             )
 
 

@@ -1,5 +1,9 @@
-"""Parquet. A cell is its value as text; nested columns, and bytes that are not text, have none."""
+"""Parquet. A cell is its value as text; bytes that are not text have none.
 
+A column of lists can be read as lists of texts; any other nested column cannot be read.
+"""
+
+import re
 from collections.abc import Sequence
 
 import duckdb
@@ -51,7 +55,8 @@ def open_table(file: PlainFile, engine: Engine, wanted: Sequence[str]) -> Table:
 
 def _column(name: str, cell: str, kind: str) -> Column:
     if kind.endswith("]") or kind.startswith(_NESTED):
-        return Column(name=name, cell="NULL", unreadable=f"it has nested values ({kind})")
+        nested = f"it has nested values ({kind})"
+        return Column(name=name, cell="NULL", unreadable=nested, **_items(cell, kind))
     if kind == "BLOB":
         return Column(
             name=name,
@@ -71,6 +76,21 @@ def _column(name: str, cell: str, kind: str) -> Column:
         text = f"CAST({cell} AS VARCHAR)"
         return Column(name=name, cell=f"rtrim(rtrim({text}, '0'), '.')")
     return Column(name=name, cell=f"CAST({cell} AS VARCHAR)")
+
+
+def _items(cell: str, kind: str) -> dict[str, str]:
+    """How a column of lists is read as lists of texts; nothing of any other nested column."""
+    found = re.fullmatch(r"(\w+(?:\([\d,]*\))?)\[\d*\]", kind)
+    if found is None or found[1].startswith((*_NESTED, "BLOB")):
+        return {}
+    missing = "one IS NULL"
+    if found[1] in ("FLOAT", "DOUBLE"):
+        missing += " OR NOT isfinite(one)"
+    return {
+        "items": f"list_transform({cell}, lambda one: CAST(one AS VARCHAR))",
+        "items_problem": f"CASE WHEN len(list_filter({cell}, lambda one: {missing})) > 0 "
+        f"THEN 'the list ' || left(CAST({cell} AS VARCHAR), 60) END",
+    }
 
 
 def _unreadable(file: PlainFile, problem: str) -> UserError:

@@ -67,7 +67,7 @@ def open_client() -> "MlflowClient":
     uri = tracking_uri()
     is_server = uri.startswith(("http://", "https://"))
     if is_server:
-        _check_reachable(uri)
+        check_reachable(uri)
     for name, value in _CLIENT_DEFAULTS.items():
         os.environ.setdefault(name, value)
     from mlflow.tracking import MlflowClient
@@ -126,11 +126,7 @@ def store_root() -> Path:
     return project
 
 
-def _is_local(uri: str) -> bool:
-    return uri.startswith(("sqlite:", "file:")) or "://" not in uri
-
-
-def _check_reachable(uri: str) -> None:
+def check_reachable(uri: str) -> None:
     """Raises ConnectionError when nothing answers. An HTTP error is an answer; proxies are used."""
     address = f"{shown_uri(uri).rstrip('/')}/health"
     try:
@@ -144,6 +140,10 @@ def _check_reachable(uri: str) -> None:
             return  # the client may have a certificate that Python has not
         host = urlsplit(shown_uri(uri)).netloc
         raise ConnectionError(f"no answer from {host}: {reason}") from None
+
+
+def _is_local(uri: str) -> bool:
+    return uri.startswith(("sqlite:", "file:")) or "://" not in uri
 
 
 def _check_credentials(uri: str) -> None:

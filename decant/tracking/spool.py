@@ -20,6 +20,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from decant.runtime.errors import UserError
+from decant.runtime.retrying import retried
 from decant.runtime.secrets import shown_uri
 from decant.tracking.mlflow_store import store_root
 from decant.tracking.record import RunRecord, milliseconds_now, read_record
@@ -72,7 +73,7 @@ class Spool:
         file = f"{self._folder(record)}/{RECORD}"
         self.files.makedirs(self._folder(record), exist_ok=True)
         if not self.is_local:  # a bucket stores a file whole or not at all
-            self.files.pipe_file(file, record.as_json())
+            retried(f"writing to {self}", lambda: self.files.pipe_file(file, record.as_json()))
             return
         partial = Path(f"{file}.partial")
         partial.write_bytes(record.as_json())
@@ -82,7 +83,10 @@ class Spool:
         """Copy a file into a folder of the run's artifacts."""
         target = f"{self._folder(record)}/{FILES}/{folder}"
         self.files.makedirs(target, exist_ok=True)
-        self.files.put_file(str(source), f"{target}/{source.name}")
+        retried(
+            f"writing to {self}",
+            lambda: self.files.put_file(str(source), f"{target}/{source.name}"),
+        )
 
     def runs(self, execution: str = "") -> list[Spooled]:
         """The spooled runs of one execution or of all, ordered by start time."""

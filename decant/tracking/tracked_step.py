@@ -12,12 +12,14 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
+from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from decant.runtime import identity
 from decant.runtime.errors import UserError
 from decant.runtime.reporter import Reporter
+from decant.runtime.retrying import limit_seconds
 from decant.runtime.secrets import shown_uri, without_secrets
 from decant.tracking.delivery import (
     IDENTITY_TAG,
@@ -30,6 +32,7 @@ from decant.tracking.delivery import (
     log_start,
     send,
 )
+from decant.tracking.mlflow_retries import retried_in_mlflow
 from decant.tracking.mlflow_store import open_client, tracking_is_on, tracking_uri
 from decant.tracking.parent_run import STEP_TAG, parent_here, source_tags
 from decant.tracking.record import Origin, RunRecord
@@ -39,8 +42,13 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
     from mlflow.tracking import MlflowClient
 
+T = TypeVar("T")
+
 LOGGED_FILES = ("*.png", "*.html", "*.md", "card.json")
 PATIENCE_SECONDS = 60.0  # a step's total wait for MLflow
+# Of it at most, in pauses before attempts that are repeated: what MLflow does not take is spooled.
+PAUSES_SECONDS = 15.0
+NEEDS_MLFLOW = ("register",)  # it cannot be spooled: as patient as a download
 _MAX_PARAM_CHARACTERS = 6000
 
 
@@ -91,15 +99,21 @@ class StepRun:
         """Open the run, log the parameters, and link the runs that made its inputs."""
         assert self.record
         record = self.record
+        clock = time.perf_counter()
         try:
-            self.client = client = open_client()
+            self.client = client = self._retried(open_client)
             self._send_earlier(client)
-            self.place = begin(client, record, is_new=True)
+            attempts = count()
+            self.place = self._retried(
+                lambda: begin(client, record, is_new=next(attempts) == 0)  # an answer may be lost
+            )
         except UserError:
             raise
         except Exception as error:
             self._give_up(error)
             return
+        finally:
+            self.waited += time.perf_counter() - clock
         self.reporter.run_id = self.place.run_id
         self._log(self._log_start)
 
@@ -138,17 +152,33 @@ class StepRun:
     def _log(self, action: Callable[["MlflowClient", Place], object]) -> None:
         """Call MLflow, or write the record as it is now to the spool."""
         if self.client and self.place:
+            client, place = self.client, self.place
             clock = time.perf_counter()
             try:
-                action(self.client, self.place)
+                self._retried(lambda: action(client, place))
             except Exception as error:
                 self._give_up(error)
                 return
             self.waited += time.perf_counter() - clock
-            if self.waited > PATIENCE_SECONDS and not self._has_ended:
+            if self.waited > self._patience and not self._has_ended:
                 self._give_up(TimeoutError(f"the step waited {self.waited:.0f} s for it"))
         else:
             self._keep()
+
+    def _retried(self, action: Callable[[], T]) -> T:
+        """What passes by itself is tried again, while the step's patience lasts."""
+        assert self.record
+        most = limit_seconds()
+        if self.record.step not in NEEDS_MLFLOW:
+            most = min(most, PAUSES_SECONDS)
+        most = max(0.0, min(most, self._patience - self.waited))
+        return retried_in_mlflow("a request to MLflow", action, seconds=most)
+
+    @property
+    def _patience(self) -> float:
+        """Seconds for MLflow in all; of a step that needs it, longer by a whole outage."""
+        needs_it = self.record is not None and self.record.step in NEEDS_MLFLOW
+        return PATIENCE_SECONDS + (limit_seconds() if needs_it else 0.0)
 
     @property
     def _has_ended(self) -> bool:

@@ -8,33 +8,45 @@ import pandas as pd
 matplotlib.use("Agg")
 from matplotlib import pyplot
 
-COLUMNS = ["model", "epoch", "train_loss", "validation_loss", "validation_accuracy"]
+from decant.tasks.spec import task_metric
+from decant.tasks.task import Task
+
+COLUMNS = ["model", "epoch", "train_loss", "validation_loss"]
 
 
-def write_curves(name: str, curves: pd.DataFrame, folder: Path) -> None:
-    """Write curves.csv (the columns above) and curves.png, the best epoch marked."""
-    table = curves.assign(model=name)[COLUMNS]
+def write_curves(name: str, task: Task, curves: pd.DataFrame, folder: Path) -> None:
+    """Write curves.csv and curves.png, the best epoch marked.
+
+    The columns are those above and validation_METRIC, the metric of the task.
+    """
+    column, title = f"validation_{task.metric}", task_metric(task).title
+    unit, factor = (" (%)", 100) if task_metric(task).is_share else ("", 1)
+    table = curves.assign(model=name)[[*COLUMNS, column]]
     table.to_csv(folder / "curves.csv", index=False, float_format="%.6g")
-    best = table.iloc[int(table["validation_accuracy"].argmax())]
-    figure, (loss, accuracy) = pyplot.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
+    best = table.iloc[int(table[column].argmax())]
+    shown = f"{best[column]:.1%}" if factor == 100 else f"{best[column]:.3f}"
+    figure, (loss, score) = pyplot.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
     loss.plot(table["epoch"], table["train_loss"], marker="o", label="training")
     loss.plot(table["epoch"], table["validation_loss"], marker="s", label="validation")
     loss.set(title=f"Loss of the {name}", xlabel="epoch", ylabel="loss")
     loss.legend()
-    accuracy.plot(table["epoch"], 100 * table["validation_accuracy"], marker="s", color="C1")
-    accuracy.plot(
+    score.plot(table["epoch"], factor * table[column], marker="s", color="C1")
+    score.plot(
         best["epoch"],
-        100 * best["validation_accuracy"],
+        factor * best[column],
         marker="o",
         markersize=13,
         fillstyle="none",
         color="black",
         linestyle="none",
-        label=f"best: {best['validation_accuracy']:.1%}, epoch {best['epoch']:.0f}",
+        label=f"best: {shown}, epoch {best['epoch']:.0f}",
     )
-    accuracy.set(title="Accuracy on validation", xlabel="epoch", ylabel="validation accuracy (%)")
-    accuracy.legend()
-    for axes in (loss, accuracy):
+    title_case = title[:1].upper() + title[1:]
+    score.set(
+        title=f"{title_case} on validation", xlabel="epoch", ylabel=f"validation {title}{unit}"
+    )
+    score.legend()
+    for axes in (loss, score):
         axes.grid(alpha=0.3)
         axes.xaxis.get_major_locator().set_params(integer=True)
     figure.savefig(folder / "curves.png", dpi=110)

@@ -1,17 +1,20 @@
 """Where a model runs, and in which precision it runs fastest there."""
 
-from typing import Literal
-
-import torch
+from typing import TYPE_CHECKING, Literal
 
 from decant.runtime.errors import UserError
+
+if TYPE_CHECKING:  # the parameters name these types where torch is not needed
+    import torch
 
 Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["auto", "float32", "bfloat16"]
 
 
-def pick_device(wanted: Device) -> torch.device:
+def pick_device(wanted: Device) -> "torch.device":
     """The requested device. Raises UserError when that is a GPU and torch finds none."""
+    import torch
+
     available = torch.cuda.is_available()
     if wanted == "cuda" and not available:
         raise UserError(
@@ -22,7 +25,7 @@ def pick_device(wanted: Device) -> torch.device:
     return torch.device("cuda" if available and wanted != "cpu" else "cpu")
 
 
-def use_bfloat16(wanted: Precision, device: torch.device) -> bool:
+def use_bfloat16(wanted: Precision, device: "torch.device") -> bool:
     """Whether to run under bfloat16 autocast; `auto` checks the hardware for native support.
 
     Measured on a processor with AVX512-BF16: matrix products of BERT's size run about five times
@@ -30,6 +33,8 @@ def use_bfloat16(wanted: Precision, device: torch.device) -> bool:
     """
     if wanted != "auto":
         return wanted == "bfloat16"
+    import torch
+
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     capabilities = torch.cpu.get_capabilities()

@@ -40,12 +40,15 @@ class Examples(Dataset[dict[str, Any]]):
         return len(self.rows)
 
     def __getitem__(self, row: int) -> dict[str, Any]:
-        example = {"input_ids": self.rows[row], "labels": int(self.rows.labels[row])}
+        example = {"input_ids": self.rows[row], "labels": self.rows.labels[row]}
         return example | {name: target[row] for name, target in self.targets.items()}
 
 
 class Padding:
-    """Collates examples to tensors: input_ids (B, longest), labels (B,), and the targets (B, .)."""
+    """Collates examples to tensors: input_ids (B, longest), labels, and the targets (B, .).
+
+    labels: (B,) int64 of classes alone, else (B, E) float32.
+    """
 
     def __init__(self, pad_id: int) -> None:
         self.pad_id = pad_id
@@ -54,7 +57,7 @@ class Padding:
         """The batch of some examples."""
         batch = {
             "input_ids": torch.from_numpy(pad((e["input_ids"] for e in examples), self.pad_id)),
-            "labels": torch.tensor([example["labels"] for example in examples]),
+            "labels": _labels([example["labels"] for example in examples]),
         }
         for name in examples[0].keys() - batch.keys():
             batch[name] = torch.from_numpy(np.stack([example[name] for example in examples]))
@@ -101,6 +104,11 @@ class LengthBuckets(Sampler[int]):
                 batch = pool[at : at + self.batch_size]
                 (whole if len(batch) == self.batch_size else rest).append(batch)
         return [whole[index] for index in self.random.permutation(len(whole))] + rest
+
+
+def _labels(labels: Sequence[Any]) -> Tensor:
+    stacked = torch.from_numpy(np.stack(labels))
+    return stacked.long() if stacked.ndim == 1 else stacked
 
 
 class _Joined:

@@ -6,12 +6,12 @@ checkpoint and, under torchrun, several processes.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 from transformers import (
     EarlyStoppingCallback,
@@ -27,43 +27,33 @@ from transformers.utils import logging as transformers_logging
 
 from decant.runtime.errors import UserError
 from decant.runtime.reporter import Advance, Reporter
-from decant.runtime.settings import settings
+from decant.tasks.losses import disagreement
+from decant.tasks.scores import score
+from decant.tasks.task import Task
 from decant.training import processes
 from decant.training.checkpoints import checkpoints
-from decant.training.device import Device, Precision, pick_device, use_bfloat16
+from decant.training.device import Device, pick_device, use_bfloat16
 from decant.training.examples import Examples, LengthBuckets, Padding
-from decant.training.losses import Loss, disagreement
-
-
-@settings
-class TrainingPlan:
-    """How long and how fast to learn; the same for teacher, student and control."""
-
-    epochs: Annotated[int, Field(ge=1, le=1000)]
-    batch_size: Annotated[int, Field(ge=1, le=8192)]
-    learning_rate: Annotated[float, Field(gt=0, le=1)]
-    schedule: Literal["linear", "cosine", "constant_with_warmup"]
-    warmup_share: Annotated[float, Field(ge=0, le=1)]
-    weight_decay: Annotated[float, Field(ge=0, le=1)]
-    max_gradient_norm: Annotated[float, Field(gt=0)]
-    patience_epochs: Annotated[int, Field(ge=1)]
-    precision: Precision
+from decant.training.losses import Loss
+from decant.training.plan import TrainingPlan
 
 
 @dataclass(frozen=True, kw_only=True)
 class FitResult:
-    """The best epoch (from 1) and its validation accuracy; the model now has its weights.
+    """The best epoch (from 1) and its score on validation rows; the model now has its weights.
 
-    `curves` has a row per epoch: epoch, train_loss, validation_loss, validation_accuracy.
+    `curves` has a row per epoch: epoch, train_loss, validation_loss, and validation_METRIC, the
+    task's metric.
     """
 
     best_epoch: int
-    validation_accuracy: float
+    validation_score: float
     curves: pd.DataFrame
 
 
 def fit(
     model: nn.Module,
+    task: Task,
     train: Examples,
     validation: Examples,
     *,
@@ -77,7 +67,7 @@ def fit(
     consistency_weight: float = 0.0,
     parameter_groups: Sequence[Mapping[str, Any]] | None = None,
 ) -> FitResult:
-    """Train in place and keep the epoch with the best validation accuracy.
+    """Train in place and keep the epoch with the best score on validation rows.
 
     Args:
         model: has `features` (input_ids → (B, F)) and `output` (features → logits), as teacher
@@ -119,7 +109,7 @@ def fit(
             save_only_model=not kept.kept,
             restore_callback_states_from_checkpoint=kept.kept,
             load_best_model_at_end=True,
-            metric_for_best_model="accuracy",
+            metric_for_best_model=task.metric,
             greater_is_better=True,
             remove_unused_columns=False,
             label_names=["labels"],
@@ -128,14 +118,14 @@ def fit(
             disable_tqdm=True,
         )
         arguments._n_gpu = min(arguments.n_gpu, 1)  # other GPUs belong to other processes
-        curves = _Curves(name, reporter, advance)
+        curves = _Curves(name, task.metric, reporter, advance)
         trainer = _Trainer(
-            model=_WithLoss(model, loss, consistency_weight),
+            model=_WithLoss(model, task, loss, consistency_weight),
             args=arguments,
             train_dataset=train,
             eval_dataset=validation,
             data_collator=Padding(pad_id),
-            compute_metrics=_accuracy,
+            compute_metrics=partial(_score, task),
             optimizers=(_optimizer(model, loss, plan, parameter_groups), None),
             callbacks=[curves, EarlyStoppingCallback(plan.patience_epochs)],
         )
@@ -143,12 +133,13 @@ def fit(
         if kept.last:
             reporter.message(f"{name}: resumes from {kept.last}")
         trainer.train(resume_from_checkpoint=str(kept.last) if kept.last else None)
-        table = _curves(trainer.state.log_history)
-    best = table.iloc[int(table["validation_accuracy"].argmax())]
+        table = _curves(trainer.state.log_history, task.metric)
+    scores = table[f"validation_{task.metric}"]
+    best = table.iloc[int(scores.argmax())]
     model.to("cpu").eval()
     return FitResult(
         best_epoch=int(best["epoch"]),
-        validation_accuracy=float(best["validation_accuracy"]),
+        validation_score=float(scores.max()),
         curves=table,
     )
 
@@ -184,12 +175,13 @@ class _WithLoss(nn.Module):
 
     Also hides a model's own `config` from Trainer, which would write into it.
 
-    forward: a batch and how far the training is (0 to 1) → loss, logits (B, classes).
+    forward: a batch and how far the training is (0 to 1) → loss, logits (B, W).
     """
 
-    def __init__(self, model: nn.Module, loss: Loss, consistency_weight: float) -> None:
+    def __init__(self, model: nn.Module, task: Task, loss: Loss, consistency_weight: float) -> None:
         super().__init__()
         self.model = model
+        self.task = task
         self.loss = loss  # where it has parameters they move to the device with the model
         self.consistency_weight = consistency_weight
 
@@ -197,7 +189,9 @@ class _WithLoss(nn.Module):
         loss, logits = self._once(batch, progress)
         if self.consistency_weight and self.training:
             second, again = self._once(batch, progress)
-            loss = (loss + second) / 2 + self.consistency_weight * disagreement(logits, again)
+            loss = (loss + second) / 2 + self.consistency_weight * disagreement(
+                self.task, logits, again
+            )
         return loss, logits
 
     def _once(self, batch: dict[str, Tensor], progress: float) -> tuple[Tensor, Tensor]:
@@ -243,8 +237,8 @@ class _Trainer(Trainer):
 class _Curves(TrainerCallback):
     """Advances the bar and reports every epoch's figures."""
 
-    def __init__(self, name: str, reporter: Reporter, advance: Advance) -> None:
-        self.name, self.reporter, self.advance = name, reporter, advance
+    def __init__(self, name: str, metric: str, reporter: Reporter, advance: Advance) -> None:
+        self.name, self.metric, self.reporter, self.advance = name, metric, reporter, advance
 
     def on_step_end(self, *_: object, **__: object) -> None:
         self.advance(1)
@@ -254,31 +248,35 @@ class _Curves(TrainerCallback):
     ) -> None:
         logs: dict[str, float] = extra["logs"]
         epoch = round(state.epoch or 0)
-        for key in _CURVES.keys() & logs.keys():
-            self.reporter.point(f"{self.name}_{_CURVES[key]}", epoch, logs[key])
-        if "eval_accuracy" in logs:
-            figures = _curves(state.log_history).iloc[-1]
+        names = _curve_names(self.metric)
+        for key in names.keys() & logs.keys():
+            self.reporter.point(f"{self.name}_{names[key]}", epoch, logs[key])
+        if f"eval_{self.metric}" in logs:
+            figures = _curves(state.log_history, self.metric).iloc[-1]
             self.reporter.message(
-                f"{self.name} epoch {epoch}: loss {figures['train_loss']:.4f}, "
-                f"validation accuracy {figures['validation_accuracy']:.4f}"
+                f"{self.name} epoch {epoch}: loss {figures['train_loss']:.4f}, validation "
+                f"{self.metric.replace('_', ' ')} {figures[f'validation_{self.metric}']:.4f}"
             )
 
 
-_CURVES = {
-    "loss": "train_loss",
-    "eval_loss": "validation_loss",
-    "eval_accuracy": "validation_accuracy",
-}
+def _curve_names(metric: str) -> dict[str, str]:
+    """Our names of what the Trainer logs."""
+    return {
+        "loss": "train_loss",
+        "eval_loss": "validation_loss",
+        f"eval_{metric}": f"validation_{metric}",
+    }
 
 
-def _curves(history: Sequence[Mapping[str, float]]) -> pd.DataFrame:
+def _curves(history: Sequence[Mapping[str, float]], metric: str) -> pd.DataFrame:
     """A row per epoch, from the Trainer's log, also of an interrupted attempt."""
+    names = _curve_names(metric)
     epochs: dict[int, dict[str, float]] = {}
     for logs in history:
         figures = epochs.setdefault(round(logs["epoch"]), {})
-        figures.update({_CURVES[key]: float(logs[key]) for key in _CURVES if key in logs})
+        figures.update({names[key]: float(logs[key]) for key in names if key in logs})
     frame = pd.DataFrame([{"epoch": epoch, **found} for epoch, found in sorted(epochs.items())])
-    return frame[frame["validation_accuracy"].notna()].reset_index(drop=True)
+    return frame[frame[f"validation_{metric}"].notna()].reset_index(drop=True)
 
 
 def _shared_out(batch_size: int) -> int:
@@ -305,6 +303,9 @@ def _optimizer(
     return torch.optim.AdamW(own_groups, lr=plan.learning_rate, weight_decay=0.0, fused=True)
 
 
-def _accuracy(prediction: EvalPrediction) -> dict[str, float]:
+def _score(task: Task, prediction: EvalPrediction) -> dict[str, float]:
+    """An undefined score, such as of answers that are all alike, is the worst."""
     assert isinstance(prediction.predictions, np.ndarray)
-    return {"accuracy": float(np.mean(prediction.predictions.argmax(1) == prediction.label_ids))}
+    assert isinstance(prediction.label_ids, np.ndarray)
+    found = score(task, prediction.predictions, prediction.label_ids)
+    return {task.metric: found if np.isfinite(found) else -1.0}

@@ -120,10 +120,10 @@ def allowed_values(section: str) -> dict[str, str]:
     """
     import pydantic
 
-    from decant import students
-    from decant.models import heads
+    from decant.models.heads import options as heads
     from decant.runtime.plugins import plugins
     from decant.runtime.steps import STEPS, load_step
+    from decant.students import options as students
     from pipelines.registry.promotion_gate import PromotionGate
 
     found: dict[str, str] = {}

@@ -2,8 +2,9 @@
 
 import dataclasses
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Hashable, Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 import pandas as pd
@@ -12,34 +13,43 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
-from decant.figures import metrics_file
 from decant.figures.figure_text import one_line
 from decant.runtime.errors import UserError
+from decant.tasks.comparison import Compared, shown
+from decant.tasks.metric import Metric
+from decant.tasks.task import Target
+from decant.tracking.model_reference import ModelReference
 from pipelines.console import open_console
 from pipelines.registry.comparison import Comparison, compare
+from pipelines.registry.model_argument import VERSION
 from pipelines.registry.promotion_gate import read_gate
 from pipelines.registry.version_evidence import downloaded
-from pipelines.registry.versions import find_version, parse_reference, registry
+from pipelines.registry.versions import find_version, registry
 
 
 @click.command("compare")
-@click.argument("new", metavar="A")
-@click.argument("old", metavar="B")
+@click.argument("new", metavar="A", type=VERSION)
+@click.argument("old", metavar="B", type=VERSION)
 @click.option("--texts", type=click.IntRange(min=0), default=20, show_default=True)
 @click.option("--csv", type=click.Path(path_type=Path), help="Write all differing texts here.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--params", type=click.Path(path_type=Path), default=Path("params.yaml"))
 def compare_command(
-    new: str, old: str, texts: int, csv: Path | None, as_json: bool, params: Path
+    new: ModelReference,
+    old: ModelReference,
+    texts: int,
+    csv: Path | None,
+    as_json: bool,
+    params: Path,
 ) -> None:
     """Compare versions A and B (NAME/VERSION or NAME@ALIAS) on A's test rows.
 
-    Shows at most --texts of the rows where their labels differ, sorted by the higher of their
-    probabilities.
+    Shows at most --texts of the rows where their answers differ: labels sorted by the higher of
+    their probabilities, others by how far they are apart; of several targets those of each.
     """
     gate, seed = read_gate(params)
     with registry() as client:
-        versions = [find_version(client, parse_reference(text)) for text in (new, old)]
+        versions = [find_version(client, reference) for reference in (new, old)]
         with (
             downloaded(client, *versions) as evaluated,
             Progress(console=Console(stderr=True), transient=True) as progress,
@@ -53,23 +63,33 @@ def compare_command(
                 advance=lambda done: progress.advance(task, done),
             )
             names = [str(one) for one in evaluated]
-    differing = surest_first(found.differing)
     if csv:
-        _write_csv(differing, csv)
+        _write_csv(_all_differing(found, furthest_first), csv)
     if as_json:
         click.echo(json.dumps(as_object(found, names), ensure_ascii=False))
         return
     console = open_console()
-    _show(found, names, differing.head(texts), console)
+    _show(found, names, console)
+    for target, rows in zip(found.task.targets, found.differing, strict=True):
+        _show_differing(target if len(found.targets) > 1 else None, rows, texts, console)
     if csv:
-        console.print(f"{len(differing)} differing texts: {csv}")
+        console.print(f"{sum(map(len, found.differing))} differing texts: {csv}")
 
 
-def surest_first(differing: pd.DataFrame) -> pd.DataFrame:
-    """By the larger of the two probabilities; equal ones in the order of the test split."""
-    surest = differing[["new_probability", "old_probability"]].max(axis=1)
-    order = surest.sort_values(ascending=False, kind="stable").index
-    return differing.loc[order].reset_index(drop=True)
+def furthest_first(differing: pd.DataFrame) -> pd.DataFrame:
+    """By how far the answers are apart; equal ones in the order of the test split."""
+    return differing.sort_values("apart", ascending=False, kind="stable").reset_index(drop=True)
+
+
+def _all_differing(
+    found: Comparison, ordered: Callable[[pd.DataFrame], pd.DataFrame] = lambda rows: rows
+) -> pd.DataFrame:
+    """Those of every target; where there are several, the first column names it."""
+    frames = [ordered(rows).drop(columns="apart") for rows in found.differing]
+    if len(frames) > 1:
+        for target, rows in zip(found.task.targets, frames, strict=True):
+            rows.insert(0, "target", target.name)
+    return pd.concat(frames, ignore_index=True)
 
 
 def _write_csv(differing: pd.DataFrame, file: Path) -> None:
@@ -81,67 +101,132 @@ def _write_csv(differing: pd.DataFrame, file: Path) -> None:
 
 
 def as_object(found: Comparison, names: list[str]) -> dict[str, object]:
-    content = dataclasses.asdict(dataclasses.replace(found, differing=pd.DataFrame()))
-    content |= {"a": names[0], "b": names[1], "retention": found.retention}
+    """For --json; of one target its figures stand beside the rest, of several under `targets`."""
+    each = {
+        target.name: _target_object(found, index) for index, target in enumerate(found.task.targets)
+    }
+    of_targets: dict[str, object] = (
+        next(iter(each.values()))
+        if len(each) == 1
+        else {
+            "new": {"score": found.new.score},
+            "old": {"score": found.old.score},
+            "teacher_score": found.new.teacher_score,
+            "targets": each,
+        }
+    )
     for side, figures in (("new", found.new), ("old", found.old)):
-        worst = metrics_file.as_json(figures.worst_class)
-        content[side] = dataclasses.asdict(figures) | {"worst_class": worst}
-    content["differing"] = found.differing.to_dict("records")
-    return content
+        of_side = of_targets[side]
+        assert isinstance(of_side, dict)
+        of_targets[side] = of_side | {"size_bytes": figures.size_bytes}
+    return {
+        "rows": found.rows,
+        "asked_again": found.asked_again,
+        **of_targets,
+        "faster": dataclasses.asdict(found.faster) if found.faster else None,
+        "differing": _all_differing(found).to_dict("records"),
+        "a": names[0],
+        "b": names[1],
+        "retention": found.retention,
+    }
 
 
-def _show(found: Comparison, names: list[str], texts: pd.DataFrame, console: Console) -> None:
+def _target_object(found: Comparison, index: int) -> dict[str, object]:
+    compared, new, old = found.targets[index], found.new.targets[index], found.old.targets[index]
+    metric = new.target.metric
+    test: dict[str, object] = {}
+    if compared.test:
+        test = {**compared.test.counts, "p_value": compared.test.p_value}
+    return {
+        "new": {metric: new.score, **new.details, "lost_classes": dict(new.lost)},
+        "old": {metric: old.score, **old.details, "lost_classes": dict(old.lost)},
+        f"teacher_{metric}": new.teacher_score,
+        "difference": compared.difference,
+        "difference_interval": list(compared.interval),
+        **test,
+    }
+
+
+def _show(found: Comparison, names: list[str], console: Console) -> None:
     table = Table(box=None, padding=(0, 2, 0, 0))
     for column in ("", *names):
         table.add_column(column)
-    for name, form, field in (
-        ("test accuracy", ".2%", "accuracy"),
-        ("macro F1", ".3f", "macro_f1"),
-        ("calibration error (ECE)", ".3f", "ece"),
-        ("size, bytes", ",", "size_bytes"),
-    ):
-        values = [getattr(one, field) for one in (found.new, found.old)]
-        table.add_row(name, *("" if value is None else format(value, form) for value in values))
-    worst = (found.new.worst_class, found.old.worst_class)
-    table.add_row(
-        "recall of the worst class",
-        *(Text(f"{one.recall:.1%} ({one_line(one.label)})") for one in worst),
-    )
+    several = len(found.targets) > 1
+    for new, old in zip(found.new.targets, found.old.targets, strict=True):
+        prefix = f"{new.target.name}: " if several else ""
+        values = [shown(one.target, one.details) for one in (new, old)]
+        for title in values[0]:
+            table.add_row(f"{prefix}{title}", *(Text(one[title]) for one in values))
+    sizes = (found.new.size_bytes, found.old.size_bytes)
+    table.add_row("size, bytes", *("" if size is None else f"{size:,}" for size in sizes))
     console.print(table)
     for line in _lost_classes(found):
         console.print(Text(line, style="red"))
     how = "both run again on A's test split" if found.asked_again else "the same test split"
-    low, high = found.difference_interval
-    console.print(
-        f"{found.rows:,} rows, {how}: A - B {found.difference:+.2%} ({low:+.2%} to {high:+.2%}), "
-        f"McNemar p = {found.p_value:.3g} ({found.only_new} right only by A, {found.only_old} "
-        "only by B)"
-    )
+    for new, compared, rows in zip(
+        found.new.targets, found.targets, found.target_rows, strict=True
+    ):
+        name = f"{new.target.name}: " if several else ""
+        console.print(f"{name}{rows:,} rows, {how}: {_difference(new.metric, compared)}")
     if found.faster:
         console.print(
             f"A answers one text {found.faster.median:.2f} times as fast as B "
             f"({found.faster.low:.2f} to {found.faster.high:.2f})"
         )
-    if not len(found.differing):
-        console.print("they give every row the same label")
+
+
+def _difference(metric: Metric, compared: Compared) -> str:
+    form = "+.2%" if metric.is_share else "+.4f"
+    low, high = compared.interval
+    words = f"A - B {compared.difference:{form}} ({low:{form}} to {high:{form}})"
+    if metric.title != "accuracy":
+        words = f"{metric.title}, {words}"
+    if compared.test is None:
+        return words
+    if counts := compared.test.counts:
+        return (
+            f"{words}, McNemar p = {compared.test.p_value:.3g} ({counts['only_new']} right only by "
+            f"A, {counts['only_old']} only by B)"
+        )
+    return f"{words}, {compared.test.name} p = {compared.test.p_value:.3g}"
+
+
+def _show_differing(
+    target: Target | None, differing: pd.DataFrame, count: int, console: Console
+) -> None:
+    prefix = f"{target.name}: " if target else ""
+    if not len(differing):
+        same = "label" if "new_probability" in differing else "answer"
+        console.print(f"{prefix}they give every row the same {same}")
         return
-    console.print(f"they differ on {len(found.differing):,} rows, the most certain first:")
+    order = "most certain" if "new_probability" in differing else "furthest apart"
+    console.print(f"{prefix}they differ on {len(differing):,} rows, the {order} first:")
     rows = Table(box=None, padding=(0, 2, 0, 0))
     for column in ("label", "A", "B", "text"):
         rows.add_column(column, no_wrap=column != "text")
-    for row in texts.to_dict("records"):
-        cells = [
-            Text(
-                f"{row[side]} {row[f'{side}_probability']:.2f}",
-                style="green" if row[side] == row["label"] else "red",
-            )
-            for side in ("new", "old")
-        ]
-        rows.add_row(Text(str(row["label"])), *cells, Text(str(row["text"])))
+    for row in furthest_first(differing).head(count).to_dict("records"):
+        cells = [_answer(row, side) for side in ("new", "old")]
+        rows.add_row(_in_words(row["label"]), *cells, Text(str(row["text"])))
     console.print(rows)
+
+
+def _answer(row: dict[Hashable, Any], side: str) -> Text:
+    """Green where it is the label; a number is more or less near."""
+    text = _in_words(row[side])
+    if f"{side}_probability" in row:
+        text.append(f" {row[f'{side}_probability']:.2f}")
+    if isinstance(row[side], str):
+        text.stylize("green" if row[side] == row["label"] else "red")
+    return text
+
+
+def _in_words(value: object) -> Text:
+    return Text(f"{value:.4g}" if isinstance(value, float) else str(value) or "-")
 
 
 def _lost_classes(found: Comparison) -> Iterator[str]:
     for name, other, figures in (("A", "B", found.new), ("B", "A", found.old)):
-        for label, rows in figures.lost_classes.items():
-            yield f"{name} has none right of '{one_line(label)}' ({rows:,} test rows); {other} has"
+        for one in figures.targets:
+            for label, rows in one.lost.items():
+                label = one_line(label)
+                yield f"{name} has none right of '{label}' ({rows:,} test rows); {other} has"

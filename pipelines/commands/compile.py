@@ -1,13 +1,16 @@
 """decant compile: write the package that a Kubeflow cluster runs."""
 
+import tempfile
 from pathlib import Path
 
 import click
 
 from decant.runner.steps_image import STEPS_IMAGE
-from pipelines.arguments import pipeline_arguments
-from pipelines.kubeflow.compiling import compile_pipeline, step_images
+from pipelines.kubeflow.compiling import compile_pipeline, prepare_output, step_images
+from pipelines.kubeflow.package import staging_option
 from pipelines.profiles.profile import load_profile, shipped_profiles
+from pipelines.staging.place_sources import STEP
+from pipelines.staging.sending import cluster_arguments, send_all
 
 
 @click.command("compile")
@@ -21,6 +24,7 @@ from pipelines.profiles.profile import load_profile, shipped_profiles
 )
 @click.option("--image", help=f"Image of every step; else the profile's, else {STEPS_IMAGE}.")
 @click.option("--mlflow-uri", help="Tracking server that the cluster reaches, without secrets.")
+@staging_option
 @click.option(
     "--output",
     type=click.Path(path_type=Path),
@@ -34,11 +38,27 @@ def compile_command(
     profile_name: str | None,
     image: str | None,
     mlflow_uri: str | None,
+    staging: str | None,
     output: Path,
 ) -> None:
-    """Write the pipeline package, with the parameters as its defaults."""
+    """Write the pipeline package, with the parameters as its defaults.
+
+    Local data and encoders are sent to --staging first, since the package names them there.
+    """
     profile = load_profile(profile_name) if profile_name else None
-    arguments = pipeline_arguments(params, overrides)
-    compile_pipeline(output, arguments, profile=profile, image=image, mlflow_uri=mlflow_uri)
+    arguments, placed = cluster_arguments(params, overrides, profile, staging)
+    prepare_output(output)
+    with tempfile.TemporaryDirectory(dir=output.parent, prefix=".decant-") as folder:
+        file = Path(folder) / output.name
+        compile_pipeline(
+            file,
+            arguments,
+            profile=profile,
+            image=image,
+            mlflow_uri=mlflow_uri,
+            uncached=[STEP] if placed.unpinned else [],
+        )
+        send_all(placed)
+        file.replace(output)
     images = dict.fromkeys(step_images(profile, image).values())
     click.echo(f"{output}: pipeline decant-distillation, steps from {', '.join(images)}")

@@ -13,29 +13,17 @@ from ruamel.yaml.comments import CommentedMap
 from decant.runner.steps_image import SERVE_IMAGE, is_fixed
 from decant.runtime.errors import UserError
 from decant.runtime.secrets import holds_secret, shown_uri, without_secrets
-from decant.runtime.settings import settings
+from decant.tracking.model_reference import ModelReference
+from pipelines.registry.model_argument import VERSION, WHICH
 from pipelines.serving.manifests import ServedModel, deployment, inference_service, service
 
 KINDS = ("inferenceservice", "deployment", "both")
-_MODEL = re.compile(r"models:/(?P<name>[^/@:]+)(?:/(?P<version>\d+)|@(?P<alias>[\w-]+))")
 _LABEL = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")  # RFC 1035, of Kubernetes' names
 _LONGEST_NAME = 50  # KServe puts `-predictor` and more behind it
 
 
-@settings
-class ModelUri:
-    """The parts of models:/NAME/VERSION or models:/NAME@ALIAS; the missing one is empty."""
-
-    name: str
-    version: str
-    alias: str
-
-    def __str__(self) -> str:
-        return f"models:/{self.name}" + (f"/{self.version}" if self.version else f"@{self.alias}")
-
-
 @click.command("deploy-manifest")
-@click.option("--model", required=True, help="models:/NAME@ALIAS or models:/NAME/VERSION.")
+@click.option("--model", type=VERSION, required=True, help=f"{WHICH}.")
 @click.option("--kind", type=click.Choice(KINDS), default=KINDS[0], show_default=True)
 @click.option(
     "--image", default=SERVE_IMAGE, show_default=True, help="Name under which the cluster pulls it."
@@ -59,7 +47,7 @@ class ModelUri:
     show_default=True,
 )
 def deploy_manifest_command(
-    model: str,
+    model: ModelReference,
     kind: str,
     image: str,
     name: str | None,
@@ -73,15 +61,14 @@ def deploy_manifest_command(
 
     An alias is resolved to its present version when the registry can be reached.
     """
-    uri = parse_model(model)
     pods_uri = check_tracking_uri(tracking_uri)
     _check_image(image)
-    found, note = resolve(uri, pods_uri)
+    found, note = resolve(model, pods_uri)
     served = ServedModel(
-        name=_object_name(name, uri.name),
+        name=_object_name(name, model.name),
         namespace=_checked(namespace, "--namespace") if namespace else "",
         model=str(found),
-        asked_for=str(uri),
+        asked_for=str(model),
         image=image,
         tracking_uri=pods_uri,
         token_secret=_checked(token_secret, "--token-secret"),
@@ -92,19 +79,6 @@ def deploy_manifest_command(
     write_manifest(output, documents, note)
     kinds = ", ".join(document["kind"] for document in documents)
     click.echo(f"{output}: {kinds} {served.name}; {note}")
-
-
-def parse_model(text: str) -> ModelUri:
-    """Raises UserError for a text that names neither version nor alias."""
-    match = _MODEL.fullmatch(text)
-    if not match:
-        raise UserError(
-            f"--model {text} is not a registered model",
-            code="model-reference-invalid",
-            hint="write models:/NAME@ALIAS or models:/NAME/VERSION",
-        )
-    parts = match.groupdict(default="")
-    return ModelUri(name=parts["name"], version=parts["version"], alias=parts["alias"])
 
 
 def check_tracking_uri(given: str | None) -> str:
@@ -130,7 +104,7 @@ def check_tracking_uri(given: str | None) -> str:
     return uri
 
 
-def resolve(uri: ModelUri, pods_uri: str) -> tuple[ModelUri, str]:
+def resolve(uri: ModelReference, pods_uri: str) -> tuple[ModelReference, str]:
     """The version behind an alias, and a sentence on how it was resolved.
 
     MLFLOW_TRACKING_URI is used where it is set, since this machine may reach the server under
@@ -160,7 +134,7 @@ def resolve(uri: ModelUri, pods_uri: str) -> tuple[ModelUri, str]:
                 hint=f"look at it with `mlflow ui`, or give {uri.alias} to a version",
             ) from None
         return uri, _unresolved(uri, shown, without_secrets(str(error)))
-    found = ModelUri(name=uri.name, version=str(version), alias="")
+    found = ModelReference(name=uri.name, version=str(version))
     return found, f"the model is {found}, which {uri} named in {shown} when this was written"
 
 
@@ -186,7 +160,7 @@ def write_manifest(output: Path, documents: list[dict[str, Any]], note: str) -> 
         ) from None
 
 
-def _unresolved(uri: ModelUri, shown: str, problem: str) -> str:
+def _unresolved(uri: ModelReference, shown: str, problem: str) -> str:
     first_line = (problem.splitlines() or ["no reason given"])[0]
     return (
         f"the model is {uri}, which each pod resolves when it starts, since {shown} could not be "

@@ -4,35 +4,52 @@ import sys
 
 import click
 from rich.console import Console
+from rich.markup import escape
 
+from decant.runtime.secrets import without_secrets
 from pipelines.kubeflow.cluster_options import ServerOptions, server_options
 from pipelines.kubeflow.connection import Connection
 from pipelines.kubeflow.display import clock_time, watching
 from pipelines.kubeflow.failures import show_failure
 from pipelines.kubeflow.run_progress import EXIT_CODES, OUTAGE_SECONDS, Outcome, follow_run
 from pipelines.kubeflow.states import Run
+from pipelines.kubeflow.task_needs import Cluster
 
 
 @click.command("follow", epilog=EXIT_CODES)
 @click.argument("run_id")
 @server_options
 @click.option("--timeout-seconds", type=click.IntRange(min=1), help="Stop waiting after this time.")
-def follow_command(run_id: str, server: ServerOptions, timeout_seconds: int | None) -> None:
+@click.option(
+    "--log", "whole_log", is_flag=True, help="Of a task that failed, show the whole log of its pod."
+)
+def follow_command(
+    run_id: str, server: ServerOptions, timeout_seconds: int | None, whole_log: bool
+) -> None:
     """Watch the run RUN_ID until it ends; the exit code is its outcome."""
-    sys.exit(wait_for_run(server.connect(), run_id, timeout_seconds))
+    sys.exit(wait_for_run(server.connect(), run_id, timeout_seconds, whole_log=whole_log))
 
 
-def wait_for_run(connection: Connection, run_id: str, timeout_seconds: float | None) -> Outcome:
+def wait_for_run(
+    connection: Connection,
+    run_id: str,
+    timeout_seconds: float | None,
+    *,
+    whole_log: bool = False,
+) -> Outcome:
     """Watch and show the run, and report its end. The outcome is the exit code."""
-    console = Console(soft_wrap=True, highlight=False)
+    console = Console(soft_wrap=True, highlight=False, emoji=False)
+    cluster = Cluster(connection)
     run: Run | None = None
     try:
-        with watching(console) as watcher:
+        with watching(console, cluster) as watcher:
             outcome, run = follow_run(connection, run_id, watcher, timeout_seconds=timeout_seconds)
     except KeyboardInterrupt:
         outcome = Outcome.INTERRUPTED
     if outcome is Outcome.FAILED and run:
-        show_failure(connection, run, console)
+        show_failure(cluster, run, console, whole_log=whole_log)
+    for name, address in run.links if run else ():
+        console.print(f"{escape(name)}: {escape(without_secrets(address))}")
     style = "bold green" if outcome is Outcome.SUCCEEDED else "bold red"
     console.print(f"[{style}]{_verdict(outcome, run, timeout_seconds)}[/]")
     if outcome in (Outcome.TIMED_OUT, Outcome.SERVER_LOST, Outcome.INTERRUPTED):

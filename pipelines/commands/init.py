@@ -19,7 +19,28 @@ if TYPE_CHECKING:
 @click.command("init")
 @click.argument("source")
 @click.option("--text-column", metavar="NAME", help="Holds the texts.")
-@click.option("--label-column", metavar="NAME", help="Column with one class per row.")
+@click.option(
+    "--label-column",
+    "label_columns",
+    metavar="NAME",
+    multiple=True,
+    help="Holds the labels. Repeatable for a column of 0 and 1 per label.",
+)
+@click.option("--task", metavar="KIND", help="Kind of the labels; docs: Tasks and targets.")
+@click.option(
+    "--target",
+    "targets",
+    metavar="NAME:KIND[:COLUMN]",
+    multiple=True,
+    help="One of several targets. Repeatable.",
+)
+@click.option(
+    "--option",
+    "kind_options",
+    metavar="[TARGET.]NAME=VALUE",
+    multiple=True,
+    help="Of the kind, such as separator=; or minimum=1. Repeatable.",
+)
 @click.option("--group-column", metavar="NAME", help="Column whose groups never cross splits.")
 @click.option("--no-groups", is_flag=True, help="Rows are independent of each other.")
 @click.option("--validation", metavar="SOURCE", help="A given validation split.")

@@ -11,9 +11,10 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from decant.runtime.errors import UserError
+from decant.tracking.model_reference import ModelReference
 from pipelines.console import open_console
-from pipelines.registry.versions import Reference, find_version, registry, versions_of
+from pipelines.registry.model_argument import MODEL, WHICH, chosen
+from pipelines.registry.versions import find_version, registry
 from pipelines.reproduction.checkout import changed_params, committed, unknown_params
 from pipelines.reproduction.version_lineage import Lineage, read_lineage
 
@@ -22,13 +23,15 @@ _UNKNOWN = "not recorded"
 
 
 @click.command("lineage")
-@click.option("--model", "name", required=True, help="The registered model.")
-@click.option("--version", help="Its version; the newest by default.")
+@click.option("--model", type=MODEL, required=True, help=f"{WHICH}; NAME alone: the newest.")
+@click.option("--version", help="The version, where --model does not say it.")
 @click.option("--alias", help="Or the version that has this alias.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, digests in full.")
-def lineage_command(name: str, version: str | None, alias: str | None, as_json: bool) -> None:
+def lineage_command(
+    model: ModelReference, version: str | None, alias: str | None, as_json: bool
+) -> None:
     """Show what a version was made from, and the run of every step behind it."""
-    lineage = lineage_of(name, version, alias)
+    lineage = lineage_of(chosen(model, version, alias))
     if as_json:
         machine = lineage.machine.model_dump() if lineage.machine else {}
         content = {**dataclasses.asdict(lineage), "machine": machine}
@@ -39,23 +42,10 @@ def lineage_command(name: str, version: str | None, alias: str | None, as_json: 
     _show_steps(lineage, console)
 
 
-def lineage_of(name: str, version: str | None, alias: str | None = None) -> Lineage:
-    """Raises UserError for an unknown version, or for both a version and an alias."""
-    if version and alias:
-        raise UserError("--version and --alias exclude each other", code="option-conflict")
+def lineage_of(model: ModelReference) -> Lineage:
+    """Raises UserError for an unknown model or version."""
     with registry() as client:
-        if version or alias:
-            found = find_version(client, Reference(name, version, alias))
-        else:
-            newest = versions_of(client, name)[:1]
-            if not newest:
-                raise UserError(
-                    f"{name} has no versions",
-                    code="model-version-unknown",
-                    hint="register one: `dvc repro`",
-                )
-            found = newest[0]
-        return read_lineage(client, found)
+        return read_lineage(client, find_version(client, model))
 
 
 def _show_origin(lineage: Lineage, console: Console) -> None:
@@ -76,6 +66,7 @@ def _origin(lineage: Lineage) -> list[tuple[str, str]]:
     for source in sorted({*lineage.sources, *lineage.pins}):
         rows.append((source, lineage.sources.get(source, "")))
         rows.append(("", lineage.pins.get(source, "")))
+    rows.append(("task", f"{lineage.task}, judged by {lineage.metric}"))
     rows.append(("test rows", lineage.test_digest))
     facts = ", ".join(f"{key} {value}" for key, value in sorted(lineage.machine or ()))
     rows.append(("evaluated on", facts))

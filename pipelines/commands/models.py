@@ -8,9 +8,15 @@ import click
 from rich.table import Table
 from rich.text import Text
 
+from components.register.version_tags import METRIC_TAG, TASK_TAG
+from decant.tasks.kinds import kinds
+from decant.tasks.spec import metrics as metrics_of
+from decant.tasks.task import CLASSES
+from decant.tracking.model_reference import ModelReference
 from pipelines.console import open_console
+from pipelines.registry.model_argument import MODEL, WHICH
 from pipelines.registry.promotion_history import in_words, read_history
-from pipelines.registry.versions import model_names, registry, versions_of
+from pipelines.registry.versions import find_version, model_names, registry, versions_of
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
@@ -21,6 +27,7 @@ _COLUMNS = (
     "version",
     "aliases",
     "test",
+    "metric",
     "of teacher",
     "ECE",
     "times faster",
@@ -32,17 +39,22 @@ _COLUMNS = (
 
 
 @click.command("models")
-@click.option("--model", "name", help="Only this model, with its history.")
+@click.option(
+    "--model", type=MODEL, help=f"Only this model, with its history: NAME; one version: {WHICH}."
+)
 @click.option("--alias", default="champion", show_default=True, help="Whose history.")
-def models_command(name: str | None, alias: str) -> None:
+def models_command(model: ModelReference | None, alias: str) -> None:
     """Show the versions of registered models, the newest first.
 
     A table on a terminal, else lines separated by tabs.
     """
     console = open_console()
     with registry() as client:
-        names = [name] if name else model_names(client)
-        rows = [_row(client, one, version) for one in names for version in versions_of(client, one)]
+        names = [model.name] if model else model_names(client)
+        if model and model.says_which:
+            rows = [_row(client, model.name, find_version(client, model))]
+        else:
+            rows = [_row(client, one, each) for one in names for each in versions_of(client, one)]
         if not console.is_terminal:
             click.echo("\t".join(_COLUMNS))
             for row in rows:
@@ -51,10 +63,10 @@ def models_command(name: str | None, alias: str) -> None:
             console.print(_table(rows))
         else:
             console.print("no registered models")
-        if name:
-            for entry in read_history(client, name, alias):
+        if model:
+            for entry in read_history(client, model.name, alias):
                 lost = "" if entry.counts else " (came too late: does not count)"
-                console.print(f"{in_words(entry.decision, name)}{lost}", markup=False)
+                console.print(f"{in_words(entry.decision, model.name)}{lost}", markup=False)
 
 
 def age(milliseconds: int, *, now: datetime | None = None) -> str:
@@ -67,8 +79,20 @@ def age(milliseconds: int, *, now: datetime | None = None) -> str:
     return f"{hours} h" if hours < 48 else f"{hours // 24} d"
 
 
+def task_of(version: "ModelVersion") -> tuple[str, str]:
+    """The kind of its target, or `several`, and by which metric models are chosen."""
+    return version.tags.get(TASK_TAG, CLASSES), version.tags.get(METRIC_TAG, "accuracy")
+
+
+def _is_share(kind: str, metric: str) -> bool:
+    """Of several targets the score may be a mean of shares and correlations."""
+    return kind in kinds() and metric in metrics_of(kind) and metrics_of(kind)[metric].is_share
+
+
 def _row(client: "MlflowClient", name: str, version: "ModelVersion") -> tuple[str, ...]:
     metrics = _metrics(client, str(version.run_id or ""))
+    kind, metric = task_of(version)
+    score = "student.accuracy" if metric == "accuracy" else "student.score"
 
     def shown(key: str, form: str) -> str:
         return format(metrics[key], form) if key in metrics else ""
@@ -78,7 +102,8 @@ def _row(client: "MlflowClient", name: str, version: "ModelVersion") -> tuple[st
         name,
         str(version.version),
         ", ".join(version.aliases),
-        shown("student.accuracy", ".1%"),
+        shown(score, ".1%" if _is_share(kind, metric) else ".3f"),
+        metric,
         shown("student.retention", ".1%"),
         shown("student.ece", ".3f"),
         shown("speedup.end_to_end.vs_teacher", ".1f"),
@@ -99,7 +124,7 @@ def _metrics(client: "MlflowClient", run_id: str) -> dict[str, float]:
         metrics: dict[str, float] = dict(client.get_run(run_id).data.metrics)
     except MlflowException:
         return {}
-    if "student.accuracy" in metrics:
+    if {"student.accuracy", "student.score"} & {*metrics}:
         metrics.setdefault("gate_passed", 1.0)  # what did not pass is not registered
     return metrics
 

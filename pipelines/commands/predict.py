@@ -1,28 +1,27 @@
-"""decant predict: classify texts with an exported folder or a registered model.
+"""decant predict: answers to texts of an exported folder or a registered model.
 
 A text gets the same answer here, in every batch, and from a server, to the last digit.
 """
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
 from decant.runtime.errors import UserError
+from decant.tasks.answers import cells, columns, readable
 from decant.text_classifier import DEFAULT_MODEL, TextClassifier
 
 if TYPE_CHECKING:
     from decant.tables import Engine
+    from decant.tasks.task import Task
 
 COLUMN = "text"
 BATCH_TEXTS = 256
 _CHUNK_BYTES = 1 << 16
-
-# Texts in, (label, score) out, in the same order.
-Predict = Callable[[Sequence[str]], list[tuple[str, float]]]
 
 
 @click.command("predict")
@@ -39,15 +38,17 @@ Predict = Callable[[Sequence[str]], list[tuple[str, float]]]
     "--model",
     default=DEFAULT_MODEL,
     show_default=True,
-    help="models:/NAME/VERSION, models:/NAME@ALIAS, or an exported folder.",
+    help="An exported folder; or NAME/VERSION or NAME@ALIAS, also after `models:/`.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines.")
 def predict_command(
     texts: tuple[str, ...], file: Path | None, column: str, model: str, as_json: bool
 ) -> None:
-    """Classify each TEXT, each row of a file, or each line of standard input.
+    """Answer each TEXT, each row of a file, or each line of standard input.
 
-    Prints label, score and text: a table on a terminal, else separated by tabs.
+    Prints the answer and the text: a table on a terminal, else separated by tabs. The answer is
+    label and score; of a model for any number of labels these and the score of every label; of one
+    for numbers the value; of several targets these columns of each, as TARGET_label.
     """
     if texts and file:
         raise UserError(
@@ -55,7 +56,7 @@ def predict_command(
             code="option-conflict",
             hint="give one of them",
         )
-    predict = load_model(model)
+    classifier = load_model(model)
     if file:
         batches: Iterable[Sequence[str]] = read_file(file, column)
     elif texts:
@@ -64,14 +65,13 @@ def predict_command(
         batches = _checked(read_lines(sys.stdin.buffer), "line {} of the input")
     write = _json_lines if as_json else _table if sys.stdout.isatty() else _tab_separated
     for batch in batches:
-        write(batch, predict(batch))
+        write(classifier.task, batch, classifier.predict(batch))
         sys.stdout.flush()
 
 
-def load_model(model: str) -> Predict:
+def load_model(model: str) -> TextClassifier:
     """Raises UserError when there is no such model or it cannot be read."""
-    classifier = TextClassifier.load(model)
-    return lambda texts: [(found.label, found.score) for found in classifier.predict(texts)]
+    return TextClassifier.load(model)
 
 
 def read_lines(stream: BinaryIO) -> Iterator[list[str]]:
@@ -176,26 +176,46 @@ def _slices(texts: Sequence[str]) -> Iterator[Sequence[str]]:
         yield texts[start : start + BATCH_TEXTS]
 
 
-def _json_lines(texts: Sequence[str], answers: Sequence[tuple[str, float]]) -> None:
-    for text, (label, score) in zip(texts, answers, strict=True):
-        line = {"label": label, "score": score, "text": text}
+def _json_lines(task: "Task", texts: Sequence[str], answers: Sequence[Any]) -> None:
+    for text, answer in zip(texts, answers, strict=True):
+        line = {**cells(task, answer), "text": text}
         click.echo(json.dumps(line, ensure_ascii=False))
 
 
-def _tab_separated(texts: Sequence[str], answers: Sequence[tuple[str, float]]) -> None:
-    for text, (label, score) in zip(texts, answers, strict=True):
-        line = text.replace("\r", " ").replace("\n", " ")
-        click.echo(f"{label}\t{score:.6f}\t{line}")
+def _tab_separated(task: "Task", texts: Sequence[str], answers: Sequence[Any]) -> None:
+    for text, answer in zip(texts, answers, strict=True):
+        fields = [_in_one_field(cell) for cell in cells(task, answer).values()]
+        click.echo("\t".join([*fields, _in_one_line(text)]))
 
 
-def _table(texts: Sequence[str], answers: Sequence[tuple[str, float]]) -> None:
+def _in_one_field(cell: object) -> str:
+    """A list's parts separated by commas; a dict's as NAME=NUMBER, the highest first."""
+    match cell:
+        case float():
+            return f"{cell:.6f}"
+        case dict():
+            highest_first = sorted(cell.items(), key=lambda one: -one[1])
+            return ",".join(f"{_in_one_line(name)}={value:.6f}" for name, value in highest_first)
+        case list():
+            return ",".join(map(_in_one_line, cell))
+    return str(cell)
+
+
+def _in_one_line(text: str) -> str:
+    return text.replace("\r", " ").replace("\n", " ")
+
+
+def _table(task: "Task", texts: Sequence[str], answers: Sequence[Any]) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
+    rows = [readable(task, answer) for answer in answers]
+    types, names = columns(task), list(rows[0]) if rows else []
     table = Table(box=None)
-    for column in ("label", "score", "text"):
+    for column in (*names, "text"):
         table.add_column(column)
-    for text, (label, score) in zip(texts, answers, strict=True):
-        table.add_row(Text(label, style="bold"), f"{score:.4f}", Text(text))
+    for text, row in zip(texts, rows, strict=True):
+        shown = [Text(row[name], style="" if types[name] is float else "bold") for name in names]
+        table.add_row(*shown, Text(text))
     Console().print(table)

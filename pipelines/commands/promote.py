@@ -15,9 +15,11 @@ from rich.text import Text
 
 from decant.figures.gate_check import Check, verdict_on
 from decant.runtime.errors import UserError
+from decant.tracking.model_reference import ModelReference
 from pipelines.console import open_console
 from pipelines.registry.author import author, commit_here, now
 from pipelines.registry.comparison import Comparison, compare, figures_alone
+from pipelines.registry.model_argument import MODEL, WHICH, chosen
 from pipelines.registry.promotion_gate import (
     PromotionGate,
     check_against,
@@ -45,8 +47,10 @@ GATE_FAILED = 1
 
 
 @click.command("promote")
-@click.option("--model", "name", required=True, help="The registered model.")
-@click.option("--version", help="The candidate; the newest version by default.")
+@click.option(
+    "--model", type=MODEL, required=True, help=f"The candidate: {WHICH}; NAME alone: the newest."
+)
+@click.option("--version", help="The candidate's, where --model does not say it.")
 @click.option("--to", "alias", default="champion", show_default=True, help="The alias to move.")
 @click.option("--dry-run", is_flag=True, help="Check, and report what would be done.")
 @click.option("--force", is_flag=True, help="Promote although the gate fails; needs --reason.")
@@ -54,7 +58,7 @@ GATE_FAILED = 1
 @click.option("--params", type=click.Path(path_type=Path), default=Path("params.yaml"))
 @click.option("--set", "overrides", multiple=True, help="promotion.KEY=VALUE, repeatable.")
 def promote_command(
-    name: str,
+    model: ModelReference,
     version: str | None,
     alias: str,
     dry_run: bool,
@@ -69,7 +73,7 @@ def promote_command(
     params.yaml. Exit code 0: promoted (or champion already), 1: the gate failed, 2: a mistake.
 
     A decision that was interrupted before the alias was moved is finished first. Where that was a
-    promotion and no --version is given, nothing else is done: it can be run again.
+    promotion and no version is named, nothing else is done: it can be run again.
     """
     if force and not reason.strip():
         raise UserError(
@@ -77,15 +81,17 @@ def promote_command(
             code="option-missing",
             hint="add --reason 'why the gate is wrong'",
         )
+    wanted = chosen(model, version)
+    name = wanted.name
     gate, seed = read_gate(params, overrides)
     check_alias(alias)
     console = open_console()
     with registry() as client:
-        if _settle(client, name, alias, console, dry_run) and version is None:
+        if _settle(client, name, alias, console, dry_run) and not wanted.says_which:
             return
         after = last_that_counts(read_history(client, name, alias))
         before = version_with_alias(client, name, alias)
-        candidate = _candidate(client, name, version)
+        candidate = _candidate(client, wanted)
         if str(candidate.version) == before:
             console.print(f"version {before} of {name} is {alias} already")
             return
@@ -135,9 +141,9 @@ def _evaluate(
 ) -> _Outcome:
     both = [candidate] if champion is None else [candidate, champion]
     with downloaded(client, *both) as evaluated:
-        alone, teacher = figures_alone(evaluated[0])
+        alone = figures_alone(evaluated[0])
         if champion is None:
-            return _Outcome(check_alone(gate, alone, teacher), None, summary(None, alone, teacher))
+            return _Outcome(check_alone(gate, alone), None, summary(None, alone))
         with Progress(console=Console(stderr=True), transient=True) as progress:
             task = progress.add_task("timing both", total=gate.latency_texts)
             found = compare(
@@ -147,25 +153,25 @@ def _evaluate(
                 seed=seed,
                 advance=lambda texts: progress.advance(task, texts),
             )
-    return _Outcome(check_against(gate, found), found, summary(found, alone, teacher))
+    return _Outcome(check_against(gate, found), found, summary(found, found.new))
 
 
-def _candidate(client: "MlflowClient", name: str, version: str | None) -> "ModelVersion":
-    versions = [one for one in versions_of(client, name) if one.status == "READY"]
-    if version is None:
-        if versions:
-            return versions[0]
+def _candidate(client: "MlflowClient", wanted: ModelReference) -> "ModelVersion":
+    versions = [one for one in versions_of(client, wanted.name) if one.status == "READY"]
+    if not versions:
         raise UserError(
-            f"{name} has no version that is ready",
+            f"{wanted.name} has no version that is ready",
             code="model-version-unknown",
             hint="register one first",
         )
+    if not wanted.says_which:
+        return versions[0]
     for one in versions:
-        if str(one.version) == version:
+        if str(one.version) == wanted.version or wanted.alias in one.aliases:
             return one
     there = ", ".join(str(one.version) for one in versions)
     raise UserError(
-        f"{name} has no version {version} that is ready",
+        f"there is no {wanted} that is ready",
         code="model-version-unknown",
         hint=f"there are: {there}",
     )

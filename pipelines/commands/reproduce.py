@@ -11,9 +11,11 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from decant.tracking.model_reference import ModelReference
 from decant.tracking.registered_model import exported_folder
 from pipelines.commands.lineage import lineage_of
 from pipelines.console import open_console
+from pipelines.registry.model_argument import MODEL, WHICH, chosen
 from pipelines.registry.versions import registry
 from pipelines.reproduction.checkout import unknown_params
 from pipelines.reproduction.digest_comparison import (
@@ -36,8 +38,8 @@ _STYLES = {EQUAL: "green", DIFFERS: "bold red", MISSING: "bold red"}
 
 
 @click.command("reproduce")
-@click.option("--model", "name", required=True, help="The registered model.")
-@click.option("--version", help="The version; the newest by default.")
+@click.option("--model", type=MODEL, required=True, help=f"{WHICH}; NAME alone: the newest.")
+@click.option("--version", help="The version, where --model does not say it.")
 @click.option("--alias", help="Or the version that has this alias.")
 @click.option(
     "--folder",
@@ -51,7 +53,7 @@ _STYLES = {EQUAL: "green", DIFFERS: "bold red", MISSING: "bold red"}
 @click.pass_context
 def reproduce_command(
     ctx: click.Context,
-    name: str,
+    model: ModelReference,
     version: str | None,
     alias: str | None,
     folder: Path | None,
@@ -63,10 +65,10 @@ def reproduce_command(
     What DVC's cache or remote has is taken from there, the rest is run; nothing is registered.
     Exits with code 0 when everything is equal, 1 when something differs.
     """
-    lineage = lineage_of(name, version, alias)
+    lineage = lineage_of(chosen(model, version, alias))
     folder = folder or Path("runs") / f"{lineage.name}-{lineage.version}"
     console = open_console()
-    with _registered_model(lineage) as model:
+    with _registered_model(lineage) as registered:
         project = check_out(lineage, folder)
         console.print(f"commit {lineage.commit} in {folder}")
         if unknown := unknown_params(lineage):
@@ -74,7 +76,7 @@ def reproduce_command(
                 f"[yellow]not recorded, so the commit's: the parameters of {', '.join(unknown)}[/]"
             )
         rebuild(project, from_cache=not force)
-        found = compare_artifacts(lineage, project) + compare_files(model, project)
+        found = compare_artifacts(lineage, project) + compare_files(registered, project)
     _show(found, console)
     reproduced = all(artifact.is_reproduced for artifact in found)
     if reproduced:

@@ -5,8 +5,10 @@ from collections.abc import Sequence
 import click
 
 from decant.runtime.errors import UserError
+from decant.tracking.model_reference import ModelReference
 from pipelines.console import open_console
 from pipelines.registry.author import author, commit_here, now
+from pipelines.registry.model_argument import MODEL, WHICH, chosen
 from pipelines.registry.promotion_history import (
     Decision,
     Entry,
@@ -17,17 +19,28 @@ from pipelines.registry.promotion_history import (
     read_history,
     settle,
 )
-from pipelines.registry.versions import check_alias, registry, version_with_alias, versions_of
+from pipelines.registry.versions import (
+    check_alias,
+    find_version,
+    registry,
+    version_with_alias,
+    versions_of,
+)
 
 
 @click.command("rollback")
-@click.option("--model", "name", required=True, help="The registered model.")
+@click.option(
+    "--model",
+    type=MODEL,
+    required=True,
+    help=f"{WHICH}, to move to; NAME alone: the version before, by the history.",
+)
 @click.option("--to", "alias", default="champion", show_default=True, help="The alias to move.")
-@click.option("--version", help="Version to move to; the one before, by the history, by default.")
+@click.option("--version", help="Version to move to, where --model does not say it.")
 @click.option("--dry-run", is_flag=True, help="Report what would be done.")
 @click.option("--reason", required=True, help="Why; kept in the history.")
 def rollback_command(
-    name: str, alias: str, version: str | None, dry_run: bool, reason: str
+    model: ModelReference, alias: str, version: str | None, dry_run: bool, reason: str
 ) -> None:
     """Move an alias back, at once and without a gate. Repeated, it goes back further.
 
@@ -41,14 +54,17 @@ def rollback_command(
             hint="give a reason: it is kept in the history",
         )
     check_alias(alias)
+    asked = chosen(model, version)
+    name = asked.name
     console = open_console()
     with registry() as client:
         there = {str(one.version): one for one in versions_of(client, name)}
+        wanted = str(find_version(client, asked).version) if asked.alias else asked.version
         if not dry_run and (finished := settle(client, name, alias)):
             of_then = finished.decision
             done = "gave up, since its version is gone," if finished.void else "finished"
             console.print(f"{done} what had broken off: {in_words(of_then, name)}", markup=False)
-            is_this = of_then.action == "rollback" and version in (None, of_then.version)
+            is_this = of_then.action == "rollback" and wanted in ("", of_then.version)
             if is_this and not finished.void:
                 return
         entries = read_history(client, name, alias)  # before the alias: what follows loses the race
@@ -61,7 +77,7 @@ def rollback_command(
                 code="decision-conflict",
                 hint="look at it with `decant models`, then decide again",
             )
-        target = version or _previous(entries, name, alias, before)
+        target = wanted or _previous(entries, name, alias, before)
         if target not in there:
             raise UserError(
                 f"version {target} of {name} does not exist any more",

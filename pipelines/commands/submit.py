@@ -74,13 +74,16 @@ def submit_command(
 
 
 def upload_shown(connection: Connection, package: Package) -> Uploaded:
-    """Upload, and report the version and a missing MLflow server."""
+    """Send local data, upload, and report the version and a missing MLflow server."""
+    from pipelines.staging.sending import send_all
+
     if not names_tracking(package.documents):
         click.echo(
             "warning: the package sets no MLflow server; unless the cluster sets "
             "MLFLOW_TRACKING_URI, the steps will refuse to run: give --mlflow-uri",
             err=True,
         )
+    send_all(package.placed)
     uploaded = upload_package(connection, package)
     done = "uploaded" if uploaded.is_new else "is on the server already"
     click.echo(f"{package.pipeline}: version {package.version} {done}")

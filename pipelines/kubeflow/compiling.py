@@ -1,7 +1,9 @@
 """Compiles the DAG to the package that a Kubeflow cluster runs."""
 
+import os
 import re
 import tempfile
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +30,13 @@ def compile_pipeline(
     profile: Profile | None = None,
     image: str | None = None,
     mlflow_uri: str | None = None,
+    uncached: Collection[str] = (),
 ) -> None:
     """Compile with the arguments as defaults, and the image and environment in every executor.
 
     Without a profile every task runs with the cluster's defaults. A given `image` is used for every
-    step and overrides the profile's, and `mlflow_uri` overrides its MLFLOW_TRACKING_URI.
+    step and overrides the profile's, and `mlflow_uri` overrides its MLFLOW_TRACKING_URI. KFP's
+    cache does not answer for the `uncached` steps.
 
     Raises UserError for an image that can change under its name (KFP's cache compares names), a
     secret in `mlflow_uri`, and where the profile contradicts a step's `device` or
@@ -51,14 +55,7 @@ def compile_pipeline(
         check_image(each, profile)
     pipeline = apply_profile(distillation, profile) if profile else distillation
     arguments = arguments_for(profile, arguments) if profile else arguments
-    if output.is_dir():
-        raise UserError(f"the output {output} is a folder", code="output-taken", hint="name a file")
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(
-            f"cannot write in {output.parent}: {error.strerror}", code="path-unwritable"
-        ) from None
+    prepare_output(output)
     with tempfile.TemporaryDirectory() as folder:
         compiled = Path(folder) / "pipeline.yaml"
         compiler.Compiler().compile(pipeline, str(compiled), pipeline_parameters=dict(arguments))
@@ -69,11 +66,27 @@ def compile_pipeline(
         if own := _own_environment(step, profile, images[step], mlflow_uri):
             others = [one for one in container.get("env", []) if one["name"] not in own]
             container["env"] = others + [{"name": key, "value": own[key]} for key in own]
+    for step in uncached:
+        documents[0]["root"]["dag"]["tasks"][step.replace("_", "-")]["cachingOptions"] = {}
     writer = YAML()
     writer.width = 10_000
     partial = output.with_name(f".{output.name}.partial")
     writer.dump_all(documents, partial)
     partial.replace(output)
+
+
+def prepare_output(file: Path) -> None:
+    """Make the folder of the package. Raises UserError where it cannot be written."""
+    if file.is_dir():
+        raise UserError(f"the output {file} is a folder", code="output-taken", hint="name a file")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"cannot write in {file.parent}: {error.strerror}", code="path-unwritable"
+        ) from None
+    if not os.access(file.parent, os.W_OK):
+        raise UserError(f"cannot write in {file.parent}", code="path-unwritable")
 
 
 def _own_environment(

@@ -5,6 +5,7 @@ waits for ever, prints links, writes ~/.config/kfp/context.json, answers a dead 
 tracebacks, and drops `enable_caching` where a pipeline version is run.
 """
 
+import codecs
 import json
 import logging
 import ssl
@@ -44,6 +45,8 @@ from pipelines.kubeflow.authentication import Credentials
 
 TIMEOUTS_SECONDS = (10, 30)  # to connect, to answer
 PAGE_SIZE = 100
+_PART_BYTES = 1 << 16
+_BLOCK_CHARACTERS = 1 << 16
 _TRANSIENT = frozenset({429, 500, 502, 503, 504})
 
 # Short outages are retried here. A POST that may have arrived is not sent again.
@@ -132,22 +135,69 @@ class Client(ApiClient):
         carried = self.credentials.headers(url)
         return self._send(method, url, {**(headers or {}), **carried}, options)
 
+    def call_api(self, *arguments: Any, **options: Any) -> Any:
+        """Send a request of the generated client, and make its objects of the answer."""
+        try:
+            return super().call_api(*arguments, **options)
+        except (ApiException, AttributeError, KeyError, TypeError, ValueError) as error:
+            raise ClusterError(
+                f"{self._shown_host} answers in a form that is not known: "
+                f"{one_line(without_secrets(str(error), self.credentials.secrets()))}",
+                code="cluster-foreign",
+                hint="decant doctor compares the versions of server and client",
+            ) from None
+
+    def deserialize(self, response: Any, response_type: str) -> Any:
+        """As the generated client does it, but of a broken answer it would make an empty object."""
+        try:
+            json.loads(response.data)
+        except ValueError:
+            if response_type != "object":  # of which nobody reads anything
+                raise self._half_an_answer() from None
+        return super().deserialize(response, response_type)
+
     def text(self, path: str, max_bytes: int) -> str:
         """The end of a plain text that the server returns for a path."""
-        host = self.configuration.host
-        answer = self.request("GET", f"{host}{path}", _preload_content=False)
         tail = b""
         try:
-            for part in answer.stream(1 << 16):
+            for part in self._parts(path):
                 tail = (tail + part)[-max_bytes:]
-        except HTTPError:
+        except Unavailable:
             if not tail:
-                raise Unavailable(
-                    f"{self._shown_host} ended the answer early", code="cluster-unavailable"
-                ) from None
+                raise
+        return tail.decode("utf-8", "replace")
+
+    def blocks(self, path: str) -> Iterator[str]:
+        """A plain text that the server returns for a path, in blocks of whole lines.
+
+        A line that is longer than a block is cut. Raises Unavailable, after what came, where the
+        server ends the text early.
+        """
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        rest, problem = "", None
+        try:
+            for part in self._parts(path):
+                rest += decoder.decode(part)
+                if len(rest) >= _BLOCK_CHARACTERS:
+                    block, end, after = rest.rpartition("\n")
+                    yield block if end else after
+                    rest = after if end else ""
+        except Unavailable as error:
+            problem = error
+        if rest:
+            yield rest.removesuffix("\n")
+        if problem:
+            raise problem
+
+    def _parts(self, path: str) -> Iterator[bytes]:
+        answer = self.request("GET", f"{self.configuration.host}{path}", _preload_content=False)
+        try:
+            while part := answer.read1(_PART_BYTES):  # what came before the end is not lost
+                yield part
+        except HTTPError:
+            raise self._half_an_answer() from None
         finally:
             answer.release_conn()
-        return tail.decode("utf-8", "replace")
 
     def _send(self, method: str, url: str, headers: dict[str, str], options: dict[str, Any]) -> Any:
         try:
@@ -203,6 +253,10 @@ class Client(ApiClient):
             if status in _TRANSIENT
             else ClusterError(answer, code="cluster-refused")
         )
+
+    def _half_an_answer(self) -> Unavailable:
+        problem = f"{self._shown_host} ended the answer early"
+        return Unavailable(problem, code="cluster-unavailable")
 
     def _redirection(self, target: str) -> ClusterError:
         here, there = urlsplit(self.configuration.host), urlsplit(target)

@@ -4,7 +4,7 @@ import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from ruamel.yaml import YAML
@@ -12,6 +12,9 @@ from ruamel.yaml import YAML
 from decant.runtime.errors import UserError
 from decant.runtime.identity import canonical_json, text_digest
 from decant.runtime.secrets import shown_uri
+
+if TYPE_CHECKING:
+    from pipelines.staging.place_sources import Placed
 
 _COMMIT_CHARACTERS = 12
 _DIGEST_CHARACTERS = 12
@@ -26,6 +29,7 @@ class PackageOptions:
     profile: str | None
     image: str | None
     mlflow_uri: str | None
+    staging: str | None = None
     use_cache: bool = True
 
 
@@ -42,6 +46,7 @@ class Package:
             steps' code, image, profile, caching.
         arguments: the parameters of a run.
         service_account: the Kubernetes account in the profile, or None.
+        placed: the sources, and what has to be sent before a run of it starts.
     """
 
     file: Path
@@ -50,6 +55,7 @@ class Package:
     version: str
     arguments: dict[str, str]
     service_account: str | None
+    placed: "Placed"
 
 
 def package_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -68,6 +74,7 @@ def package_options(command: Callable[..., Any]) -> Callable[..., Any]:
         "--image", help="Image of every step; else the profile's or decant-steps:VERSION."
     )
     @click.option("--mlflow-uri", help="Tracking server that the cluster reaches, without secrets.")
+    @staging_option
     @functools.wraps(command)
     def with_package(
         *,
@@ -76,6 +83,7 @@ def package_options(command: Callable[..., Any]) -> Callable[..., Any]:
         profile: str | None,
         image: str | None,
         mlflow_uri: str | None,
+        staging: str | None,
         no_cache: bool = False,
         **others: Any,
     ) -> Any:
@@ -85,6 +93,7 @@ def package_options(command: Callable[..., Any]) -> Callable[..., Any]:
             profile=profile,
             image=image,
             mlflow_uri=mlflow_uri,
+            staging=staging,
             use_cache=not no_cache,
         )
         return command(package=package, **others)
@@ -92,26 +101,44 @@ def package_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return with_package
 
 
-def make_package(options: PackageOptions, folder: Path) -> Package:
-    """Compile into the folder.
+def staging_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the option for the place of local data."""
+    return click.option(
+        "--staging",
+        metavar="URI",
+        help="Bucket, or folder on a claim, to which local data and encoders are sent, once by "
+        "their content: s3://BUCKET/FOLDER. Else the profile's, else the DVC remote.",
+    )(command)
 
-    Raises UserError for bad parameters, an image that can change under its name, a missing
-    profile, or a tracking store that no cluster reaches.
+
+def make_package(options: PackageOptions, folder: Path) -> Package:
+    """Compile into the folder; nothing is sent.
+
+    Raises UserError for bad parameters, local data for which there is no place, an image that can
+    change under its name, a missing profile, or a tracking store that no cluster reaches.
     """
     from decant.tracking.execution import git_commit
-    from pipelines.arguments import pipeline_arguments
     from pipelines.kubeflow.compiling import compile_pipeline, read_package
     from pipelines.profiles.apply_profile import arguments_for
     from pipelines.profiles.profile import load_profile
+    from pipelines.staging.place_sources import STEP
+    from pipelines.staging.sending import cluster_arguments
 
     check_tracking_uri(options.mlflow_uri)
-    arguments = pipeline_arguments(options.params, options.overrides)
     file = folder / "decant.yaml"
     profile = load_profile(options.profile) if options.profile else None
+    arguments, placed = cluster_arguments(
+        options.params, options.overrides, profile, options.staging
+    )
     if profile:
         arguments = arguments_for(profile, arguments)
     compile_pipeline(
-        file, arguments, profile=profile, image=options.image, mlflow_uri=options.mlflow_uri
+        file,
+        arguments,
+        profile=profile,
+        image=options.image,
+        mlflow_uri=options.mlflow_uri,
+        uncached=[STEP] if placed.unpinned else [],
     )
     documents = read_package(file)
     if not options.use_cache:
@@ -127,6 +154,7 @@ def make_package(options: PackageOptions, folder: Path) -> Package:
         version=version_name(git_commit(), digest),
         arguments=arguments,
         service_account=profile.service_account if profile else None,
+        placed=placed,
     )
 
 

@@ -28,6 +28,7 @@ from decant.runtime.errors import UserError
 from decant.runtime.identity import code_digest, lock_digest
 from decant.runtime.secrets import shown_uri, without_secrets
 from decant.runtime.steps import STEPS
+from decant.sources.local import path_and_pin
 from decant.tracking.mlflow_store import tracking_is_on, tracking_uri
 from decant.tracking.spool import spool_uri
 from docker import client as docker_client
@@ -224,9 +225,17 @@ def _spool() -> tuple[str, Path | None]:
 
 
 def _read_folders(ingest: Mapping[str, Any]) -> list[Path]:
-    """What ingest may read: its local sources are in the two places that DVC watches."""
-    watched = (Path(ingest[name]).absolute() for name in ("local_corpus", "local_encoder"))
-    return [path for path in watched if path.exists()]
+    """What ingest may read: the two places that DVC watches, and files pinned elsewhere."""
+    watched = [Path(ingest[name]).absolute() for name in ("local_corpus", "local_encoder")]
+    return [path for path in [*watched, *_pinned(ingest)] if path.exists()]
+
+
+def _pinned(ingest: Mapping[str, Any]) -> Iterator[Path]:
+    """The files and folders that file:// URIs with a pin name."""
+    for value in ingest.values():
+        for uri in value if isinstance(value, list) else [value]:
+            if isinstance(uri, str) and uri.startswith("file://"):
+                yield path_and_pin(uri)[0]
 
 
 def _mounts(read: Iterable[Path], written: Iterable[Path]) -> list[Mount]:

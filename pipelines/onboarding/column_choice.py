@@ -1,13 +1,21 @@
 """Which column is the text, which the label, which the group: a proposal or a question."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
 from decant.runtime.errors import UserError
-from pipelines.onboarding.column_kinds import Column, describe, is_text, not_a_label, require_label
+from decant.tasks.guess import other_kinds
+from pipelines.onboarding.column_kinds import (
+    Column,
+    describe,
+    is_text,
+    not_a_label,
+    require_label,
+    tasks_hint,
+)
 from pipelines.onboarding.questions import Questions
 
 TEXT_NAMES = (
@@ -16,7 +24,19 @@ TEXT_NAMES = (
 )
 LABEL_NAMES = (
     *("label", "labels", "class", "category", "categories", "sentiment", "target", "y", "intent"),
-    *("topic", "polarity", "rating", "stars", "emotion", "judgment", "judgement", "stance", "gold"),
+    *(
+        "topic",
+        "topics",
+        "polarity",
+        "rating",
+        "stars",
+        "score",
+        "emotion",
+        "judgment",
+        "judgement",
+        "stance",
+        "gold",
+    ),
 )
 _GROUP_NAMES = (
     *("id", "user", "author", "customer", "client", "patient", "speaker", "reviewer", "film"),
@@ -50,12 +70,14 @@ def choose_columns(
     label: str | None = None,
     group: str | None = None,
     no_groups: bool = False,
+    labels: Collection[str] = (),
     where: str,
 ) -> tuple[list[Column], Columns]:
     """Describe every column of the training data, and choose.
 
     Args:
         text, label, group: given by the person; None: to be found.
+        labels: columns that are known to be labels, so that none is looked for.
         where: the data's name in messages.
 
     Raises UserError for a column that is missing or not usable, and, where nobody can answer, for a
@@ -77,9 +99,14 @@ def choose_columns(
             hint="give a table with a column of texts and one of labels; texts alone are for "
             "--unlabelled beside it",
         )
-    chosen_text = _text(columns, questions, text, label, where)
-    left = {name: one for name, one in columns.items() if name != chosen_text.name}
-    chosen_label = _label(frame, left, questions, label, where)
+    chosen_text = _text(columns, questions, text, {*labels, label}, where)
+    not_left = {chosen_text.name, *labels}
+    left = {name: one for name, one in columns.items() if name not in not_left}
+    if labels:
+        chosen_label = Choice(name=next(iter(labels)), reason="")
+    else:
+        left = {name: one for name, one in left.items() if name not in frame.attrs.get("lists", ())}
+        chosen_label = _label(frame, left, questions, label, where)
     left.pop(chosen_label.name or "", None)
     chosen_group = _group(left, questions, group, no_groups)
     return list(columns.values()), Columns(text=chosen_text, label=chosen_label, group=chosen_group)
@@ -89,10 +116,16 @@ def _text(
     columns: Mapping[str, Column],
     questions: Questions,
     given: str | None,
-    label: str | None,
+    labels: Collection[str | None],
     where: str,
 ) -> Choice:
     if given is not None:
+        if given in labels:
+            raise UserError(
+                f"'{given}' is both the text and the label",
+                code="label-text",
+                hint="give another --label-column",
+            )
         if columns[given].rows == 0:
             raise UserError(
                 f"the column '{given}' is empty",
@@ -101,7 +134,7 @@ def _text(
             )
         return Choice(name=given, reason="as given")
     candidates = {
-        name: column for name, column in columns.items() if is_text(column) and name != label
+        name: column for name, column in columns.items() if is_text(column) and name not in labels
     }
     if not candidates:
         raise UserError(
@@ -109,11 +142,11 @@ def _text(
             code="text-column-unclear",
             hint="give --text-column if one of them is",
         )
-    named = _named(candidates, TEXT_NAMES)
+    by_name = named(candidates, TEXT_NAMES)
     if len(candidates) == 1:
         return Choice(name=next(iter(candidates)), reason="the only column of running text")
-    if len(named) == 1:
-        return Choice(name=named[0], reason="named so, and running text")
+    if len(by_name) == 1:
+        return Choice(name=by_name[0], reason="named so, and running text")
     longest = max(candidates, key=lambda name: candidates[name].mean_characters)
     name = questions.choose(
         UserError(
@@ -142,28 +175,29 @@ def _label(
                 code="label-text",
                 hint="give another --label-column",
             )
-        require_label(columns[given])
-        _confirm_codes(columns[given], questions)
+        require_label(columns[given], list(other_kinds(frame, given)))
+        _confirm_codes(frame, columns[given], questions)
         return Choice(name=given, reason="as given")
     possible = {name: one for name, one in columns.items() if not not_a_label(one)}
     classes = {name: one for name, one in possible.items() if one.kind == "classes"}
     codes = {name: one for name, one in possible.items() if one.kind == "codes"}
-    named = _named(classes, LABEL_NAMES) or _named(codes, LABEL_NAMES)
-    pool = {name: possible[name] for name in named} or classes
+    by_name = named(classes, LABEL_NAMES) or named(codes, LABEL_NAMES)
+    pool = {name: possible[name] for name in by_name} or classes
     pool = _without_twins(frame, pool)
     if not pool:
-        raise _no_label(columns, where)
+        raise _no_label(frame, columns, where)
     if len(pool) == 1:
         name = next(iter(pool))
         if in_words := _in_words(frame, pool[name], possible):
             return Choice(name=in_words, reason=f"equal to '{name}', in words")
-        _confirm_codes(pool[name], questions)
-        return Choice(name=name, reason="named so" if named else "the only column of classes")
+        _confirm_codes(frame, pool[name], questions)
+        return Choice(name=name, reason="named so" if by_name else "the only column of classes")
     name = questions.choose(
         UserError(
             f"{len(pool)} columns of {where} may be the label: {', '.join(pool)}",
             code="label-column-unclear",
-            hint=f"give --label-column, such as --label-column {next(iter(pool))}",
+            hint=f"give --label-column, such as --label-column {next(iter(pool))}, "
+            "or --target NAME:KIND for each of several targets",
         ),
         "Which column is the label?",
         {name: column.look() for name, column in pool.items()},
@@ -171,7 +205,7 @@ def _label(
     return Choice(name=name, reason="as chosen")
 
 
-def _confirm_codes(column: Column, questions: Questions) -> None:
+def _confirm_codes(frame: pd.DataFrame, column: Column, questions: Questions) -> None:
     """Many whole numbers may be codes of classes, or ages, scores, years."""
     if column.kind != "codes":
         return
@@ -179,19 +213,26 @@ def _confirm_codes(column: Column, questions: Questions) -> None:
         f"the column '{column.name}' has {column.distinct} different whole numbers, such as "
         f"{column.example}: codes of classes, or a measure",
         code="label-codes-or-measure",
-        hint="give --yes if each number is a class, else --label-column with another column",
+        hint="give --yes if each number is a class, "
+        f"{tasks_hint(list(other_kinds(frame, column.name)))}or --label-column with another column",
     )
     questions.require_yes(unclear, "Is each number a class?", proposal=True)
 
 
-def _no_label(columns: Mapping[str, Column], where: str) -> UserError:
+def _no_label(frame: pd.DataFrame, columns: Mapping[str, Column], where: str) -> UserError:
     reasons = [
         f"'{name}': {not_a_label(column) or column.look()}" for name, column in columns.items()
     ]
+    readable = dict.fromkeys(
+        kind
+        for name, column in columns.items()
+        if column.kind == "numbers"
+        for kind in other_kinds(frame, name)
+    )
     return UserError(
         f"no column of {where} looks like a label\n  " + "\n  ".join(reasons),
         code="label-column-missing",
-        hint="give --label-column if one of them is",
+        hint=f"{tasks_hint(readable)}give --label-column if one of them is",
     )
 
 
@@ -210,17 +251,17 @@ def _group(
             )
         return Choice(name=given, reason="as given: its rows stay in one split")
     candidates = {name: column for name, column in columns.items() if _may_group(column)}
-    named = _named(candidates, _GROUP_NAMES)
-    if len(named) == 1:
-        column = candidates[named[0]]
+    by_name = named(candidates, _GROUP_NAMES)
+    if len(by_name) == 1:
+        column = candidates[by_name[0]]
         return Choice(
-            name=named[0],
+            name=by_name[0],
             reason=f"{column.rows / column.distinct:.1f} rows each, which stay in one split",
         )
     unnamed = {
         name: one for name, one in candidates.items() if one.kind not in ("numbers", "codes")
     }
-    unsure = {name: candidates[name] for name in named} or unnamed
+    unsure = {name: candidates[name] for name in by_name} or unnamed
     if not unsure:
         return Choice(name=None, reason="no column of groups")
     none = "(none)"
@@ -249,7 +290,7 @@ def _may_group(column: Column) -> bool:
     )
 
 
-def _named(columns: Mapping[str, Column], known: Sequence[str]) -> list[str]:
+def named(columns: Mapping[str, Column], known: Sequence[str]) -> list[str]:
     """Columns with exactly a known name; else those with such a word in their name."""
     exact = [name for name in columns if name.strip().lower() in known]
     return exact or [name for name in columns if set(_words(name)) & set(known)]

@@ -5,6 +5,7 @@ No language is assumed: scripts that are written without spaces are recognised b
 
 import re
 import unicodedata
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
@@ -99,14 +100,19 @@ def describe(name: str, values: "pd.Series[str]") -> Column:
     )
 
 
-def require_label(column: Column) -> None:
+def require_label(column: Column, other_kinds: Collection[str] = ()) -> None:
     """Raises UserError with the reason why the column cannot hold classes."""
     if problem := not_a_label(column):
         raise UserError(
             f"the column '{column.name}' cannot be the label: {problem}",
             code="label-not-classes",
-            hint="give --label-column with a column of classes",
+            hint=f"{tasks_hint(other_kinds)}give --label-column with a column of classes",
         )
+
+
+def tasks_hint(kinds: Collection[str]) -> str:
+    """The beginning of a hint: kinds of targets that can read a column."""
+    return "".join(f"give --task {kind} to learn it so, " for kind in kinds)
 
 
 def not_a_label(column: Column) -> str:
@@ -118,7 +124,7 @@ def not_a_label(column: Column) -> str:
     if column.kind == "numbers":
         return (
             f"it has {column.distinct:,} different numbers, such as {column.example}: a measure, "
-            "not classes (cut it into ranges, such as low and high)"
+            "not classes"
         )
     if 2 * column.distinct > column.rows:
         return (

@@ -81,6 +81,12 @@ def _columns(found: Proposal) -> Table:
         found.chosen.label.name: "label",
         found.chosen.group.name: "group",
     }
+    labels = {
+        column: f"{one.name}: {one.guess.look}" if one.name else one.guess.look
+        for one in found.targets
+        for column in one.guess.columns
+    }
+    chosen |= dict.fromkeys(labels, "label")
     reasons = {
         "text": found.chosen.text.reason,
         "label": found.chosen.label.reason,
@@ -92,7 +98,7 @@ def _columns(found: Proposal) -> Table:
         role = chosen.get(column.name, "")
         used = Text(role, style="bold green") if role else Text("-", style="dim")
         if role:
-            used.append(f" ({reasons[role]})", style="dim")
+            used.append(f" ({labels.get(column.name) or reasons[role]})", style="dim")
         missing = f"{column.missing:,}" if column.missing else ""
         table.add_row(Text(column.name), used, Text(column.look()), missing)
     return table
@@ -100,11 +106,11 @@ def _columns(found: Proposal) -> Table:
 
 def _classes(found: Proposal) -> Table:
     splits = ("train", "validation", "test")
-    table = _table("class", *splits, "")
+    table = _table("label" if found.targets else "class", *splits, "")
     for column in table.columns[1:4]:
         column.justify = "right"
     counts = found.trial.classes
-    largest = max(sum(one.values()) for one in counts.values())
+    largest = max((sum(one.values()) for one in counts.values()), default=0)
     shown = sorted(counts, key=lambda label: -sum(counts[label].values()))
     for label in shown[:_MOST_CLASSES_SHOWN]:
         rows = counts[label]
@@ -112,7 +118,7 @@ def _classes(found: Proposal) -> Table:
         table.add_row(Text(label), *(f"{rows[one]:,}" for one in splits), Text(bar, style="cyan"))
     if rest := shown[_MOST_CLASSES_SHOWN:]:
         sums = [f"{sum(counts[label][one] for label in rest):,}" for one in splits]
-        table.add_row(Text(f"{len(rest)} more classes", style="dim"), *sums, "")
+        table.add_row(Text(f"{len(rest)} more", style="dim"), *sums, "")
     totals = [f"{found.trial.splits[one]:,}" for one in splits]
     table.add_row(Text("all", style="bold"), *totals, "")
     return table

@@ -8,8 +8,9 @@ from typing import Any
 
 from rich.console import Console
 
-from components.ingest.corpus_files import rows_per_class
-from components.ingest.step import Params, prepare_rows
+from components.ingest.contract import Params
+from components.ingest.corpus_files import rows_per_label
+from components.ingest.step import prepare_rows
 from decant.data.corpus import LABELLED_SPLITS, SPLITS
 from decant.runtime.reporter import Reporter
 from decant.runtime.settings import parse
@@ -23,7 +24,7 @@ class Trial:
     Attributes:
         rows: of all files.
         splits: rows per split.
-        classes: rows per class and labelled split, in the order of the classes.
+        classes: rows per label and labelled split, in their order; of several targets TARGET.LABEL.
         rejected: rows per kind of reason, the most frequent first.
         contradictions: rejected duplicates whose label differs from the row that is kept.
     """
@@ -40,8 +41,8 @@ def try_ingest(section: Mapping[str, Any], root: Path) -> Trial:
     params = parse(Params, section, "ingest")
     reporter = Reporter(step="ingest", console=Console(quiet=True))
     with chdir(root), table_engine() as engine:  # relative paths are the parameters' own
-        labels = prepare_rows(engine, params, reporter)
-        counts = rows_per_class(engine)
+        targets = prepare_rows(engine, params, reporter)
+        counts = {target.name: rows_per_label(engine, target) for target in targets}
         sizes = dict(engine.all("SELECT split, count(*) FROM live GROUP BY split"))
         kinds = engine.all("SELECT kind, count(*) FROM rejected GROUP BY kind ORDER BY 2 DESC, 1")
         ((rows,),) = engine.all("SELECT count(*) FROM rows")
@@ -52,8 +53,11 @@ def try_ingest(section: Mapping[str, Any], root: Path) -> Trial:
         rows=rows,
         splits={split: sizes.get(split, 0) for split in SPLITS},
         classes={
-            label: {split: counts.get((label, split), 0) for split in LABELLED_SPLITS}
-            for label in labels
+            f"{target.name}.{label}" if len(targets) > 1 else label: {
+                split: counts[target.name].get((label, split), 0) for split in LABELLED_SPLITS
+            }
+            for target in targets
+            for label in target.labels or ()
         },
         rejected=dict(kinds),
         contradictions=contradictions,

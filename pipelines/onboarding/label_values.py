@@ -28,19 +28,19 @@ class Labels:
         missing: rows of the training data without a label.
         unlabelled: values that mark text without a label; `` is a missing one.
         left_out: value → why its rows are not used.
-        named: whether a person named the classes.
+        named_classes: those that a person named.
     """
 
     counts: Mapping[str, int]
     missing: int
     unlabelled: tuple[str, ...]
     left_out: Mapping[str, str]
-    named: bool
+    named_classes: tuple[str, ...] = ()
 
     @property
     def listed(self) -> list[str] | None:
         """The value of ingest.labels: None where all that is found is a class."""
-        return list(self.counts) if self.left_out or self.named else None
+        return list(self.counts) if self.left_out or self.named_classes else None
 
 
 def settle_labels(
@@ -100,7 +100,7 @@ def settle_labels(
         missing=missing,
         unlabelled=(*marks, *([""] if missing else [])),
         left_out=left_out,
-        named=bool(classes),
+        named_classes=tuple(classes),
     )
 
 
@@ -118,7 +118,8 @@ def _refuse_lists(found: "pd.Series[int]", column: str) -> None:
         raise UserError(
             f"the column '{column}' has lists, such as {_cut(lists[0])}, and a row has one label",
             code="label-lists",
-            hint="write each row's one label as text, and leave it empty where there is none",
+            hint="write each row's one label as text; of several labels per row write lists "
+            "in JSON lines or Parquet, or a separator between them",
         )
 
 

@@ -1,13 +1,15 @@
 """The parameters that follow from what was found, each with its reason."""
 
+import copy
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from decant import sources
 from decant.runtime.errors import UserError
+from decant.tasks.task import CLASSES
 from pipelines.onboarding.column_choice import Columns
 from pipelines.onboarding.data_files import DataFile, DataFiles
 from pipelines.onboarding.label_values import Labels
@@ -24,9 +26,18 @@ class Change:
 
 
 def data_parameters(
-    data: DataFiles, chosen: Columns, labels: Labels, present: Mapping[str, Any], root: Path
+    data: DataFiles,
+    chosen: Columns,
+    labels: Labels,
+    present: Mapping[str, Any],
+    root: Path,
+    targets: Sequence[Change] = (),
 ) -> list[Change]:
-    """Every parameter of ingest that depends on the data: no value of other data is left."""
+    """Every parameter of ingest that depends on the data: no value of other data is left.
+
+    Args:
+        targets: in place of the parameters of one column of classes.
+    """
     marks = [f"'{value}'" if value else "an empty label" for value in labels.unlabelled]
     watched, why = _watched(data, present["local_corpus"], root)
     classes = f"{len(labels.counts)} classes: {_listed(labels.counts)}"
@@ -43,6 +54,9 @@ def data_parameters(
         ("local_corpus", watched, why),
         ("text_column", chosen.text.name, chosen.text.reason),
         ("label_column", chosen.label.name, f"{chosen.label.reason}; {classes}"),
+        ("task", CLASSES, "a class per row"),
+        ("metric", None, "the kind's first"),
+        ("targets", [], "one target"),
         ("group_by", chosen.group.name, chosen.group.reason),
         (
             "labels",
@@ -52,11 +66,19 @@ def data_parameters(
         (
             "unlabelled_labels",
             list(labels.unlabelled),
-            f"{' and '.join(marks)}: text without a label" if marks else "every label is a class",
+            f"{' and '.join(marks)}: text without a label" if marks else "every label counts",
         ),
         ("label_budget", None, "all labels are used"),
     ]
-    return [Change(path=f"ingest.{key}", value=value, reason=why) for key, value, why in values]
+    changes = [Change(path=f"ingest.{key}", value=value, reason=why) for key, value, why in values]
+    if not targets:
+        return changes
+    of_classes = {
+        f"ingest.{key}" for key in ("label_column", "labels", "task", "metric", "targets")
+    }
+    at = [change.path for change in changes].index("ingest.label_column")
+    others = [one for one in changes[at:] if one.path not in of_classes]
+    return [*changes[:at], *targets, *others]
 
 
 def length_parameter(facts: TextFacts, given: int | None) -> list[Change]:
@@ -68,11 +90,19 @@ def length_parameter(facts: TextFacts, given: int | None) -> list[Change]:
     return [Change(path="tokenize.max_length_tokens", value=length, reason=reason)]
 
 
-def section_changes(changes: list[Change], name: str) -> dict[str, Any]:
-    prefix = f"{name}."
-    return {
-        one.path.removeprefix(prefix): one.value for one in changes if one.path.startswith(prefix)
-    }
+def changed_section(
+    present: Mapping[str, Any], changes: Sequence[Change], name: str
+) -> dict[str, Any]:
+    """The section with the changes in it."""
+    section = copy.deepcopy(dict(present[name]))
+    for change in changes:
+        first, *parents, key = change.path.split(".")
+        if first == name:
+            place = section
+            for parent in parents:
+                place = place[parent]
+            place[key] = change.value
+    return section
 
 
 def value_at(params: Mapping[str, Any], path: str) -> Any:

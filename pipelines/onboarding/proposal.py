@@ -7,18 +7,19 @@ from typing import Any
 
 import pandas as pd
 
-from components.ingest.spelling import respelled
 from decant.runtime.errors import UserError
+from decant.tasks.spelling import respelled
 from pipelines.onboarding.column_choice import Columns, choose_columns
 from pipelines.onboarding.column_kinds import Column
 from pipelines.onboarding.data_files import DataFile, DataFiles, find_data, shown_name
 from pipelines.onboarding.ingest_trial import Trial, try_ingest
+from pipelines.onboarding.label_targets import NamedTarget, find_targets, target_changes
 from pipelines.onboarding.label_values import Labels, settle_labels
 from pipelines.onboarding.parameter_changes import (
     Change,
+    changed_section,
     data_parameters,
     length_parameter,
-    section_changes,
     value_at,
 )
 from pipelines.onboarding.questions import Questions
@@ -33,7 +34,10 @@ class Options:
     """Answers given as options; None and () where not given."""
 
     text_column: str | None = None
-    label_column: str | None = None
+    label_columns: tuple[str, ...] = ()
+    task: str | None = None
+    targets: tuple[str, ...] = ()
+    kind_options: tuple[str, ...] = ()
     group_column: str | None = None
     no_groups: bool = False
     validation: str | None = None
@@ -50,6 +54,7 @@ class Proposal:
     """All findings. `changes`: only parameters that differ from the present ones.
 
     Attributes:
+        targets: where they are not one column of classes.
         notes: what a person should know, the most important first.
     """
 
@@ -60,6 +65,7 @@ class Proposal:
     texts: TextFacts
     trial: Trial
     changes: list[Change]
+    targets: list[NamedTarget]
     notes: list[str] = field(default_factory=list)
 
 
@@ -83,25 +89,75 @@ def propose(
     )
     where = shown_name(data.source)
     frame = read_rows(data.source)
+    targets = find_targets(
+        frame,
+        questions,
+        task=options.task,
+        label_columns=options.label_columns,
+        targets=options.targets,
+        options=options.kind_options,
+        text=options.text_column,
+        where=where,
+    )
+    used = tuple(dict.fromkeys(name for one in targets for name in one.guess.columns))
     columns, chosen = choose_columns(
         frame,
         questions,
         text=options.text_column,
-        label=options.label_column,
+        label=next(iter(options.label_columns), None),
         group=options.group_column,
         no_groups=options.no_groups,
+        labels=used,
         where=where,
     )
     text, label = str(chosen.text.name), str(chosen.label.name)
-    frame = _with_labels(frame, label)
-    data, notes = _usable_splits(data, text, label)
+    data, notes = _usable_splits(data, text, used or (label,))
+    headers = repeated_headers(frame, text, label)
+    labels = (
+        _labels_as_given(frame, used, options)
+        if targets
+        else _settled(_with_labels(frame, label), data, text, label, headers, options, questions)
+    )
+    facts = text_facts(
+        [value for value in frame[text].dropna() if value.strip()],
+        encoder_uri=params["ingest"]["encoder"],
+        limit=params["tokenize"]["max_length_tokens"],
+    )
+    of_targets = (
+        target_changes(targets, labels.named_classes, options.min_class_rows) if targets else []
+    )
+    wanted = data_parameters(data, chosen, labels, params["ingest"], root, of_targets)
+    wanted += length_parameter(facts, options.max_length_tokens)
+    trial = try_ingest(changed_section(params, wanted, "ingest"), root)
+    return Proposal(
+        data=data,
+        columns=columns,
+        chosen=chosen,
+        labels=labels,
+        texts=facts,
+        trial=trial,
+        targets=targets,
+        changes=[one for one in wanted if value_at(params, one.path) != one.value],
+        notes=notes + _notes(labels, facts, trial, headers),
+    )
+
+
+def _settled(
+    frame: pd.DataFrame,
+    data: DataFiles,
+    text: str,
+    label: str,
+    headers: int,
+    options: Options,
+    questions: Questions,
+) -> Labels:
+    """The classes of one column."""
     given = {
         role: _with_labels(read_rows(one), label)
         for role, one in (("validation", data.validation), ("test", data.test))
         if one
     }
-    headers = repeated_headers(frame, text, label)
-    labels = settle_labels(
+    return settle_labels(
         _distinct_texts(frame, text, label),
         label,
         questions,
@@ -111,23 +167,23 @@ def propose(
         unlabelled=_respelled(options.unlabelled_labels),
         fewest_rows=options.min_class_rows,
     )
-    facts = text_facts(
-        [value for value in frame[text].dropna() if value.strip()],
-        encoder_uri=params["ingest"]["encoder"],
-        limit=params["tokenize"]["max_length_tokens"],
-    )
-    wanted = data_parameters(data, chosen, labels, params["ingest"], root)
-    wanted += length_parameter(facts, options.max_length_tokens)
-    trial = try_ingest({**params["ingest"], **section_changes(wanted, "ingest")}, root)
-    return Proposal(
-        data=data,
-        columns=columns,
-        chosen=chosen,
-        labels=labels,
-        texts=facts,
-        trial=trial,
-        changes=[one for one in wanted if value_at(params, one.path) != one.value],
-        notes=notes + _notes(labels, facts, trial, headers),
+
+
+def _labels_as_given(frame: pd.DataFrame, columns: Sequence[str], options: Options) -> Labels:
+    """Of targets that are not one column of classes: ingest itself counts and checks them."""
+    if options.classes and options.targets:
+        raise UserError(
+            "--class is for one target",
+            code="option-conflict",
+            hint="add `labels` to a target in the written file",
+        )
+    missing = (frame[list(columns)].fillna("").apply(lambda one: one.str.strip()) == "").all(axis=1)
+    return Labels(
+        counts={},
+        missing=int(missing.sum()),
+        unlabelled=tuple(_respelled(options.unlabelled_labels)),
+        left_out={},
+        named_classes=tuple(_respelled(options.classes)),
     )
 
 
@@ -151,7 +207,9 @@ def _distinct_texts(frame: pd.DataFrame, text: str, label: str) -> "pd.Series[st
     return frame.loc[(keys != "") & ~repeated, label]
 
 
-def _usable_splits(data: DataFiles, text: str, label: str) -> tuple[DataFiles, list[str]]:
+def _usable_splits(
+    data: DataFiles, text: str, labels: Sequence[str]
+) -> tuple[DataFiles, list[str]]:
     """Given splits that have both columns; one without labels is text for distillation.
 
     Raises UserError for a split without the text column.
@@ -170,12 +228,13 @@ def _usable_splits(data: DataFiles, text: str, label: str) -> tuple[DataFiles, l
                 code="column-unknown",
                 hint="give all files the same columns",
             )
-        if label not in frame.columns or (frame[label].fillna("").str.strip() == "").all():
+        found = [name for name in labels if name in frame.columns]
+        if all((frame[name].fillna("").str.strip() == "").all() for name in found):
             given[role] = None
             more.append(one)
             notes.append(
-                f"{shown_name(one)} has no labels ('{label}'), so that it is used as unlabelled "
-                f"text; the {role} split is drawn from the training data"
+                f"{shown_name(one)} has no labels ('{', '.join(labels)}'), so that it is used as "
+                f"unlabelled text; the {role} split is drawn from the training data"
             )
     return (
         DataFiles(

@@ -16,17 +16,21 @@ _LONGEST_NAME_CHARACTERS = 60
 def read_rows(data: DataFile) -> pd.DataFrame:
     """The first rows of its files, strictly; the columns that every file has.
 
-    `attrs["rows"]` has the number of all rows.
+    `attrs["rows"]` has the number of all rows, `attrs["lists"]` the columns whose cells are lists,
+    which are written as JSON.
     """
     frames = []
     for file in data.files:
-        frame = read_table(file, data.format_name, most=LOOKED_AT_ROWS)
+        frame = read_table(file, data.format_name, most=LOOKED_AT_ROWS, lists=True)
         _refuse_two_of_one_name(file, [str(name) for name in frame.columns])
         if data.format_name in ("csv", "tsv"):
             _refuse_headerless(frame, file)
         frames.append(frame)
     whole = pd.concat(frames, ignore_index=True, join="inner")
-    whole.attrs["rows"] = sum(frame.attrs["rows"] for frame in frames)
+    whole.attrs = {
+        "rows": sum(frame.attrs["rows"] for frame in frames),
+        "lists": sorted({name for frame in frames for name in frame.attrs["lists"]}),
+    }
     return whole
 
 

@@ -2,8 +2,15 @@
 
 import shutil
 from dataclasses import dataclass
+from pathlib import Path
 
 from pipelines.preflight.check_result import Result, Status
+from pipelines.preflight.own_process import own_process
+
+NAME = "GPU"
+LIBRARIES = ("onnxruntime", "torch")  # of compute, in a process of its own
+# nvidia-smi is not in every image; these are there wherever CUDA finds a GPU, on Linux and in WSL.
+_DEVICES = ("/dev/nvidiactl", "/dev/dxg")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,12 +33,20 @@ class GpuFacts:
 
 
 def check_gpu() -> Result:
-    facts = look()
-    return evaluate(facts)
+    """Without a driver neither library is loaded to find no GPU."""
+    if shutil.which("nvidia-smi") is None and not any(Path(file).exists() for file in _DEVICES):
+        return _result("skipped", "no NVIDIA GPU on this machine")
+    with own_process(__name__, "compute") as called:
+        return called()
+
+
+def compute() -> Result:
+    """Raises what PyTorch raises when it finds a GPU and cannot compute on it."""
+    return evaluate(look())
 
 
 def look() -> GpuFacts:
-    """Raises what PyTorch raises when it finds a GPU and cannot compute on it."""
+    """Raises as `compute` does."""
     import onnxruntime
     import torch
 
@@ -103,4 +118,4 @@ def _onnx_runs() -> bool:
 
 
 def _result(status: Status, detail: str, hint: str = "") -> Result:
-    return Result(name="GPU", status=status, detail=detail, hint=hint)
+    return Result(name=NAME, status=status, detail=detail, hint=hint)

@@ -7,10 +7,12 @@ from pipelines.preflight.check_result import Result
 
 
 def check_parameters(options: PackageOptions) -> Result:
-    """Raises UserError for what is wrong with them."""
+    """Raises UserError for what is wrong with them; sources are looked for with the package."""
     from pipelines.arguments import pipeline_arguments
 
-    arguments = pipeline_arguments(options.params, options.overrides)
+    arguments = pipeline_arguments(
+        options.params, options.overrides, place=lambda params: (params, {})
+    )
     steps = sum(name.endswith("_params") for name in arguments)
     return Result(
         name="parameters", status="ok", detail=f"{options.params}: {steps} steps, all valid"
@@ -53,6 +55,25 @@ def check_version_is_clean(package: Package) -> Result:
             hint="run this from a clone of the repository",
         )
     return Result(name=name, status="ok", detail=package.version.partition("-")[0])
+
+
+def check_retries(package: Package) -> Result | None:
+    """What the profile's retries cover; None where it has none."""
+    tasks = package.documents[0]["root"]["dag"]["tasks"]
+    counts = {
+        name.replace("-", "_"): task["retryPolicy"]["maxRetryCount"]
+        for name, task in tasks.items()
+        if task.get("retryPolicy", {}).get("maxRetryCount")
+    }
+    if not counts:
+        return None
+    return Result(
+        name="retries",
+        status="ok",
+        detail=", ".join(f"{step} {count}" for step, count in counts.items())
+        + ": after a lost pod (deleted, evicted, its node gone); by the server's default not after "
+        "an error of the step, which itself tries again what passes",
+    )
 
 
 def images_of(package: Package) -> list[str]:

@@ -4,11 +4,28 @@ import re
 from importlib.metadata import version
 from urllib.parse import urlsplit
 
-from pipelines.kubeflow.cluster_options import is_readable_on_the_way
+from pipelines.kubeflow.api_errors import Unavailable
+from pipelines.kubeflow.cluster_options import ServerOptions, is_readable_on_the_way
 from pipelines.kubeflow.connection import Connection
 from pipelines.preflight.check_result import Result
+from pipelines.preflight.cluster_address import is_inside_a_cluster
 
 _VERSION = re.compile(r"(\d+)\.(\d+)")
+
+
+def connect_from_here(server: ServerOptions) -> Connection:
+    """Raises as `connect` does; of an address of the cluster that does not answer it says so."""
+    try:
+        return server.connect()
+    except Unavailable as error:
+        if not is_inside_a_cluster(urlsplit(server.host or "").hostname or ""):
+            raise
+        raise Unavailable(
+            f"{error.problem}: only the cluster reaches this address; not checked: version and "
+            "credentials",
+            code="cluster-unavailable",
+            hint="give --host the address from outside, or use `kubectl port-forward`",
+        ) from None
 
 
 def check_version(connection: Connection) -> Result:

@@ -3,6 +3,7 @@
     development: false        # true: an image needs a fixed tag only, not a digest
     service_account: decant   # of the run; a package cannot have it, so `submit` sets it
     workspace: {size: 10Gi}   # KFP's volume of the run; see Workspace
+    staging: s3://bucket/decant  # where local data and encoders are sent; or a folder on a claim
     all: {cpu: {limit: 4}}    # for every step; the keys of profile_settings.StepSettings
     steps:                    # per step, over `all`
       finetune: {gpu: {count: 1}}
@@ -62,6 +63,7 @@ class Profile:
     Attributes:
         steps: the settings of every step, `all` and its own already merged.
         service_account: for the submitter, which gives it to the run.
+        staging: bucket or folder to which local data and encoders are sent.
     """
 
     file: Path
@@ -69,6 +71,7 @@ class Profile:
     service_account: str | None
     workspace: Workspace | None
     steps: Mapping[str, StepSettings]
+    staging: str | None = None
 
 
 @settings
@@ -76,6 +79,7 @@ class _File:
     development: bool = False
     service_account: ObjectName | None = None
     workspace: Workspace | None = None
+    staging: Text | None = None
     all: dict[str, Any] | None = None
     steps: dict[str, dict[str, Any] | None] | None = None
 
@@ -124,6 +128,7 @@ def load_profile(name_or_path: str) -> Profile:
         service_account=header.service_account,
         workspace=header.workspace,
         steps=steps,
+        staging=header.staging,
     )
 
 

@@ -197,7 +197,10 @@ class Volume:
 
 @settings
 class Retries:
-    """Of a failed attempt.
+    """After a lost pod: evicted, deleted, its node gone.
+
+    By the default of Kubeflow Pipelines 2.17 a step that ends with an error is not tried again,
+    whatever these say. A step itself tries again what passes (decant/runtime/retrying.py).
 
     Attributes:
         count: attempts after the first.

@@ -43,7 +43,7 @@ def launcher_settings(settings: StepSettings) -> StepSettings:
     return dataclasses.replace(
         settings,
         cpu=Cpu(request="250m", limit="1"),
-        memory=Memory(request="1Gi", limit="2Gi"),  # it imports the step, hence torch
+        memory=Memory(request="1Gi", limit="2Gi"),
         gpu=Gpu(),
         shared_memory=None,
         volumes={claim: one for claim, one in settings.volumes.items() if one == shared},

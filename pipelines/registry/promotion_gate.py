@@ -10,7 +10,8 @@ from decant.figures.gate_check import Check, at_least, at_most, no_class_lost
 from decant.runtime.errors import UserError
 from decant.runtime.params_file import read_params_file
 from decant.runtime.settings import parse, settings
-from pipelines.registry.comparison import Comparison, VersionFigures
+from decant.tasks.comparison import Compared
+from pipelines.registry.comparison import Comparison, TargetFigures, VersionFigures
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Ratio = Annotated[float, Field(gt=0)]
@@ -46,32 +47,33 @@ def read_gate(file: Path, overrides: Iterable[str] = ()) -> tuple[PromotionGate,
     return parse(PromotionGate, content.get(SECTION, {}), SECTION), seed
 
 
-def check_alone(
-    gate: PromotionGate, figures: VersionFigures, teacher_accuracy: float
-) -> list[Check]:
-    """The checks of a candidate without a champion."""
-    retention = figures.accuracy / teacher_accuracy if teacher_accuracy else 0.0
+def check_alone(gate: PromotionGate, figures: VersionFigures) -> list[Check]:
+    """The checks of a candidate without a champion, target by target."""
     checks = []
-    if gate.min_retention is not None:
-        checks.append(
-            at_least("of the teacher's accuracy", retention, gate.min_retention, show=_percent)
-        )
-    if gate.max_ece is not None:
-        checks.append(
-            at_most("calibration error (ECE)", figures.ece, gate.max_ece, show="{:.3f}".format)
-        )
+    for one in figures.targets:
+        prefix = _prefix(one, figures)
+        if gate.min_retention is not None:
+            name = f"{prefix}of the teacher's {one.metric.title}"
+            checks.append(at_least(name, one.retention, gate.min_retention, show=_percent))
+        if gate.max_ece is not None and (ece := one.details.get("ece")) is not None:
+            name = f"{prefix}calibration error (ECE)"
+            checks.append(at_most(name, ece, gate.max_ece, show="{:.3f}".format))
     return checks
 
 
 def check_against(gate: PromotionGate, found: Comparison) -> list[Check]:
     """The checks of a candidate beside a champion, those of it alone included."""
-    checks = _accuracy(gate, found)
-    checks += check_alone(gate, found.new, found.teacher_accuracy)
-    checks += no_class_lost(
-        found.new.lost_classes,
-        gate.must_answer_class_from_rows,
-        names=("the champion", "this version"),
-    )
+    checks = []
+    for figures, compared in zip(found.new.targets, found.targets, strict=True):
+        checks += _score(gate, figures, compared, _prefix(figures, found.new))
+    checks += check_alone(gate, found.new)
+    for figures in found.new.targets:
+        prefix = _prefix(figures, found.new)
+        checks += no_class_lost(
+            figures.lost,
+            gate.must_answer_class_from_rows,
+            names=("the champion", f"this version{f' ({prefix[:-2]})' if prefix else ''}"),
+        )
     if gate.max_time_ratio is not None and found.faster is not None:
         ratio = 1 / found.faster.median
         spread = f"{1 / found.faster.high:.2f} to {1 / found.faster.low:.2f}"
@@ -90,32 +92,44 @@ def check_against(gate: PromotionGate, found: Comparison) -> list[Check]:
     return checks
 
 
-def summary(
-    found: Comparison | None, alone: VersionFigures, teacher_accuracy: float
-) -> dict[str, JsonValue]:
-    """The figures in a decision, rounded."""
-    figures: dict[str, JsonValue] = {
-        "accuracy": round(alone.accuracy, 4),
-        "teacher_accuracy": round(teacher_accuracy, 4),
-        "ece": round(alone.ece, 4),
-    }
+def summary(found: Comparison | None, alone: VersionFigures) -> dict[str, JsonValue]:
+    """The figures in a decision, rounded; of several targets those of each, by its name."""
+    figures: dict[str, JsonValue] = {}
+    compared = found.targets if found else [None] * len(alone.targets)
+    olds = found.old.targets if found else [None] * len(alone.targets)
+    each: dict[str, JsonValue] = {}
+    for one, old, beside in zip(alone.targets, olds, compared, strict=True):
+        metric = one.target.metric
+        of_one: dict[str, JsonValue] = {
+            metric: round(one.score, 4),
+            f"teacher_{metric}": round(one.teacher_score, 4),
+        }
+        if (ece := one.details.get("ece")) is not None:
+            of_one["ece"] = round(float(ece), 4)
+        if old and beside:
+            of_one |= {
+                f"champion_{metric}": round(old.score, 4),
+                "difference": round(beside.difference, 4),
+                "interval": [round(end, 4) for end in beside.interval],
+            }
+            if beside.test:
+                of_one["p_value"] = round(beside.test.p_value, 5)
+        each[one.target.name] = of_one
+    if len(each) == 1:
+        figures |= of_one
+    else:
+        figures |= {"score": round(alone.score, 4), "targets": each}
     if found is None:
         return figures
-    figures |= {
-        "rows": found.rows,
-        "accuracy": round(found.new.accuracy, 4),
-        "champion_accuracy": round(found.old.accuracy, 4),
-        "difference": round(found.difference, 4),
-        "interval": [round(end, 4) for end in found.difference_interval],
-        "p_value": round(found.p_value, 5),
-        "asked_again": found.asked_again,
-    }
+    figures |= {"rows": found.rows, "asked_again": found.asked_again}
     if found.faster:
         figures["time_ratio"] = round(1 / found.faster.median, 3)
     return figures
 
 
-def _accuracy(gate: PromotionGate, found: Comparison) -> list[Check]:
+def _score(
+    gate: PromotionGate, figures: TargetFigures, compared: Compared, prefix: str
+) -> list[Check]:
     """The measured loss against the tolerance, and a paired test for significance.
 
     A loss within the tolerance passes when chance explains it, and fails when it is significant.
@@ -124,31 +138,43 @@ def _accuracy(gate: PromotionGate, found: Comparison) -> list[Check]:
     """
     if gate.max_accuracy_loss is None:
         return []
-    low, high = found.difference_interval
+    show = _points if figures.metric.is_share else _plain_difference
+    low, high = compared.interval
     checks = [
         at_least(
-            "accuracy, minus the champion's",
-            found.difference,
+            f"{prefix}{figures.metric.title}, minus the champion's",
+            compared.difference,
             -gate.max_accuracy_loss,
-            show=_points,
-            measured=f"{_points(found.difference)} ({_points(low)} to {_points(high)})",
+            show=show,
+            measured=f"{show(compared.difference)} ({show(low)} to {show(high)})",
         ),
         Check(
-            name="McNemar's test",
-            measured=(
-                f"p = {found.p_value:.3g}: {found.only_new} rows right only now, "
-                f"{found.only_old} only before"
-            ),
+            name=f"{prefix}{compared.test.name if compared.test else 'paired bootstrap'}",
+            measured=_tested(compared),
             demanded="not significantly worse (5 %)",
             shortfall="significantly worse (5 %)",
-            passed=not (found.only_new < found.only_old and found.p_value < 0.05),
+            passed=not compared.significantly_worse,
         ),
     ]
     if gate.must_be_proven:
-        checks.append(
-            at_least("the interval's lower end", low, -gate.max_accuracy_loss, show=_points)
-        )
+        name = f"{prefix}the interval's lower end"
+        checks.append(at_least(name, low, -gate.max_accuracy_loss, show=show))
     return checks
+
+
+def _tested(compared: Compared) -> str:
+    if compared.test is None:
+        low, high = compared.interval
+        return f"the interval is {low:+.4f} to {high:+.4f}"
+    words = f"p = {compared.test.p_value:.3g}"
+    if counts := compared.test.counts:
+        words += f": {counts['only_new']} rows right only now, {counts['only_old']} only before"
+    return words
+
+
+def _prefix(figures: TargetFigures, of_all: VersionFigures) -> str:
+    """The target's name, where there are several."""
+    return f"{figures.target.name}: " if len(of_all.targets) > 1 else ""
 
 
 def _percent(value: float) -> str:
@@ -157,6 +183,10 @@ def _percent(value: float) -> str:
 
 def _points(value: float) -> str:
     return f"{value:+.2%}"
+
+
+def _plain_difference(value: float) -> str:
+    return f"{value:+.4f}"
 
 
 def _ratio(value: float) -> str:

@@ -1,27 +1,35 @@
 """The evidence of a registered version: its answers on the test rows, and the model itself."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from components.register.run_evidence import PREDICTIONS, logged_evidence
 from decant.figures.metrics_file import METRICS
-from decant.inference.classifier import MANIFEST, OnnxClassifier, softmax
+from decant.inference.classifier import OnnxClassifier, read_manifest
+from decant.inference.manifest_task import manifest_task
 from decant.runtime.artifacts import read_json
 from decant.runtime.errors import UserError
+from decant.tasks.answers import values
+from decant.tasks.comparison import recorded_columns
+from decant.tasks.labels import column_of, encode
+from decant.tasks.spec import with_labels
+from decant.tasks.task import Task
 from decant.tracking.registered_model import exported_folder
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
     from mlflow.tracking import MlflowClient
 
+Values = NDArray[np.float32]
 TEST_DIGEST_TAG = "decant.test_digest"
 
 
@@ -32,15 +40,19 @@ class EvaluatedVersion:
     Attributes:
         name, version: in the registry.
         tags: of the version.
-        predictions: a row per test row: text, label, student_label, teacher_label, and per label
-            student_probability_LABEL.
+        task: what it answers, with what it decided on validation rows.
+        predictions: a row per test row: text, the labels' columns of the corpus, and the values of
+            the student, see components/evaluate/tables.py.
+        metrics: the content of its metrics.json.
         model: the folder of the exported student.
     """
 
     name: str
     version: str
     tags: dict[str, str]
+    task: Task
     predictions: pd.DataFrame
+    metrics: Mapping[str, Any]
     model: Path
 
     def __str__(self) -> str:
@@ -50,14 +62,37 @@ class EvaluatedVersion:
     def test_digest(self) -> str:
         return self.tags.get(TEST_DIGEST_TAG, "")
 
-    @property
-    def labels(self) -> tuple[str, ...]:
-        return tuple(read_json(self.model / MANIFEST)["labels"])
+    def recorded(self) -> dict[str, Values]:
+        """Per target the values (rows, W) of its test rows, as they were recorded."""
+        return {
+            name: self.predictions[columns].to_numpy(dtype=np.float32)
+            for name, columns in recorded_columns(self.task, "student").items()
+        }
 
-    def recorded(self) -> NDArray[np.float32]:
-        """Probabilities (rows, classes) of its test rows, as they were recorded."""
-        columns = [f"student_probability_{label}" for label in self.labels]
-        return self.predictions[columns].to_numpy(dtype=np.float32)
+    def labels(self, task: Task) -> dict[str, NDArray[np.float64]]:
+        """Per target the labels (rows, E) of its test rows, encoded for a task; NaN is unknown."""
+        names = [column_of(task, target) for target in task.targets]
+        rows = pa.RecordBatch.from_pandas(self.predictions[names], preserve_index=False)
+        encoded = encode(task, rows)
+        if encoded.ndim == 1:
+            encoded = np.where(encoded < 0, np.nan, encoded)[:, None]
+        return {target.name: own for target, _, own in with_labels(task, encoded)}
+
+    def teacher_score(self, target: str) -> float:
+        """Of its teacher, on its own test rows, by the target's metric.
+
+        Raises UserError when its figures have none.
+        """
+        try:
+            teacher = self.metrics["teacher"]
+            several = teacher.get("targets")
+            return float(several[target]["score"] if several else teacher["accuracy"])
+        except (KeyError, TypeError, AttributeError):
+            raise UserError(
+                f"{self} has no figures of its teacher for '{target}' in its {METRICS}",
+                code="evidence-missing",
+                hint="evaluate and register it again with this version of Decant",
+            ) from None
 
 
 @contextmanager
@@ -75,12 +110,13 @@ def downloaded(
         ]
 
 
-def answers(
+def answered_now(
     evaluated: EvaluatedVersion, texts: list[str], *, batch_size: int = 32
-) -> NDArray[np.float32]:
-    """Probabilities (rows, classes) of the model, run now."""
-    logits = OnnxClassifier(evaluated.model, threads=0).logits(texts, batch_size=batch_size)
-    return softmax(logits).astype(np.float32)
+) -> dict[str, Values]:
+    """Per target the values (texts, W) of the model, run now."""
+    classifier = OnnxClassifier(evaluated.model, threads=0)
+    found = values(classifier.task, classifier.logits(texts, batch_size=batch_size))
+    return {name: of_target.astype(np.float32) for name, of_target in found.items()}
 
 
 def _download(client: "MlflowClient", version: "ModelVersion", folder: Path) -> EvaluatedVersion:
@@ -98,10 +134,17 @@ def _download(client: "MlflowClient", version: "ModelVersion", folder: Path) -> 
     model = mlflow.artifacts.download_artifacts(
         f"models:/{version.name}/{version.version}", dst_path=str(folder)
     )
+    exported = exported_folder(Path(model), shown)
+    try:
+        task = manifest_task(read_manifest(exported))
+    except ValueError as error:
+        raise UserError(f"{shown} cannot be read: {error}", code="model-unreadable") from None
     return EvaluatedVersion(
         name=str(version.name),
         version=str(version.version),
         tags=dict(version.tags),
+        task=task,
         predictions=pd.read_parquet(found / PREDICTIONS),
-        model=exported_folder(Path(model), shown),
+        metrics=read_json(found / METRICS),
+        model=exported,
     )

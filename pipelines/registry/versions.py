@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -12,6 +11,7 @@ from requests.exceptions import RequestException
 from decant.runtime.errors import UserError
 from decant.runtime.secrets import shown_uri, without_secrets
 from decant.tracking.mlflow_store import open_client, tracking_uri
+from decant.tracking.model_reference import ModelReference
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
@@ -20,36 +20,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_REFERENCE = re.compile(r"(?:models:/)?(?P<name>[^/@]+)(?:/(?P<version>\d+)|@(?P<alias>[\w-]+))")
-
 # Of the registered model that holds the history of another one (see promotion_history).
 HISTORY_SUFFIX = ".promotions"
 
 _ALIAS = re.compile(r"[\w\-]{1,255}")
-
-
-@dataclass(frozen=True)
-class Reference:
-    """A version of a model, as it was written."""
-
-    name: str
-    version: str | None
-    alias: str | None
-
-    def __str__(self) -> str:
-        return f"models:/{self.name}" + (f"@{self.alias}" if self.alias else f"/{self.version}")
-
-
-def parse_reference(text: str) -> Reference:
-    """models:/NAME/VERSION, models:/NAME@ALIAS, or either without `models:/`."""
-    match = _REFERENCE.fullmatch(text)
-    if not match:
-        raise UserError(
-            f"'{text}' is not a version of a model",
-            code="model-reference-invalid",
-            hint="write NAME/VERSION or NAME@ALIAS",
-        )
-    return Reference(**match.groupdict())
 
 
 def check_alias(alias: str) -> None:
@@ -99,9 +73,20 @@ def registry() -> Iterator["MlflowClient"]:
         raise _store_error(shown, error) from None
 
 
-def find_version(client: "MlflowClient", reference: Reference) -> "ModelVersion":
-    """MLflow's model version. Raises UserError that lists the existing ones."""
+def find_version(client: "MlflowClient", reference: ModelReference) -> "ModelVersion":
+    """MLflow's model version; the newest where the reference does not say which.
+
+    Raises UserError that lists the existing ones.
+    """
     versions = versions_of(client, reference.name)
+    if not versions:
+        raise UserError(
+            f"{reference.name} has no versions",
+            code="model-version-unknown",
+            hint="register one: `dvc repro`",
+        )
+    if not reference.says_which:
+        return versions[0]
     for version in versions:
         by_alias = reference.alias and reference.alias in version.aliases
         if by_alias or str(version.version) == reference.version:

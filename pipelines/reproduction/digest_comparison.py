@@ -9,7 +9,7 @@ from components.register.registry import CARD_FILE
 from decant.figures.timing_figures import Machine
 from decant.runtime.artifacts import CARD, read_card, read_sidecar
 from decant.runtime.identity import content_digest, file_digest
-from decant.runtime.steps import declared_ports, steps_behind
+from decant.runtime.steps import load_step, steps_behind
 from decant.tracking.registered_model import exported_folder
 from pipelines.reproduction.former_ports import folder_in
 from pipelines.reproduction.version_lineage import Lineage
@@ -42,7 +42,7 @@ class Artifact:
 
 def compare_artifacts(lineage: Lineage, project: Path) -> list[Artifact]:
     """Every port that the rebuilt stages wrote, in the pipeline's order."""
-    ports = [port for step in steps_behind("register") for port in declared_ports(step)[1]]
+    ports = [port for step in steps_behind("register") for port in load_step(step).output_ports]
     return [_port(port, lineage, folder_in(project, port)) for port in ports]
 
 

@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from components.register.registry import PIN_TAG, RUN_TAG, SOURCE_TAG
 from components.register.run_evidence import FOLDER
+from components.register.version_tags import METRIC_TAG, TASK_TAG
 from decant.figures.metrics_file import METRICS, read_figures
 from decant.figures.timing_figures import Machine
 from decant.runtime.artifacts import CARD, read_json
 from decant.runtime.steps import STEPS, load_step
+from decant.tasks.task import CLASSES
 from decant.tracking.delivery import IDENTITY_TAG
 from decant.tracking.parent_run import PARENT_TAG
 from pipelines.reproduction.former_ports import names_of, with_present_names
@@ -68,6 +70,7 @@ class Lineage:
         sources: URI of the data and of the encoder.
         pins: digest or revision of every source.
         digests: content digest of every artifact, by port.
+        task, metric: the kind of the target, or `several`, and by which models are chosen.
         machine: on which evaluate ran; None where that is unknown.
         steps: in the pipeline's order.
     """
@@ -85,6 +88,8 @@ class Lineage:
     sources: Mapping[str, str]
     pins: Mapping[str, str]
     digests: Mapping[str, str]
+    task: str = CLASSES
+    metric: str = "accuracy"
     machine: Machine | None = None
     steps: tuple[StepRun, ...]
 
@@ -112,6 +117,8 @@ def read_lineage(client: "MlflowClient", version: "ModelVersion") -> Lineage:
         | _with_prefix(tags, SOURCE_TAG),
         pins=_with_prefix(tags, PIN_TAG),
         digests=digests,
+        task=tags.get(TASK_TAG, CLASSES),
+        metric=tags.get(METRIC_TAG, "accuracy"),
         machine=_machine(client, str(version.run_id or "")),
         steps=tuple(
             _step_run(client, step, runs[step], cards[step], tags, digests)

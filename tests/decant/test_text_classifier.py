@@ -51,11 +51,22 @@ def test_a_registered_model_answers_as_the_exported_one(
     expected = TextClassifier.load(tiny_exported).predict(texts)
     classifier = TextClassifier.load(registered)
     assert classifier.predict(texts) == expected
-    assert TextClassifier.load("models:/tiny/1").predict(texts) == expected
+    for other in ("models:/tiny/1", "tiny/1", "tiny@champion"):
+        assert TextClassifier.load(other).predict(texts) == expected
     download = classifier.folder
     assert (download / "manifest.json").is_file()
     del classifier
     assert not download.exists(), "the download goes with the classifier"
+
+
+def test_a_folder_goes_before_a_model_of_its_name(
+    registered: str, tiny_exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(tiny_exported, tmp_path / "tiny" / "1")
+    assert TextClassifier.load("tiny/1").folder == Path("tiny/1")
+    with raises("artifact-missing", "tiny/2"):
+        TextClassifier.load(Path("tiny/2"))
 
 
 def test_an_unknown_version_is_a_user_error(registered: str) -> None:

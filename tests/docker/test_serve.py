@@ -28,6 +28,7 @@ from decant.inference.csv_texts import csv_texts
 from decant.runtime.identity import PROJECT
 from pipelines.__main__ import main
 from pipelines.commands.predict import read_file
+from tests.word_models import TASKS, write_word_model
 
 SERVE = PROJECT / "docker" / "serve.py"
 CHECKED = runpy.run_path(str(SERVE))["checked"]
@@ -312,6 +313,28 @@ def test_it_answers_as_predict_does_and_ends_on_sigterm(
         check=False,
     )
     assert sick.returncode != 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["multi_label", "regression", "several"])
+def test_it_answers_as_predict_does_for_every_kind(kind: str, tmp_path: Path) -> None:
+    targets, weights = TASKS[kind]
+    exported = write_word_model(tmp_path / "exported", weights, targets)
+    save_model(exported, tmp_path / "model")
+    predict = ["predict", "--model", str(exported), "--json", *TEXTS]
+    lines = CliRunner().invoke(main, predict, catch_exceptions=False).stdout.splitlines()
+    answers = [json.loads(line) for line in lines]
+    with serving(tmp_path / "model", tmp_path / "serve.log") as (port, _):
+        found = post(port, table_of(*TEXTS))["predictions"]
+        assert [{**answer, "text": text} for answer, text in zip(found, TEXTS, strict=True)] == (
+            answers
+        )
+        assert post(port, table_of()) == {"predictions": []}
+        for wrong in (5, None, "x" * 100_001):
+            with pytest.raises(urllib.error.HTTPError) as refused:
+                post(port, {"dataframe_split": {"columns": ["text"], "data": [["a"], [wrong]]}})
+            assert refused.value.code == 400
+            assert "row 1 of the input is" in json.load(refused.value)["message"]
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 """The complete examples in CONTRIBUTING.md keep the contracts that it describes."""
 
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -7,7 +8,7 @@ import pytest
 import torch
 
 from decant import tables
-from decant.runtime.plugins import plugins
+from decant.runtime.plugins import plugin_names
 from pipelines.onboarding.file_content import content_format
 from tests.docs.documents import code_blocks
 from tests.errors import raises
@@ -25,7 +26,11 @@ def example(file: str) -> ModuleType:
     return module
 
 
-def test_the_student_is_complete_and_padding_changes_nothing() -> None:
+def test_the_student_is_complete_and_padding_changes_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    options = example("decant/students/options/attention.py")
+    monkeypatch.setitem(sys.modules, "decant.students.options.attention", options)
     student = example("decant/students/attention.py")
     torch.manual_seed(0)
     body = student.build(student.Config(dropout=0.3), width=4, max_length_tokens=8).eval()
@@ -71,4 +76,4 @@ def test_init_takes_a_file_of_the_new_format(tmp_path: Path) -> None:
 
 def test_the_examples_are_new() -> None:
     for package, name in (("decant.students", "attention"), ("decant.tables", "psv")):
-        assert name not in {module.__name__.rpartition(".")[2] for module in plugins(package)}
+        assert name not in plugin_names(package)

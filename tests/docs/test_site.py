@@ -74,7 +74,7 @@ def test_every_parameter_of_params_yaml_is_found(hook: Hook) -> None:
 def _leaves(content: dict, path: str) -> list[tuple[str, object]]:  # type: ignore[type-arg]
     found: list[tuple[str, object]] = []
     for key, value in content.items():
-        if isinstance(value, dict):
+        if isinstance(value, dict) and value:
             found += _leaves(value, f"{path}{key}.")
         else:
             found.append((f"{path}{key}", value))

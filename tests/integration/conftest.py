@@ -1,4 +1,4 @@
-"""What lets one process and several be compared: no dropout, and batches that leave no rest."""
+"""A Docker daemon where one is up; and parameters by which one process and several compare."""
 
 import json
 import shutil
@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from decant.runner.steps_image import STEPS_IMAGE
 from decant.runtime.artifacts import read_json, write_json
+from decant.runtime.errors import UserError
 
 
 @pytest.fixture(scope="session")
@@ -32,3 +34,23 @@ def calm_encoder(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -
     config |= {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
     write_json(folder / "config.json", config)
     return folder
+
+
+@pytest.fixture(scope="session")
+def daemon() -> Any:
+    """A client of a daemon that has the steps image of this checkout."""
+    from docker.errors import DockerException
+
+    import docker
+    from pipelines.local_run.docker_runner import PATIENCE_SECONDS, check_image
+
+    try:
+        client = docker.from_env(timeout=PATIENCE_SECONDS)
+        client.ping()
+    except DockerException as error:
+        pytest.skip(f"no Docker daemon answers: {error}")
+    try:
+        check_image(client, STEPS_IMAGE, {"network_mode": "host"})
+    except UserError as error:
+        pytest.skip(str(error))
+    return client

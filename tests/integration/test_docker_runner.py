@@ -8,16 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from docker.errors import DockerException
 from ruamel.yaml import YAML
 
-import docker
-from decant.runner.steps_image import STEPS_IMAGE
 from decant.runtime.artifacts import read_json, read_sidecar
-from decant.runtime.errors import UserError
 from decant.runtime.identity import PROJECT, content_digest
 from decant.runtime.steps import STEPS, load_step
-from pipelines.local_run.docker_runner import PATIENCE_SECONDS, RUN_LABEL, check_image
+from pipelines.local_run.docker_runner import RUN_LABEL
 from pipelines.local_run.pipeline_run import artifact_folder
 
 pytestmark = pytest.mark.slow
@@ -27,21 +23,6 @@ CONTENT_PORTS = [
     for port in load_step(name).output_ports
     if port not in load_step(name).varying
 ]
-
-
-@pytest.fixture(scope="module")
-def daemon() -> Any:
-    """A client of a daemon that has the steps image of this checkout."""
-    try:
-        client = docker.from_env(timeout=PATIENCE_SECONDS)
-        client.ping()
-    except DockerException as error:
-        pytest.skip(f"no Docker daemon answers: {error}")
-    try:
-        check_image(client, STEPS_IMAGE, {"network_mode": "host"})
-    except UserError as error:
-        pytest.skip(str(error))
-    return client
 
 
 @pytest.fixture(scope="module")

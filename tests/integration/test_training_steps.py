@@ -21,7 +21,7 @@ from decant.runtime.artifacts import read_card
 from decant.runtime.identity import content_digest, file_digest
 from decant.runtime.params_file import section_of
 from decant.runtime.steps import load_step
-from decant.students import Student, load_student
+from decant.students._student import Student, load_student
 from tests.errors import raises
 from tests.exported_graphs import ExportedGraphs
 

@@ -18,6 +18,7 @@ from tests.pipelines.kfp_validation import (
 )
 
 NEVER = "1970-01-01T00:00:00Z"  # what the server writes for what has not happened
+WORKFLOW = "decant-distillation-x7k2p"
 FINAL = {"SUCCEEDED", "FAILED", "SKIPPED", "CANCELED"}
 
 
@@ -28,12 +29,16 @@ class Frame:
     Attributes:
         state: of the run.
         tasks: task to state.
+        containers: task to the state of its container, where that is another than the task's.
+        attempts: task with retries to how often its container was started.
         errors: task to the message that the server has of it.
         history: earlier states of the run.
     """
 
     state: str
     tasks: dict[str, str] = field(default_factory=dict)
+    containers: dict[str, str] = field(default_factory=dict)
+    attempts: dict[str, int] = field(default_factory=dict)
     errors: dict[str, str] = field(default_factory=dict)
     history: tuple[str, ...] = ()
 
@@ -46,7 +51,8 @@ class KfpApi:
         frames: what every new run goes through; the last one stays.
         before_storing: called with the kind and the body of what a client is about to make.
         on_request: called when a client asks for a run, with how often it has requested before.
-        shows_pod_names: newer servers name a task's pod, older ones only those of its children.
+        recorded: a real server's answers by run id.
+        manifests: the workflow of a run, which version 1 of the API has, by run id.
         forgets_case: a search by name, as MySQL does it.
     """
 
@@ -55,7 +61,6 @@ class KfpApi:
     frames: tuple[Frame, ...] = (Frame(state="SUCCEEDED"),)
     before_storing: Callable[[str, dict[str, Any]], None] = lambda kind, body: None
     on_request: Callable[[int], None] = lambda times: None
-    shows_pod_names: bool = False
     forgets_case: bool = False
     pipelines: list[dict[str, Any]] = field(default_factory=list)
     versions: list[dict[str, Any]] = field(default_factory=list)
@@ -64,6 +69,8 @@ class KfpApi:
     schedules: list[dict[str, Any]] = field(default_factory=list)
     packages: dict[str, list[dict[str, Any]]] = field(default_factory=dict)  # by version id
     logs: dict[str, str] = field(default_factory=dict)  # by pod
+    recorded: dict[str, dict[str, Any]] = field(default_factory=dict)
+    manifests: dict[str, dict[str, Any]] = field(default_factory=dict)
     requested: dict[str, int] = field(default_factory=dict)  # by run id: how often
 
     def healthz(self) -> dict[str, Any]:
@@ -177,7 +184,29 @@ class KfpApi:
         self.runs.append(made)
         return self._run(made)
 
+    def version(self, pipeline_id: str, version_id: str) -> dict[str, Any]:
+        """With the package: one document as it is, two under names."""
+        if version_id not in self.packages:
+            raise Refusal(404, f"PipelineVersion {version_id} not found")
+        names = ("pipeline_spec", "platform_spec")
+        documents = self.packages[version_id]
+        return {
+            "pipeline_id": pipeline_id,
+            "pipeline_version_id": version_id,
+            "pipeline_spec": dict(zip(names, documents, strict=True))
+            if len(documents) > 1
+            else documents[0],
+        }
+
+    def run_of_version_1(self, run_id: str) -> dict[str, Any]:
+        if run_id not in self.manifests:
+            raise Refusal(404, f"Run {run_id} not found")
+        manifest = json.dumps(self.manifests[run_id])
+        return {"run": {"id": run_id}, "pipeline_runtime": {"workflow_manifest": manifest}}
+
     def run(self, run_id: str) -> dict[str, Any]:
+        if run_id in self.recorded:
+            return self.recorded[run_id]
         found = self._where(self.runs, run_id=run_id)
         if not found:
             raise Refusal(404, f"Run {run_id} not found")
@@ -207,24 +236,37 @@ class KfpApi:
         return answer
 
     def _nodes(self, frame: Frame) -> list[dict[str, Any]]:
-        """The nodes of an Argo workflow: its own, the root, and three for every task."""
-        workflow = "decant-distillation-x7k2p"
+        """The nodes of an Argo workflow, as version 2.14 shows them.
+
+        The workflow's own, the root, and three for every task: its driver, itself, its container;
+        of a task with retries also the attempts at its container.
+        """
         nodes = [
-            node(workflow, frame.state, [f"{workflow}-1"]),
-            node("root-driver", "SUCCEEDED", [f"{workflow}-2"]),
-            node("root", frame.state, [f"{workflow}-100"]),
+            node(WORKFLOW, frame.state, [node_id(".root-driver")]),
+            node("root-driver", "SUCCEEDED", [node_id(".root")]),
+            node("root", frame.state, []),
         ]
-        for place, (task, state) in enumerate(frame.tasks.items()):
-            number = 100 + 10 * place
-            error = frame.errors.get(task, "")
+        above = nodes[-1]  # whose children the driver of the next task is one of
+        for task, state in frame.tasks.items():
+            path = f".root.{task}"
+            above["child_tasks"].append({"pod_name": node_id(f"{path}-driver")})
+            inside = frame.containers.get(task, state)
             nodes += [
-                node(f"{task}-driver", "SUCCEEDED", [f"{workflow}-{number + 1}"]),
-                node(task, state, [f"{workflow}-{number + 2}"], error),
-                node("executor", state, [f"{workflow}-{number + 10}"]),
+                node(f"{task}-driver", "SUCCEEDED", [node_id(path)]),
+                node(task, state, [node_id(f"{path}.executor")], frame.errors.get(task, "")),
+                node("executor", inside, []),
             ]
-            if self.shows_pod_names:
-                nodes[-3]["pod_name"] = f"{workflow}-system-container-driver-{number}"
-                nodes[-1]["pod_name"] = f"{workflow}-system-container-impl-{number + 2}"
+            above = nodes[-1]
+            if inside == "PENDING":
+                above["start_time"] = nodes[-2]["start_time"]
+            for attempt in range(frame.attempts.get(task, 0)):
+                is_last = attempt == frame.attempts[task] - 1
+                name = f"executor({attempt})"
+                nodes.append(node(name, inside if is_last else "FAILED", []))
+                nodes[-1]["start_time"] = _now(attempt)
+                above["child_tasks"].append({"pod_name": node_id(f"{path}.{name}")})
+            if frame.attempts.get(task):
+                above["state"], above = state, nodes[-1]
         return nodes
 
     def log(self, pod: str) -> str | dict[str, Any]:
@@ -350,6 +392,21 @@ def node(name: str, state: str, children: list[str], error: str = "") -> dict[st
     if error:
         made["error"] = {"code": 2, "message": error}
     return made
+
+
+def node_id(path: str) -> str:
+    """Argo's id of a node: its whole name, hashed (FNV-1a)."""
+    state = 0x811C9DC5
+    for byte in f"{WORKFLOW}{path}".encode():
+        state = ((state ^ byte) * 0x01000193) % 2**32
+    return f"{WORKFLOW}-{state}"
+
+
+def pod_of(task: str, attempt: int | None = None) -> str:
+    """The pod of a task's container; with a number, of a task with retries."""
+    path = f".root.{task}.executor" + ("" if attempt is None else f"({attempt})")
+    template = "system-container-impl" if attempt is None else "retry-system-container-impl"
+    return node_id(path).replace(WORKFLOW, f"{WORKFLOW}-{template}")
 
 
 def _id() -> str:

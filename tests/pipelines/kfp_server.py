@@ -36,6 +36,7 @@ class Answer:
     status: int
     body: bytes = b""
     headers: dict[str, str] = field(default_factory=dict)
+    cut_after: int | None = None  # bytes of the body; then the connection is dropped
 
 
 @dataclass
@@ -128,6 +129,8 @@ class KfpServer:
             case ("GET", "pipelines", pipeline_id, "versions"):
                 found = [one for one in api.versions if one["pipeline_id"] == pipeline_id]
                 return api.page(found, "pipeline_versions", query)
+            case ("GET", "pipelines", pipeline_id, "versions", version_id):
+                return api.version(pipeline_id, version_id)
             case ("POST", "experiments"):
                 return api.create_experiment(request.json)
             case ("GET", "experiments"):
@@ -151,6 +154,8 @@ class KfpServer:
                 return api.switch_schedule(schedule_id, verb == "enable")
             case ("DELETE", "recurringruns", schedule_id):
                 return api.delete_schedule(schedule_id, query)
+            case ("GET", "", "apis", "v1beta1", "runs", run_id):
+                return api.run_of_version_1(run_id)
             case ("GET", "", "apis", "v1alpha1", "runs", _, "nodes", pod, "log"):
                 return api.log(unquote(pod))
         raise Refusal(404, f"Not Found: {request.method} {request.path}")
@@ -199,7 +204,9 @@ def serving(server: KfpServer, *, tls: Any = None) -> Iterator[KfpServer]:
                 self.send_header(name, value)
             self.end_headers()
             if self.command != "HEAD":
-                self.wfile.write(answer.body)
+                self.wfile.write(answer.body[: answer.cut_after])
+            if answer.cut_after is not None:
+                self.close_connection = True
 
         do_GET = do_POST = do_DELETE = do_HEAD = _serve
 

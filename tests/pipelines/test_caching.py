@@ -32,6 +32,7 @@ ROOMS: dict[str, set[str]] = {
     "training": {"finetune", "transfer_weights", "distill"},
     "figures": {"evaluate", "register"},
     "inference": {"export_onnx", "evaluate", "register"},
+    "tasks": KNOWN,
     "tracking": {"register"},  # it registers under the step's run
     "runner": set(),  # around the steps: none imports it
 }

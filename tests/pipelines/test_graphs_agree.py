@@ -108,7 +108,7 @@ def test_a_stage_depends_on_its_folder_and_on_the_rooms_that_it_uses_no_more_no_
 
 def test_dvc_yaml_is_read_at_a_glance() -> None:
     further = len(STEPS) - 8
-    assert len((PROJECT / "dvc.yaml").read_text().splitlines()) < 170 + 15 * further
+    assert len((PROJECT / "dvc.yaml").read_text().splitlines()) < 180 + 15 * further
 
 
 def test_local_sources_are_dependencies(stages: dict[str, Any]) -> None:

@@ -1,12 +1,7 @@
 """BertCNN: several kernel widths over BERT's token states, masked max pooling."""
 
-from decant.models.convolution import ConvolutionConfig, PooledConvolutions
-from decant.runtime.settings import settings
-
-
-@settings
-class Config(ConvolutionConfig):
-    pass
+from decant.models.convolution import PooledConvolutions
+from decant.models.heads.options.cnn import Config
 
 
 def build(config: Config, hidden_size: int) -> PooledConvolutions:

@@ -5,14 +5,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from decant.models.convolution import ConvolutionConfig, PooledConvolutions
+from decant.models.convolution import PooledConvolutions
+from decant.models.heads.options.fusion import Config
 from decant.models.pooling import pool
-from decant.runtime.settings import settings
-
-
-@settings
-class Config(ConvolutionConfig):
-    pooling: Literal["mean", "cls"]
 
 
 class Fusion(nn.Module):

@@ -1,18 +1,11 @@
 """Only pooling: the teacher's output layer follows directly."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field
 from torch import Tensor, nn
 
+from decant.models.heads.options.linear import Config
 from decant.models.pooling import pool
-from decant.runtime.settings import settings
-
-
-@settings
-class Config:
-    pooling: Literal["mean", "cls"]
-    dropout: Annotated[float, Field(ge=0, lt=1)]
 
 
 class Pooled(nn.Module):

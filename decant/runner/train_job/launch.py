@@ -6,7 +6,6 @@ continues with the job, and no second one starts beside it.
 
 import copy
 import os
-import time
 import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -21,6 +20,7 @@ from decant.runtime.artifacts import check_targets, read_card, written_whole
 from decant.runtime.errors import UserError
 from decant.runtime.identity import canonical_json, text_digest
 from decant.runtime.reporter import Reporter
+from decant.runtime.retrying import logged_by, retried
 from decant.runtime.settings import parse
 from decant.runtime.steps import load_step
 from decant.tracking.spool import SPOOL
@@ -31,7 +31,7 @@ B = TypeVar("B")
 # Kubernetes gives a pod 30 seconds to end: the task's pod and the nodes'.
 TIDY_SECONDS = 20.0
 START_SECONDS = 300.0
-RETRY_SECONDS = 5.0
+RETRY_SECONDS = 1.0  # the first pause
 RUN_VARIABLE = "KFP_RUN_ID"
 
 
@@ -56,7 +56,7 @@ def run_as_train_job(
     job = _job_name(run, name, section, plan)
     exchange = Exchange(Path(plan.shared), job)
     reporter, jobs = Reporter(step=name), TrainJobs()
-    with reporter.running(), written_whole(outputs) as folders:
+    with reporter.running(), logged_by(reporter.warning), written_whole(outputs) as folders:
         try:
             if _is_active(jobs, job):
                 reporter.message(f"continues with the TrainJob {job} in namespace {jobs.namespace}")
@@ -117,14 +117,16 @@ def _is_active(jobs: TrainJobs, name: str) -> bool:
 
 def _with_retries(request: Callable[[A], B], argument: A) -> B:
     """Retry while the API does not answer: the job has a name, so no second one can start."""
-    end = time.monotonic() + START_SECONDS
-    while True:
-        try:
-            return request(argument)
-        except Unreachable as error:
-            if time.monotonic() > end:
-                raise UserError(str(error), code="cluster-unavailable") from None
-            time.sleep(RETRY_SECONDS)
+    try:
+        return retried(
+            "a request to the Kubernetes API",
+            lambda: request(argument),
+            passes=lambda error: isinstance(error, Unreachable),
+            seconds=START_SECONDS,
+            first_seconds=RETRY_SECONDS,
+        )
+    except Unreachable as error:
+        raise UserError(str(error), code="cluster-unavailable") from None
 
 
 def _tidy(jobs: TrainJobs, job: str, exchange: Exchange, reporter: Reporter) -> None:

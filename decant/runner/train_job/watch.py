@@ -9,6 +9,7 @@ from decant.runtime.errors import UserError
 from decant.runtime.reporter import Reporter
 
 LOOK_SECONDS = 5.0
+LONGEST_SECONDS = 60.0  # between attempts while the API is silent, from LOOK_SECONDS on
 # How long the API may be silent, as during an upgrade of the control plane.
 PATIENCE_SECONDS = 600.0
 TAIL_LINES = 40
@@ -24,19 +25,22 @@ def follow(jobs: TrainJobs, name: str, timeout_seconds: int | None, reporter: Re
     """
     log, shown = _FirstLog(jobs), ""
     started = answered = time.monotonic()
+    pause = LOOK_SECONDS
     while True:
         try:
             # In this order: pods that end because the job is deleted have not failed.
             nodes, job = jobs.nodes(name), jobs.find(name)
             log.relay(nodes)
-            answered = time.monotonic()
+            answered, pause = time.monotonic(), LOOK_SECONDS
         except Unreachable as error:
             if time.monotonic() - answered > PATIENCE_SECONDS:
                 raise UserError(
                     f"the state of the TrainJob {name} cannot be read: {error}",
                     code="cluster-unavailable",
                 ) from None
-            time.sleep(LOOK_SECONDS)
+            reporter.warning(f"{error}; the next attempt follows in {pause:.0f} s")
+            time.sleep(pause)
+            pause = min(2 * pause, LONGEST_SECONDS)
             continue
         if (state := _state(nodes)) != shown:
             reporter.message(f"TrainJob {name}: {state}")

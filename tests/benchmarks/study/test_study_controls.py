@@ -11,6 +11,7 @@ from benchmarks.study.controls import Control, fit_controls
 from benchmarks.study.model2vec_control import StaticClassifier, fit_model2vec, require_model2vec
 from benchmarks.study.study_plan import Model2Vec
 from decant.data.corpus import Schema, write_schema
+from decant.tasks.task import Task
 from tests.conftest import corpus_rows
 from tests.errors import raises
 
@@ -29,7 +30,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "test": rows[230:],
     }.items():
         part.to_parquet(folder / f"{split}.parquet", index=False)
-    write_schema(folder, Schema(labels=LABELS, text_column="text", label_column="label"))
+    write_schema(folder, Schema(task=Task.of_classes(LABELS), text_column="text"))
     return folder
 
 

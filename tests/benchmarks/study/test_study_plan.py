@@ -168,3 +168,23 @@ def test_the_shipped_study_fits_the_shipped_parameters() -> None:
     assert {"random-embeddings", "no-augmentation", "truncated-bert"} <= controls
     # Each factor names its default value too; a variant that is the default by mistake is none.
     assert set(plan.same_as_default) == {"cnn", "both-finetuned", "kl-1", "width-256"}
+
+
+@pytest.mark.parametrize(
+    "overlay",
+    [
+        {"task": "regression", "labels": None},
+        {"metric": "macro_f1"},
+        {
+            "targets": [
+                {"name": "a", "kind": "single_label"},
+                {"name": "b", "kind": "regression"},
+            ],
+            "labels": None,
+        },
+    ],
+)
+def test_another_kind_of_target_is_refused(overlay: dict[str, Any]) -> None:
+    study = study_of(data={"mine": {"ingest": overlay}})
+    with raises("study-task", "accuracy", "mine"):
+        make_plan(study, read_params_file(PROJECT / "params.yaml"))

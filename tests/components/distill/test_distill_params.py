@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from components.distill.step import Params
+from components.distill.contract import Params
 from decant.runtime.identity import PROJECT
 from decant.runtime.params_file import read_params_file, section_of
 from decant.runtime.settings import parse

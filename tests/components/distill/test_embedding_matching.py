@@ -15,7 +15,7 @@ from components.distill.embedding_matching import EmbeddingMatching, teacher_row
 from components.transfer_weights.student_vocabulary import pruned_tokenizer
 from decant.models.encoder import build_encoder
 from decant.models.teacher import Teacher, TeacherConfig, save_teacher
-from decant.students import Student, StudentConfig
+from decant.students._student import Student, StudentConfig
 
 PAD = 0
 IDS = torch.tensor([[1, 2, 2], [3, PAD, PAD]])

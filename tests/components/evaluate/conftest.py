@@ -15,6 +15,7 @@ from tokenizers import Tokenizer
 
 from decant.data.corpus import Schema, write_schema
 from decant.runtime.artifacts import Card, write_json
+from decant.tasks.task import Task
 
 LABELS = ("negative", "positive")
 # The telling words that each model has not learned.
@@ -114,7 +115,7 @@ def make_corpus(tiny_csv: Path) -> Callable[..., Path]:
         folder.mkdir(parents=True)
         for split, part in splits.items():
             part.to_parquet(folder / f"{split}.parquet", index=False)
-        write_schema(folder, Schema(labels=LABELS, text_column="text", label_column="label"))
+        write_schema(folder, Schema(task=Task.of_classes(LABELS), text_column="text"))
         write_card(folder, "ingest")
         return folder
 

@@ -9,10 +9,12 @@ from components.evaluate.gate import Gate, gate_checks
 from decant.figures.evaluation_figures import Verdict
 from decant.figures.gate_check import verdict_on
 from decant.runtime.settings import parse
+from decant.tasks.task import Task
 from tests.errors import raises
 from tests.example_figures import figures_of, metrics
 
 OFF: dict[str, Any] = {
+    "min_student_score": None,
     "min_student_accuracy": None,
     "min_retention": None,
     "min_student_macro_f1": None,
@@ -24,7 +26,9 @@ OFF: dict[str, Any] = {
     "must_beat_tfidf": False,
     "must_beat_undistilled": False,
     "must_answer_class_from_rows": None,
+    "targets": {},
 }
+CLASSES = Task.of_classes(("fresh", "rotten"))
 
 
 @pytest.fixture
@@ -57,7 +61,7 @@ def figures() -> dict[str, Any]:
 
 def judge(gate: Gate, content: dict[str, Any]) -> Verdict:
     figures = figures_of(content)
-    return verdict_on(gate_checks(gate, figures, figures))
+    return verdict_on(gate_checks(gate, figures, figures, CLASSES))
 
 
 def test_everything_switched_off_passes(figures: dict[str, Any]) -> None:
@@ -70,6 +74,7 @@ def test_everything_switched_off_passes(figures: dict[str, Any]) -> None:
     ("threshold", "met", "missed", "value"),
     [
         ("min_student_accuracy", 0.78, 0.781, "0.78"),
+        ("min_student_score", 0.78, 0.781, "0.78"),
         ("min_retention", 0.975, 0.98, "0.975"),
         ("min_student_macro_f1", 0.7, 0.71, "0.7"),
         ("min_student_worst_class_recall", 0.25, 0.26, "'rare', is 0.25"),

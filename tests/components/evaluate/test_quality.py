@@ -3,12 +3,8 @@
 import numpy as np
 import pytest
 
-from components.evaluate.quality import (
-    expected_calibration_error,
-    majority_rate,
-    measure_quality,
-    reliability_bins,
-)
+from decant.tasks.calibration import expected_calibration_error, reliability_bins
+from decant.tasks.single_label.quality import majority_rate, measure_quality
 
 
 def test_figures_of_four_rows_by_hand() -> None:

@@ -13,9 +13,11 @@ import pandas as pd
 import pytest
 
 from components.evaluate.exported_manifest import Quantisation
-from components.evaluate.quality import measure_quality
+from components.evaluate.model_titles import model_titles
 from components.evaluate.report import write_report
-from components.evaluate.tested_models import class_indices
+from decant.tasks.quality import measure
+from decant.tasks.tables import sections
+from decant.tasks.task import Task
 from tests.example_figures import figures_of, metrics
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -58,11 +60,13 @@ TRIALS: dict[str, Any] = {
 def write(
     folder: Path, content: dict[str, Any], trials: dict[str, Any], numbered: Collection[int] = ()
 ) -> None:
-    probabilities = {
-        model: np.array([[p, 1 - p] for p in values], dtype=np.float32)
-        for model, values in FRESH.items()
-    }
-    actual = class_indices(TEST["label"], LABELS)
+    task = Task.of_classes(LABELS)
+    (target,) = task.targets
+    labels = np.array([LABELS.index(label) for label in TEST["label"]], dtype=np.int32)
+    tested = {}
+    for model, values in FRESH.items():
+        probabilities = np.array([[p, 1 - p] for p in values], dtype=np.float32)
+        tested[model] = measure(task, {"label": probabilities}, labels)["label"].quality
     pictures = {}
     for name in ("accuracy_latency", "confusion", "reliability", "per_class_f1"):
         pictures[name] = folder / f"{name}.png"
@@ -70,12 +74,11 @@ def write(
     write_report(
         folder,
         figures=figures_of(content),
-        labels=LABELS,
-        numbered=numbered,
-        quality={name: measure_quality(actual, values) for name, values in probabilities.items()},
-        test=TEST,
-        probabilities=probabilities,
-        pictures=pictures,
+        task=task,
+        titles=model_titles(task),
+        sections={"label": sections(target, tested, TEST["text"].tolist(), numbered)},
+        pictures={"label": pictures},
+        accuracy_latency=pictures["accuracy_latency"],
         quick=False,
         quantisation={role: Quantisation.model_validate(one) for role, one in trials.items()},
     )

@@ -10,9 +10,11 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
 from components.evaluate.tfidf import fit_tfidf
+from decant.tasks.task import Task
 from tests.errors import raises
 
-LABELS = ("negative", "positive")
+TASK = Task.of_classes(("negative", "positive"))
+LABELS = TASK.outputs
 
 
 def test_same_answers_as_scikit_learn_by_hand(
@@ -21,13 +23,13 @@ def test_same_answers_as_scikit_learn_by_hand(
     corpus = make_corpus(tmp_path / "corpus")
     train = pd.read_parquet(corpus / "train.parquet")
     texts = pd.read_parquet(corpus / "test.parquet")["text"].tolist()
-    control = fit_tfidf(corpus, LABELS, c_grid=[3.0], seed=0)
+    control = fit_tfidf(corpus, TASK, c_grid=[3.0], seed=0)
     # The corpus has no signs and the word "a" is the only short one, so \w+ finds the same words.
     vectorizer = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=r"\w+")
     model = LogisticRegression(C=3.0, max_iter=1000)
     model.fit(vectorizer.fit_transform(train["text"]), train["label"])
     expected = model.predict_proba(vectorizer.transform(texts))
-    assert control.probabilities(texts) == pytest.approx(expected, abs=1e-4)
+    assert control.values(texts)["label"] == pytest.approx(expected, abs=1e-4)
     assert control.features == len(vectorizer.vocabulary_)
 
 
@@ -42,12 +44,12 @@ def test_chinese_is_scikit_learn_with_characters_by_hand(
         rows["text"] = [text.translate(chinese) for text in rows["text"]]
         rows.to_parquet(corpus / f"{split}.parquet", index=False)
     train, test = (pd.read_parquet(corpus / f"{split}.parquet") for split in ("train", "test"))
-    control = fit_tfidf(corpus, LABELS, c_grid=[3.0], seed=0)
+    control = fit_tfidf(corpus, TASK, c_grid=[3.0], seed=0)
     vectorizer = TfidfVectorizer(analyzer="char", ngram_range=(1, 3), sublinear_tf=True)
     model = LogisticRegression(C=3.0, max_iter=1000)
     model.fit(vectorizer.fit_transform(train["text"]), train["label"])
     expected = model.predict_proba(vectorizer.transform(test["text"]))
-    found = control.probabilities(test["text"].tolist())
+    found = control.values(test["text"].tolist())["label"]
     assert found == pytest.approx(expected, abs=1e-4)
     answers = np.array(LABELS)[found.argmax(axis=1)]
     assert (answers == test["label"]).mean() > 0.9  # with words 1-2 no test text has a known term
@@ -58,11 +60,12 @@ def test_c_is_chosen_on_the_validation_split(
     tmp_path: Path, make_corpus: Callable[..., Path]
 ) -> None:
     corpus = make_corpus(tmp_path / "corpus")
-    each = {c: fit_tfidf(corpus, LABELS, c_grid=[c], seed=0) for c in (1e-6, 1.0, 100.0)}
-    best = fit_tfidf(corpus, LABELS, c_grid=list(each), seed=0)
-    assert best.validation_accuracy == max(one.validation_accuracy for one in each.values())
+    each = {c: fit_tfidf(corpus, TASK, c_grid=[c], seed=0) for c in (1e-6, 1.0, 100.0)}
+    each = {c: one.fitted["label"] for c, one in each.items()}
+    best = fit_tfidf(corpus, TASK, c_grid=[*each], seed=0).fitted["label"]
+    assert best.validation_score == max(one.validation_score for one in each.values())
     assert best.c == min(
-        c for c, one in each.items() if one.validation_accuracy == best.validation_accuracy
+        c for c, one in each.items() if one.validation_score == best.validation_score
     )
 
 
@@ -70,8 +73,8 @@ def test_a_class_without_training_rows_has_probability_0(
     tmp_path: Path, make_corpus: Callable[..., Path]
 ) -> None:
     corpus = make_corpus(tmp_path / "corpus")
-    control = fit_tfidf(corpus, ("absent", *LABELS), c_grid=[1.0], seed=0)
-    probabilities = control.probabilities(["a good film", "?!"])
+    control = fit_tfidf(corpus, Task.of_classes(("absent", *LABELS)), c_grid=[1.0], seed=0)
+    probabilities = control.values(["a good film", "?!"])["label"]
     assert probabilities.shape == (2, 3)
     assert probabilities[:, 0].tolist() == [0, 0]
     assert np.allclose(probabilities.sum(axis=1), 1)
@@ -81,5 +84,5 @@ def test_one_label_cannot_be_learned(tmp_path: Path, make_corpus: Callable[..., 
     corpus = make_corpus(tmp_path / "corpus")
     train = pd.read_parquet(corpus / "train.parquet")
     train.assign(label="positive").to_parquet(corpus / "train.parquet", index=False)
-    with raises("class-single", "train.parquet", "1 label"):
-        fit_tfidf(corpus, LABELS, c_grid=[1.0], seed=0)
+    with raises("class-single", "'label'", "1 label"):
+        fit_tfidf(corpus, TASK, c_grid=[1.0], seed=0)

@@ -12,6 +12,7 @@ import pytest
 import torch
 from tokenizers import Tokenizer
 
+from decant.data.corpus import Schema, write_schema
 from decant.data.tokens import to_batch
 from decant.inference.classifier import OnnxClassifier
 from decant.models.encoder import copy_encoder, load_encoder
@@ -19,7 +20,8 @@ from decant.models.teacher import Teacher, TeacherConfig, save_teacher
 from decant.runner.run_step import run_step
 from decant.runtime.artifacts import Card, read_card, read_json, write_json
 from decant.runtime.identity import content_digest
-from decant.students import Student, StudentConfig, load_student, save_student
+from decant.students._student import Student, StudentConfig, load_student, save_student
+from decant.tasks.task import Task
 from tests.exported_graphs import ExportedGraphs
 
 LENGTH = 12
@@ -92,6 +94,7 @@ def own_tokenizer(file: Path) -> str:
 
 
 def write_tokens(folder: Path, vocabulary: int) -> None:
+    write_schema(folder, Schema(task=Task.of_classes(LABELS), text_column="text"))
     draw = np.random.default_rng(0)
     for split, count in (("train", 40), ("validation", 60)):
         rows = [

@@ -11,8 +11,10 @@ from torch import Tensor, nn
 from components.export_onnx.graph import export_graph
 from components.export_onnx.parity import ParityLimits, check_parity
 from decant.data.tokens import TokenRows
+from decant.tasks.task import Task
 from tests.errors import raises
 
+TASK = Task.of_classes(["one", "two", "three"])
 LIMITS = ParityLimits(rows=40, max_logit_difference=1e-3, min_label_agreement=1.0)
 
 
@@ -46,7 +48,7 @@ def graph(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_parity_over_batches_and_single_rows(graph: Path, rows: TokenRows) -> None:
-    parity = check_parity(BagOfTokens(), graph, rows, pad_id=0, limits=LIMITS, role="student")
+    parity = check_parity(BagOfTokens(), TASK, graph, rows, pad_id=0, limits=LIMITS, role="student")
     assert parity.rows == 40
     assert parity.max_logit_difference < 1e-5
     assert parity.label_agreement == 1.0
@@ -54,15 +56,15 @@ def test_parity_over_batches_and_single_rows(graph: Path, rows: TokenRows) -> No
 
 def test_a_graph_that_answers_otherwise_stops_the_run(graph: Path, rows: TokenRows) -> None:
     with raises("export-parity", "student", "1e-03"):
-        check_parity(BagOfTokens(1.1), graph, rows, pad_id=0, limits=LIMITS, role="student")
+        check_parity(BagOfTokens(1.1), TASK, graph, rows, pad_id=0, limits=LIMITS, role="student")
     with raises("export-parity", "student", "0.00%"):
-        check_parity(BagOfTokens(-1.0), graph, rows, pad_id=0, limits=LIMITS, role="student")
+        check_parity(BagOfTokens(-1.0), TASK, graph, rows, pad_id=0, limits=LIMITS, role="student")
 
 
 def test_a_graph_of_nan_stops_the_run(graph: Path, rows: TokenRows) -> None:
     with raises("export-parity", "student", "25.00%"):
         check_parity(
-            BagOfTokens(float("nan")), graph, rows, pad_id=0, limits=LIMITS, role="student"
+            BagOfTokens(float("nan")), TASK, graph, rows, pad_id=0, limits=LIMITS, role="student"
         )
 
 

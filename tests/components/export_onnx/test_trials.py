@@ -19,6 +19,9 @@ from components.export_onnx.trials import (
     some_of,
 )
 from decant.data.tokens import TokenRows
+from decant.tasks.task import Task
+
+TASK = Task.of_classes(["first", "second"])
 
 STRICT = Limits(max_accuracy_loss=0.0, min_label_agreement=1.0)
 LAX = Limits(max_accuracy_loss=1.0, min_label_agreement=0.0)
@@ -53,7 +56,7 @@ def write_graph(folder: Path, table: list[list[float]]) -> Path:
 def trials(folder: Path, table: list[list[float]], labels: list[int]) -> Trials:
     """On one row per token: its label is at the token's place."""
     ids = [np.array([token], dtype=np.int32) for token in range(len(table))]
-    material = Material(rows=TokenRows.of(ids, labels), calibration=[], pad_id=0)
+    material = Material(task=TASK, rows=TokenRows.of(ids, labels), calibration=[], pad_id=0)
     work = folder / "work"
     work.mkdir()
     return Trials(write_graph(folder, table), material, work)
@@ -75,21 +78,21 @@ def close(tmp_path: Path) -> Trials:
 
 
 def test_what_float32_does(close: Trials) -> None:
-    assert close.float32.accuracy == 1.0
+    assert close.float32.score == 1.0
     assert close.float32.label_agreement == 1.0
 
 
 def test_a_form_that_answers_the_same_is_accepted(close: Trials) -> None:
     trial = attempt(close, "float16_embeddings", STRICT)
     assert trial.refused == ()
-    assert figures(trial).accuracy == figures(trial).label_agreement == 1.0
+    assert figures(trial).score == figures(trial).label_agreement == 1.0
     assert figures(trial).size_bytes < close.float32.size_bytes
     assert trial.times_as_slow is not None
 
 
 def test_lost_accuracy_and_labels_are_named(close: Trials) -> None:
     trial = attempt(close, "int8_embeddings", STRICT)
-    assert figures(trial).accuracy == figures(trial).label_agreement == 197 / 200
+    assert figures(trial).score == figures(trial).label_agreement == 197 / 200
     assert trial.refused == (
         "it loses 1.50 points of accuracy (0 allowed)",
         "its labels are those of float32 in 98.50 % of the rows (100 % demanded)",
@@ -111,7 +114,7 @@ def test_limits_may_be_met_exactly(
 def test_a_form_may_be_better_than_float32(tmp_path: Path) -> None:
     lucky = trials(tmp_path, [CLOSE, CLEAR, CLEAR], [0, 1, 1])
     trial = attempt(lucky, "int8_embeddings", Limits(max_accuracy_loss=0, min_label_agreement=0))
-    assert (lucky.float32.accuracy, figures(trial).accuracy) == (2 / 3, 1.0)
+    assert (lucky.float32.score, figures(trial).score) == (2 / 3, 1.0)
     assert not any("accuracy" in reason for reason in trial.refused)
 
 
@@ -143,7 +146,7 @@ def test_the_smallest_accepted_form_wins() -> None:
         made = Made(
             form=form,
             graph=Path(form),
-            figures=Figures(size_bytes=size, accuracy=1, label_agreement=1),
+            figures=Figures(size_bytes=size, score=1, label_agreement=1),
         )
         return Trial(form=form, made=made, times_as_slow=1, refused=refused)
 

@@ -36,7 +36,7 @@ class Result:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        return read_schema(self.corpus).labels
+        return read_schema(self.corpus).task.outputs
 
 
 Ingest = Callable[..., Result]

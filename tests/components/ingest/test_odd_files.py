@@ -24,8 +24,9 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
+from components.ingest.contract import Params
 from components.ingest.corpus_files import write_splits
-from components.ingest.step import Params, prepare_rows
+from components.ingest.step import prepare_rows, task_of
 from decant.runtime.errors import UserError
 from decant.runtime.identity import PROJECT
 from decant.runtime.params_file import read_params_file
@@ -176,8 +177,8 @@ def test_every_odd_file_is_read_whole_or_refused(odd: Odd, grouped: bool) -> Non
         reporter = Reporter(step="ingest", console=Console(file=io.StringIO(), width=200))
         try:
             with table_engine(folder) as engine:
-                prepare_rows(engine, parse(Params, section, "ingest"), reporter)
-                write_splits(engine, folder)
+                targets = prepare_rows(engine, parse(Params, section, "ingest"), reporter)
+                write_splits(engine, targets, task_of(engine, targets), folder)
                 ((rows, kept, rejected),) = engine.all(
                     "SELECT (SELECT count(*) FROM rows), (SELECT count(*) FROM live), "
                     "(SELECT count(*) FROM rejected)"

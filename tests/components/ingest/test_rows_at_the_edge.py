@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from components.ingest import splits
 from components.ingest.signatures import jaccard, signed
-from components.ingest.spelling import respelled
 from decant.runtime.identity import content_digest
+from decant.tasks.spelling import respelled
 from tests.components.ingest.conftest import Ingest
 from tests.errors import raises
 

@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from components.register.step import Params
+from components.register.contract import Params
 from decant.inference.classifier import OnnxClassifier
 from decant.runner.run_step import run_step
 from decant.runtime.artifacts import Card, read_json, write_json

@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 from mlflow.tracking import MlflowClient
 
+from components.register.contract import Params
 from components.register.registry import copy_served_code, find_version, requirements
-from components.register.step import Params
 from decant.runner.run_step import run_step
 from decant.runtime.artifacts import read_json, write_json
 from decant.runtime.identity import PROJECT
 from decant.runtime.settings import parse
+from decant.tasks.kinds import kinds
 from decant.tracking.mlflow_store import open_client
 from tests.components.register.conftest import SECTION, known_metrics, write_card
 from tests.errors import raises
@@ -226,6 +227,12 @@ def test_only_what_the_served_model_imports_is_shipped(tmp_path: Path) -> None:
         "inference/__init__.py",
         "inference/classifier.py",
         "inference/csv_texts.py",
+        "inference/manifest_task.py",
+        "tasks/__init__.py",
+        "tasks/answers.py",
+        "tasks/kinds.py",
+        "tasks/task.py",
+        *(f"tasks/{kind}/{file}.py" for kind in kinds() for file in ("__init__", "answers")),
     }
     names = [line.partition("==")[0] for line in requirements()]
     assert names == ["onnxruntime", "tokenizers", "numpy", "pandas"]

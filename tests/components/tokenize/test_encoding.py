@@ -10,10 +10,12 @@ import pytest
 from tokenizers import Tokenizer
 
 from components.tokenize.encoding import SplitCounts, encode_split
-from decant.data.tokens import ARROW_SCHEMA
+from decant.data.tokens import arrow_schema
+from decant.tasks.task import Task
 from tests.conftest import corpus_rows, tiny_tokenizer
 
 LABELS = ("negative", "positive")
+SCHEMA = arrow_schema(np.zeros(0, dtype=np.int32))
 
 
 @pytest.fixture
@@ -29,7 +31,7 @@ def encode(rows: pd.DataFrame, folder: Path, tokenizer: Tokenizer, batch: int) -
         folder / "train.parquet",
         folder / "train.arrow",
         tokenizer,
-        LABELS,
+        Task.of_classes(LABELS),
         tokenizer.get_vocab_size(),
         batch,
         lambda amount: None,
@@ -45,14 +47,14 @@ def test_bytes_of_the_file(tmp_path: Path, tokenizer: Tokenizer, batch: int) -> 
     ids = [tokenizer.encode(text).ids for text in rows["text"]]
     classes = [LABELS.index(label) if isinstance(label, str) else -1 for label in rows["label"]]
     expected = tmp_path / "expected.arrow"
-    with pa.OSFile(str(expected), "wb") as sink, pa.ipc.new_file(sink, ARROW_SCHEMA) as writer:
+    with pa.OSFile(str(expected), "wb") as sink, pa.ipc.new_file(sink, SCHEMA) as writer:
         for start in range(0, len(ids), batch):
             part = slice(start, start + batch)
             columns = [
                 pa.array(ids[part], pa.list_(pa.int32())),
                 pa.array(classes[part], pa.int32()),
             ]
-            writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=ARROW_SCHEMA))
+            writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=SCHEMA))
     assert (tmp_path / "train.arrow").read_bytes() == expected.read_bytes()
     assert (counts.rows, counts.tokens.sum()) == (50, sum(map(len, ids)))
     assert np.array_equal(np.flatnonzero(counts.tokens), np.unique(np.concatenate(ids)))
@@ -75,7 +77,7 @@ def test_memory_does_not_grow_with_the_rows(tmp_path: Path, tokenizer: Tokenizer
         tmp_path / "train.parquet",
         tmp_path / "train.arrow",
         tokenizer,
-        LABELS,
+        Task.of_classes(LABELS),
         tokenizer.get_vocab_size(),
         1000,
         lambda amount: held.append(pa.total_allocated_bytes() - before),

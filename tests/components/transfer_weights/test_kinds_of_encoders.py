@@ -20,7 +20,7 @@ from decant.runner.run_step import run_step
 from decant.runtime.params_file import section_of
 from decant.runtime.reporter import Reporter
 from decant.runtime.steps import load_step
-from decant.students import load_student
+from decant.students._student import load_student
 from tests.encoder_kinds import KINDS, TEXTS, write_encoder, xlm_r_tokenizer
 
 PIECES = 60

@@ -13,7 +13,8 @@ from tokenizers import Tokenizer
 from torch import nn
 
 from components.tokenize.vocabulary_statistics import vocabulary_table, write_vocabulary
-from components.transfer_weights.step import Inputs, Outputs, Params, run
+from components.transfer_weights.contract import Inputs, Outputs, Params
+from components.transfer_weights.step import run
 from decant.data.corpus import Schema, write_schema
 from decant.data.tokens import TokenRows, TokensInfo, write_info
 from decant.models.encoder import load_encoder
@@ -21,7 +22,8 @@ from decant.runtime.identity import PROJECT
 from decant.runtime.params_file import read_params_file, section_of
 from decant.runtime.reporter import Reporter
 from decant.runtime.settings import parse
-from decant.students import Student, load_student
+from decant.students._student import Student, load_student
+from decant.tasks.task import Task
 from decant.training.examples import Examples
 from decant.training.fit import TrainingPlan, default_groups, fit
 from decant.training.losses import label_loss
@@ -52,7 +54,7 @@ def transfer(tmp_path: Path, tiny_encoder: Path) -> Transfer:
             mask_id=4,
         ),
     )
-    write_schema(tokens, Schema(labels=("a", "b"), text_column="text", label_column="label"))
+    write_schema(tokens, Schema(task=Task.of_classes(("a", "b")), text_column="text"))
 
     def make(encoder: Path, options: dict[str, Any] | None = None, **changes: Any) -> Student:
         section = section_of(read_params_file(PROJECT / "params.yaml"), "transfer_weights", Params)
@@ -256,12 +258,14 @@ def trained(student: Student) -> set[str]:
         patience_epochs=1,
         precision="float32",
     )
+    task = Task.of_classes(("a", "b"))
     before = {name: one.detach().clone() for name, one in student.named_parameters()}
     fit(
         student,
+        task,
         examples,
         examples,
-        loss=label_loss(),
+        loss=label_loss(task),
         plan=plan,
         device="cpu",
         pad_id=student.config.pad_id,

@@ -67,7 +67,7 @@ def damaged(path: str, value: Any) -> str:
         ("", "does not have figures"),
         ("[1, 2]", "does not have figures"),
         (GOLDEN.read_text("utf-8")[:500], "does not have figures"),
-        (damaged("student", {}), "lacks student.accuracy, student.accuracy_interval"),
+        (damaged("student", {}), "lacks student.architecture, student.parameters"),
         (damaged("student.accuracy", "0.8"), "'0.8' at student.accuracy"),
         (damaged("gate.passed", 1), "1 at gate.passed"),
         (damaged("differences.student_minus_tfidf.interval", [0.1]), "lacks differences.student"),

@@ -1,6 +1,7 @@
 """Contracts that every head and every student keeps."""
 
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import onnxruntime
@@ -13,8 +14,8 @@ from decant import students
 from decant.models import heads
 from decant.models.encoder import load_encoder
 from decant.models.teacher import Teacher, TeacherConfig, load_teacher, save_teacher
-from decant.runtime.plugins import plugins
-from decant.students import Student, StudentConfig, load_student, save_student
+from decant.runtime.plugins import plugin_names
+from decant.students._student import Student, StudentConfig, load_student, save_student
 from tests.errors import raises
 
 CONVOLUTIONS = {"filters": 6, "kernel_widths": [2, 3], "dropout": 0.1}
@@ -46,13 +47,12 @@ PAD, LENGTH = 0, 16
 IDS = torch.tensor([[2, 9, 14, 3, 0, 0], [2, 8, 3, 0, 0, 0]])
 
 
-def names(package: object) -> set[str]:
-    return {module.__name__.rpartition(".")[2] for module in plugins(package)}  # type: ignore[arg-type]
-
-
-def test_every_plugin_is_tested_here() -> None:
-    assert names(heads) == set(HEADS)
-    assert names(students) == {case.partition("-")[0] for case in STUDENTS}
+@pytest.mark.parametrize("kind", [heads, students])
+def test_every_plugin_is_tested_here_and_has_its_parameters(kind: ModuleType) -> None:
+    cases = HEADS if kind is heads else STUDENTS
+    tested = {case.partition("-")[0] for case in cases}
+    assert set(plugin_names(kind.__name__)) == tested
+    assert set(plugin_names(f"{kind.__name__}.options")) == tested
 
 
 def student_of(case: str, *, kept: int = 50, size: int = 50) -> Student:

@@ -68,6 +68,7 @@ def test_a_room_counts_whole() -> None:
         file.relative_to(identity.PROJECT).as_posix() for file in identity.code_files("distill")
     }
     assert {"decant/students/cnn.py", "components/distill/augment.py"} <= files
+    assert {"decant/students/options/cnn.py", "components/distill/contract.py"} <= files
     assert "decant/training/fit.py" in files
     assert "decant/models/convolution.py" in files  # imported by plugins alone
 
@@ -75,6 +76,7 @@ def test_a_room_counts_whole() -> None:
 def test_a_cached_thing_depends_on_what_makes_it_file_by_file() -> None:
     closure = identity.library_closure("components.distill.soft_targets")
     assert {"decant.models.teacher", "decant.data.tokens", "decant.models.heads.cnn"} <= closure
+    assert "decant.models.heads.options.cnn" in closure  # loaded by name, too
     assert not any(name.startswith(("decant.students", "decant.tables")) for name in closure)
 
 

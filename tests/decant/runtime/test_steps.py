@@ -1,12 +1,18 @@
+import inspect
+from types import SimpleNamespace
+
 import pytest
 
-from decant.runtime.steps import STEPS, declared_ports, load_step, steps_behind
+from decant.runtime.reporter import Reporter
+from decant.runtime.steps import STEPS, load_step, steps_behind
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_the_ports_in_the_source_are_those_of_the_classes(step: str) -> None:
+def test_a_step_runs_what_its_contract_declares(step: str) -> None:
     loaded = load_step(step)
-    assert declared_ports(step) == (loaded.input_ports, loaded.output_ports)
+    annotations = inspect.get_annotations(loaded.run, eval_str=True)
+    declared = (loaded.params, loaded.inputs, loaded.outputs, Reporter)
+    assert (*annotations.values(),) == (*declared, None)
 
 
 def test_the_steps_behind_a_step_are_those_whose_outputs_it_reads_directly_or_not() -> None:
@@ -16,7 +22,11 @@ def test_the_steps_behind_a_step_are_those_whose_outputs_it_reads_directly_or_no
 
 
 def test_a_step_that_nothing_reads_is_behind_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    ports = {"read": ((), ("text",)), "aside": (("text",), ("note",)), "write": (("text",), ())}
-    monkeypatch.setattr("decant.runtime.steps.STEPS", tuple(ports))
-    monkeypatch.setattr("decant.runtime.steps.declared_ports", ports.__getitem__)
+    steps = {
+        "read": SimpleNamespace(input_ports=(), output_ports=("text",)),
+        "aside": SimpleNamespace(input_ports=("text",), output_ports=("note",)),
+        "write": SimpleNamespace(input_ports=("text",), output_ports=()),
+    }
+    monkeypatch.setattr("decant.runtime.steps.STEPS", tuple(steps))
+    monkeypatch.setattr("decant.runtime.steps.load_step", steps.__getitem__)
     assert steps_behind("write") == ("read",)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from decant.data.tokens import TokenRows
 from decant.runtime.reporter import Reporter
+from decant.tasks.task import Task
 from decant.training import checkpoints
 from decant.training.examples import Examples, LengthBuckets
 from decant.training.fit import FitResult, TrainingPlan, fit
@@ -68,9 +69,10 @@ def train(identity: str = "step", *, cut_off_after: int | None = None) -> tuple[
     model = Model()
     result = fit(
         model,
+        Task.of_classes(["bad", "good"]),
         rows(),
         rows(),
-        loss=label_loss(),
+        loss=label_loss(Task.of_classes(["bad", "good"])),
         plan=PLAN,
         device="cpu",
         pad_id=0,

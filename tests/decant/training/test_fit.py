@@ -11,10 +11,12 @@ from torch import Tensor, nn
 
 from decant.data.tokens import TokenRows
 from decant.runtime.reporter import Reporter
+from decant.tasks.task import Task
 from decant.training.examples import Examples
 from decant.training.fit import FitResult, TrainingPlan, default_groups, fit
 from decant.training.losses import DistillationLoss, Loss, label_loss
 
+TASK = Task.of_classes(["bad", "good"])
 PLAN = TrainingPlan(
     epochs=2,
     batch_size=4,
@@ -52,6 +54,7 @@ def examples(rows: int = 16, **targets: list[np.ndarray]) -> Examples:
 def train(model: nn.Module, loss: Loss, rows: Examples, plan: TrainingPlan = PLAN) -> FitResult:
     return fit(
         model,
+        TASK,
         rows,
         rows,
         loss=loss,
@@ -95,6 +98,7 @@ def test_the_map_of_hidden_matching_is_trained_with_the_model() -> None:
         teacher_features=[random.normal(size=(n, 5)).astype(np.float16) for n in (10, 6)],
     )
     loss = DistillationLoss(
+        TASK,
         "mse",
         temperature=1.0,
         hard_label_weight=0.0,
@@ -112,10 +116,10 @@ def test_the_map_of_hidden_matching_is_trained_with_the_model() -> None:
 
 def test_the_model_has_the_weights_of_the_best_epoch() -> None:
     model, rows = MeanOfEmbeddings(), examples()
-    result = train(model, label_loss(), rows)
+    result = train(model, label_loss(TASK), rows)
     ids = torch.from_numpy(np.stack(list(rows.rows))).long()
     with torch.inference_mode():
         right = (model(ids).argmax(1).numpy() == rows.rows.labels).mean()
     assert result.curves["epoch"].tolist() == [1, 2]
-    assert right == pytest.approx(result.validation_accuracy)
-    assert result.validation_accuracy == result.curves["validation_accuracy"].max()
+    assert right == pytest.approx(result.validation_score)
+    assert result.validation_score == result.curves["validation_accuracy"].max()

@@ -20,7 +20,7 @@ from ruamel.yaml import YAML
 
 from decant.runner.steps_image import SERVE_IMAGE
 from pipelines.__main__ import main
-from pipelines.commands.deploy_manifest import ModelUri, check_tracking_uri, parse_model
+from pipelines.commands.deploy_manifest import check_tracking_uri
 from pipelines.serving.manifests import USER
 from tests.errors import raises
 
@@ -255,24 +255,6 @@ def test_an_alias_of_a_registry_out_of_reach_stays_and_the_manifest_says_so(
     assert environment["MODEL_URI"]["value"] == "models:/tiny@champion"
     comment = (tmp_path / "serving.yaml").read_text("utf-8").partition("apiVersion")[0]
     assert "each pod resolves when it starts" in comment
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("models:/a b.c/12", ModelUri(name="a b.c", version="12", alias="")),
-        ("models:/x@champion", ModelUri(name="x", version="", alias="champion")),
-    ],
-)
-def test_a_models_uri_is_read_and_written_alike(text: str, expected: ModelUri) -> None:
-    assert parse_model(text) == expected
-    assert str(expected) == text
-
-
-@pytest.mark.parametrize("text", ["models:/x", "models:/x/latest", "runs:/a/b", "x@y", "models:/"])
-def test_other_uris_are_refused(text: str) -> None:
-    with raises("model-reference-invalid", f"--model {text}"):
-        parse_model(text)
 
 
 @pytest.mark.parametrize(

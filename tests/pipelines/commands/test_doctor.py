@@ -76,6 +76,14 @@ def test_what_failed_sets_the_exit_code(
     assert "disk: work folder" in found  # a failed check does not stop the others
 
 
+def test_a_server_of_the_cluster_alone(cli: Cli) -> None:
+    ended = cli("doctor", host="http://ml-pipeline.kubeflow.svc.cluster.local:8888")
+    status, detail = rows(ended)["server"]
+    assert status == "failed"  # nothing can be submitted from here
+    assert "only the cluster reaches this address; not checked: version" in detail
+    assert "kubectl port-forward" in ended.out
+
+
 def test_a_moving_image(cli: Cli) -> None:
     found = rows(cli("doctor", "--image", "decant-steps:latest"))
     assert found["package"][0] == "failed"

@@ -15,9 +15,12 @@ from click.testing import CliRunner
 from decant.inference.classifier import MAX_CHARACTERS, OnnxClassifier
 from decant.runtime.errors import UserError
 from decant.runtime.identity import PROJECT
+from decant.tasks.answers import cells as answer_cells
+from decant.tasks.answers import columns
 from pipelines.__main__ import main
 from pipelines.commands.predict import BATCH_TEXTS, DEFAULT_MODEL, load_model, read_lines
 from tests.errors import raises
+from tests.word_models import TASKS, write_word_model
 
 SCORE = 0.982014  # 20 points on one telling word of five tokens: 1 / (1 + exp(-4))
 
@@ -70,6 +73,55 @@ def test_a_table_on_a_terminal(
     assert header.split() == ["label", "score", "text"]
     # 20 points on one of seven tokens: 1 / (1 + exp(-20 / 7))
     assert line.split() == ["positive", "0.9457", "a", "good", "[film]"]
+
+
+OF_KINDS = {
+    "single_label": (["positive", "0.982014"], {"label": "positive"}, ["positive", "0.9820"]),
+    "multi_label": (
+        ["joy", "joy=0.982014,grief=0.500000"],
+        {"labels": ["joy"]},
+        ["joy", "(0.982)"],
+    ),
+    "regression": (["4.000000"], {"value": 4.0}, ["4.0000"]),
+    "several": (
+        ["positive", "0.982014", "joy", "joy=0.982014,grief=0.500000", "4.000000"],
+        {"tone_label": "positive", "emotions_labels": ["joy"], "stars_value": 4.0},
+        ["positive", "0.9820", "joy", "(0.982)", "4.0000"],
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", OF_KINDS)
+def test_every_kind_in_every_form(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    targets, weights = TASKS[kind]
+    folder = write_word_model(tmp_path, weights, targets)
+    fields, cells, row = OF_KINDS[kind]
+    assert predict(folder, "a good film") == "\t".join([*fields, "a good film"]) + "\n"
+
+    line = json.loads(predict(folder, "--json", "a good film"))
+    assert line == line | cells | {"text": "a good film"}
+    classifier = OnnxClassifier(folder)
+    assert list(line) == [*columns(classifier.task), "text"]
+    (answer,) = classifier.predict(["a good film"])
+    assert line == {**answer_cells(classifier.task, answer), "text": "a good film"}
+
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("NO_COLOR", "1")
+    main(["predict", "--model", str(folder), "a good film"], standalone_mode=False)
+    header, shown = capsys.readouterr().out.splitlines()
+    assert header.split() == [*(name for name in line if not name.endswith("scores"))]
+    assert shown.split() == [*row, "a", "good", "film"]
+
+
+def test_no_label_is_an_answer(tmp_path: Path) -> None:
+    targets, weights = TASKS["multi_label"]
+    folder = write_word_model(tmp_path, weights, targets)
+    assert predict(folder, "the film it").split("\t")[0] == ""
+    assert json.loads(predict(folder, "--json", "the film it"))["labels"] == []
 
 
 def test_many_lines_come_in_batches() -> None:

@@ -7,9 +7,7 @@ import kfp_server_api as kfp
 import pytest
 
 from pipelines.kubeflow.states import moment, read_run
-from tests.pipelines.kfp_api import Frame, KfpApi, node
-
-WORKFLOW = "decant-distillation-x7k2p"
+from tests.pipelines.kfp_api import WORKFLOW, Frame, KfpApi, node, node_id, pod_of
 
 
 def answer(**fields: Any) -> Any:
@@ -47,29 +45,123 @@ def test_a_driver_is_shown_when_it_failed() -> None:
     )
     (task,) = run.failed_tasks
     assert (task.name, task.error) == ("tokenize-driver", "image cannot be pulled")
-    assert task.pods == ()
 
 
-def test_pods_by_the_names_of_nodes() -> None:
-    """An older server names the nodes below a task; a pod has the template's name in between."""
-    (task,) = read_nodes(
-        node("distill", "FAILED", [f"{WORKFLOW}-12"]),
-        node("executor", "FAILED", [f"{WORKFLOW}-20"]),
-    ).tasks
-    assert task.pods == (f"{WORKFLOW}-12", f"{WORKFLOW}-system-container-impl-12")
+def test_a_driver_that_failed_before_its_task_did_is_not_shown() -> None:
+    run = read_nodes(node("ingest-driver", "FAILED", []), node("ingest", "FAILED", []))
+    assert [task.name for task in run.failed_tasks] == ["ingest"]
 
 
-def test_pods_of_a_task_that_was_tried_twice() -> None:
+def test_a_driver_that_waits_stands_for_its_task() -> None:
+    waits = node("finetune-driver", "PENDING", [f"{WORKFLOW}-1"])
+    waits["start_time"] = "2026-11-01T10:00:00Z"
+    working = node("root-driver", "RUNNING", [])
+    (task,) = read_nodes(node("finetune-driver", "RUNNING", []), working).tasks or [None]
+    assert task is None
+    (task,) = read_nodes(waits, working).tasks
+    assert (task.name, task.state, task.started) == ("finetune", "PENDING", None)
+    assert task.waits_since == datetime(2026, 11, 1, 10, tzinfo=UTC)
+
+
+def test_a_pod_by_the_ids_of_nodes() -> None:
+    """A node's id is a hash of its name; its pod has the template's name in between."""
+    frame = Frame(state="FAILED", tasks={"ingest": "SUCCEEDED", "distill": "FAILED"})
+    _, task = read_nodes(*KfpApi()._nodes(frame)).tasks
+    without, having = task.pods
+    assert (without, task.attempts) == (pod_of("distill"), 1)
+    assert having == pod_of("distill").replace("system-", "retry-system-")
+
+
+def test_the_pod_of_a_task_that_was_tried_again() -> None:
     """distill - executor - executor(0), executor(1); what comes after is another task's."""
-    impl = f"{WORKFLOW}-system-container-impl"
-    retried = node("executor", "FAILED", [f"{WORKFLOW}-13", f"{WORKFLOW}-14"])
-    first, second = (node(f"executor({at})", "FAILED", []) for at in (0, 1))
-    second["child_tasks"] = [{"pod_name": f"{WORKFLOW}-15"}]
-    after = node("export-onnx-driver", "SUCCEEDED", [])
-    for one, number in ((retried, 12), (first, 13), (second, 14), (after, 15)):
-        one["pod_name"] = f"{impl}-{number}"
-    run = read_nodes(node("distill", "FAILED", [f"{WORKFLOW}-12"]), retried, first, second, after)
-    assert run.tasks[0].pods == (f"{impl}-12", f"{impl}-13", f"{impl}-14")
+    tasks = {"distill": "FAILED", "export-onnx": "RUNNING"}
+    frame = Frame(state="FAILED", tasks=tasks, attempts={"distill": 11})
+    task, _ = read_nodes(*KfpApi()._nodes(frame)).tasks
+    assert task.attempts == 11
+    assert task.pods[1] == pod_of("distill", 10)
+
+
+def test_attempts_of_a_pod_and_of_all_around_it() -> None:
+    """A server of 2.17 tries the nodes above a lost pod again, once the pod's own attempts end."""
+    tree = {
+        "ingest": [".ingest(0)", ".ingest(1)"],
+        "ingest(0)": [".ingest(0).executor"],
+        "ingest(1)": [".ingest(1).executor"],
+        "executor": [".ingest(0).executor(0)", ".ingest(0).executor(1)"],
+        "executor(1)": [".ingest(1).executor(0)"],
+        "root(0)": [".ingest"],
+    }
+    nodes = [
+        node(name, "FAILED", [node_id(f"(0).root(0){path}") for path in below])
+        for name, below in tree.items()
+    ]
+    nodes += [
+        node(f"{WORKFLOW}(0)", "FAILED", [node_id("(0).root"), node_id("(0).root(0)")]),
+        node(WORKFLOW, "FAILED", [node_id("(0)")]),
+    ]
+    (task,) = read_nodes(*nodes).tasks
+    assert (task.name, task.attempts) == ("ingest", 3)
+    last = node_id("(0).root(0).ingest(1).executor(0)").rpartition("-")[2]
+    assert task.pods[0] == f"{WORKFLOW}-system-container-impl-{last}"
+
+
+def test_pods_where_ids_are_not_argos() -> None:
+    task, _ = read_nodes(
+        node("distill", "FAILED", [f"{WORKFLOW}-12", "broken"]),
+        node("executor", "FAILED", [f"{WORKFLOW}-20"]),
+        node("ingest(2)", "FAILED", []),
+    ).tasks[::-1]
+    assert task.pods == (
+        f"{WORKFLOW}-system-container-impl-12",
+        f"{WORKFLOW}-retry-system-container-impl-12",
+    )
+    assert read_nodes(node("ingest(2)", "FAILED", [])).tasks[0].attempts == 3
+    assert read_nodes(node("ingest(2)", "FAILED", [])).tasks[0].pods == ()
+
+
+def test_one_of_two_tasks_at_work_waits() -> None:
+    """Which container is whose shows only when each began."""
+    first, second = (node(name, "RUNNING", []) for name in ("finetune", "distill"))
+    waits, works = node("executor(0)", "PENDING", []), node("executor(0)", "RUNNING", [])
+    for one, second_of in ((first, 0), (waits, 0), (second, 5), (works, 6)):
+        one["start_time"] = f"2026-11-01T10:00:{second_of:02}Z"
+    tasks = read_nodes(first, second, waits, works).tasks
+    assert [(task.name, task.state) for task in tasks] == [
+        ("finetune", "PENDING"),
+        ("distill", "RUNNING"),
+    ]
+    for one in (second, works):  # now both began at once: nothing is claimed
+        one["start_time"] = "2026-11-01T10:00:00Z"
+    tasks = read_nodes(first, second, waits, works).tasks
+    assert {task.state for task in tasks} == {"RUNNING"}
+
+
+def test_entries_with_little_in_them() -> None:
+    run = read_run(
+        answer(
+            state="RUNNING",
+            state_history=[None],
+            pipeline_version_reference={},
+            plugins_output={"mlflow": None, "other": {"entries": {"a": None, "b": {}}}},
+            run_details={
+                "task_details": [
+                    None,
+                    {},
+                    {"display_name": "ingest", "state": "RUNNING", "child_tasks": [None, {}]},
+                    {"display_name": "tokenize"},
+                    {"display_name": "finetune", "state": "RUNTIME_STATE_UNSPECIFIED"},
+                    {"display_name": "register", "state": "A_NEW_\x1b[31mSTATE"},
+                    {"display_name": "executor(0)", "state": "PENDING"},
+                    {"state": "FAILED", "execution_id": "7"},
+                ]
+            },
+        )
+    )
+    assert [(task.name, task.state) for task in run.tasks] == [
+        ("ingest", "RUNNING"),
+        ("register", "A_NEW_STATE"),
+    ]
+    assert (run.pipeline, run.links) == (("", ""), ())
 
 
 def test_errors_from_the_task_or_from_its_history() -> None:

@@ -42,12 +42,12 @@ def test_a_csv_to_parameters_to_a_corpus(
         "  label_column: label # named so; 2 classes: negative 200, positive 200",
         "  group_by: film # 4.0 rows each, which stay in one split",
         "  labels: null # all that are found",
-        "  unlabelled_labels: [] # every label is a class",
+        "  unlabelled_labels: [] # every label counts",
         "  label_budget: null # all labels are used",
     ]
     corpus = ingested(project / "reviews.yaml", tmp_path / "out")
     schema = read_schema(corpus)
-    assert schema.labels == ("negative", "positive")
+    assert schema.task.outputs == ("negative", "positive")
     assert (schema.text_column, schema.group_column) == ("text", "film")
     sizes = [len(read_split(corpus, split)) for split in ("train", "validation", "test")]
     assert sum(sizes) == 400 and min(sizes) > 0
@@ -144,13 +144,13 @@ def test_write_changes_the_values_in_params_and_nothing_else(
     }
     old, new = changed["unlabelled_labels"]
     assert new == "  unlabelled_labels: [] # label values that mark text without a label; " + (
-        '"": a missing one'
+        '"": a missing one, which only single_label needs'
     )
     for old, new in changed.values():  # the comments stay
         assert new.partition(" # ")[2] == old.partition(" # ")[2]
     assert not (project / "mine.yaml").exists()
     corpus = ingested(project / "params.yaml", tmp_path / "out")
-    assert read_schema(corpus).labels == ("no", "yes")
+    assert read_schema(corpus).task.outputs == ("no", "yes")
 
 
 def test_write_again_for_other_data_leaves_nothing_behind(init: Init, project: Path) -> None:

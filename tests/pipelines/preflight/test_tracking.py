@@ -59,6 +59,19 @@ def test_a_server_that_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
     assert SECRETS[0] not in str(result)
 
 
+def test_an_address_of_the_cluster_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_PROXY", "*")  # a proxy would answer in its place
+    host = "mlflow.tracking.svc.cluster.local"
+    uri = f"http://{host}:5000"
+    result = check_tracking(uri, for_cluster=True)
+    assert result.status == "warning"
+    assert result.detail.startswith(f"no answer from {host}:5000: ")
+    assert "only the cluster reaches this address; not checked: whether MLflow" in result.detail
+    assert result.hint.endswith(f"curl -sS {uri}/health")
+    with pytest.raises(ConnectionError, match="no answer"):
+        check_tracking(uri, for_cluster=False)
+
+
 def test_what_no_cluster_can_use(store: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with raises("option-missing", "--mlflow-uri"):
         check_tracking(None, for_cluster=True)

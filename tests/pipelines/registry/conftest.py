@@ -15,11 +15,13 @@ from click.testing import CliRunner
 from onnx import numpy_helper
 
 from components.evaluate.tables import write_predictions
-from decant.inference.classifier import OnnxClassifier, softmax
+from decant.inference.classifier import OnnxClassifier
 from decant.runner.run_step import run_step
 from decant.runtime.artifacts import Card, read_json, write_json
 from decant.runtime.errors import UserError
 from decant.runtime.identity import text_digest
+from decant.tasks.single_label.answers import softmax
+from decant.tasks.task import Task
 from pipelines.__main__ import main
 from tests.conftest import NEGATIVE, POSITIVE, tiny_tokenizer
 from tests.example_figures import metrics
@@ -111,7 +113,9 @@ def _register(
     probabilities = softmax(OnnxClassifier(student).logits(texts)).astype(np.float32)
     teacher = np.array([[float(label == one) for one in classes] for label in labels], np.float32)
     teacher[:teacher_wrong] = 1 - teacher[:teacher_wrong]
-    write_predictions(evaluation, test, classes, {"student": probabilities, "teacher": teacher})
+    task = Task.of_classes(classes)
+    values = {"student": {"label": probabilities}, "teacher": {"label": teacher}}
+    write_predictions(evaluation, test, dict.fromkeys(values, task), values)
     right = float((probabilities.argmax(1) == teacher.argmax(1)).mean())
     content = metrics()
     content["student"] |= {"accuracy": right, "retention": right, "ece": 0.0}

@@ -12,7 +12,6 @@ from mlflow.tracking import MlflowClient
 from decant.tracking.mlflow_store import open_client
 from pipelines.commands.models import age
 from pipelines.commands.predict import load_model
-from pipelines.registry.versions import parse_reference
 from tests.conftest import POSITIVE
 from tests.errors import raises
 from tests.pipelines.registry.conftest import Cli, Register
@@ -32,6 +31,39 @@ def test_the_table_of_versions(register: Register, cli: Cli) -> None:
     assert "ada made version 1 of tiny champion: why not" in history
     # the history is a registered model too, but none of the user's
     assert {row.split("\t")[0] for row in cli("models").output.splitlines()} == {"model", "tiny"}
+
+
+def test_every_command_names_a_version_alike(register: Register, cli: Cli, tmp_path: Path) -> None:
+    register()
+    register(forgets=("lovely",))
+    open_client().set_registered_model_alias("tiny", "champion", "1")
+    served = ("--output", str(tmp_path / "serving.yaml"), "--tracking-uri", "http://mlflow")
+    rival = ("--to", "rival", "--dry-run")
+    for form in ("tiny/1", "tiny@champion", "models:/tiny/1", "models:/tiny@champion"):
+        (row,) = cli("models", "--model", form).output.splitlines()[1:]
+        assert row.split("\t")[:2] == ["tiny", "1"]
+        assert json.loads(cli("lineage", "--model", form, "--json").output)["version"] == "1"
+        promoted = cli("promote", "--model", form, *rival)
+        assert "would make version 1 of tiny rival" in promoted.output
+        back = cli("rollback", "--model", form, "--reason", "r", *rival)
+        assert "would give rival of tiny from version None to 1" in back.output
+        assert json.loads(cli("compare", form, "tiny/2", "--json").output)["a"] == "tiny/1"
+        manifest = cli("deploy-manifest", "--model", form, *served)
+        assert "the model is models:/tiny/1" in manifest.output
+    for words in (
+        ("models", "--model"),
+        ("lineage", "--model"),
+        ("reproduce", "--model"),
+        ("promote", "--model"),
+        ("rollback", "--reason=r", "--model"),
+        ("compare", "tiny/1"),
+        ("deploy-manifest", *served, "--model"),
+        ("predict", "a text", "--model"),
+    ):
+        refused = cli(*words, "models:/tiny/latest")
+        assert refused.exit_code == 2
+        problem = "error[model-reference-invalid]: 'models:/tiny/latest' does not name"
+        assert problem in refused.output, words
 
 
 @pytest.mark.parametrize(
@@ -105,6 +137,18 @@ def test_a_class_that_one_of_two_versions_misses(register: Register, cli: Cli) -
             "error[model-unknown]: there is no registered model 'other'",
         ),
         (("promote", "--model", "tiny", "--version", "9"), "[model-version-unknown]"),
+        (
+            ("promote", "--model", "tiny@rival"),
+            "error[model-version-unknown]: there is no models:/tiny@rival that is ready",
+        ),
+        (
+            ("rollback", "--model", "models:/tiny/9", "--reason", "r"),
+            "error[model-version-unknown]: version 9 of tiny does not exist any more",
+        ),
+        (
+            ("promote", "--model", "tiny/1", "--version", "1"),
+            "error[option-conflict]: the version of tiny is named more than once: 1, 1",
+        ),
         (("promote", "--model", "tiny", "--set", "promotion.max_ece=2"), "promotion.max_ece"),
         (("rollback", "--model", "tiny", "--reason", "r"), "[rollback-impossible]"),
         (
@@ -142,11 +186,6 @@ def test_no_store_and_no_server(cli: Cli, tmp_path: Path, monkeypatch: pytest.Mo
     assert ended.exit_code == 2
     assert "no answer from 127.0.0.1:9" in ended.output
     assert "s3cret" not in ended.output
-
-
-def test_references() -> None:
-    assert str(parse_reference("tiny/3")) == str(parse_reference("models:/tiny/3"))
-    assert parse_reference("models:/my model@champion").alias == "champion"
 
 
 def test_a_csv_that_cannot_be_written_is_reported(

@@ -13,10 +13,10 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from decant.runtime.identity import PROJECT
+from decant.tasks.comparison import mcnemar
 from decant.tracking.mlflow_store import open_client
 from pipelines.commands import rollback
 from pipelines.registry import promotion_history as history
-from pipelines.registry.comparison import mcnemar
 from pipelines.registry.promotion_gate import read_gate
 from pipelines.registry.promotion_history import promotions_in_effect, read_history
 from pipelines.registry.versions import version_with_alias

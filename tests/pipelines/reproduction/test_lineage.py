@@ -89,12 +89,14 @@ def test_a_version_is_named_by_number_by_alias_or_is_the_newest(
     register(forgets=("lovely",))
     open_client().set_registered_model_alias("tiny", "champion", "1")
 
-    def shown(*options: str) -> str:
-        content = json.loads(cli("lineage", "--model", "tiny", "--json", *options).output)
+    def shown(*options: str, model: str = "tiny") -> str:
+        content = json.loads(cli("lineage", "--model", model, "--json", *options).output)
         return str(content["version"])
 
-    assert shown() == "2"
+    assert shown() == shown(model="models:/tiny") == "2"
     assert shown("--version", "1") == shown("--alias", "champion") == "1"
+    for form in ("tiny/1", "tiny@champion"):
+        assert shown(model=form) == shown(model=f"models:/{form}") == "1"
     both = cli("lineage", "--model", "tiny", "--version", "1", "--alias", "champion")
     assert both.exit_code == 2 and "[option-conflict]" in both.output
     wrong = cli("lineage", "--model", "tiny", "--version", "9")

@@ -5,7 +5,7 @@ from unicodedata import normalize
 import pytest
 from sklearn.feature_extraction.text import CountVectorizer
 
-from components.evaluate.ngrams import ngrams, unspaced_share
+from decant.tasks.ngrams import ngrams, unspaced_share
 
 
 def test_words_signs_and_pairs() -> None:

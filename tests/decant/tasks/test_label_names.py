@@ -11,9 +11,11 @@ from fontTools.pens.ttGlyphPen import TTGlyphPen
 from matplotlib.figure import Figure
 from matplotlib.font_manager import fontManager
 
-from components.evaluate import pictures
-from components.evaluate.class_names import drawn_names
-from components.evaluate.quality import measure_quality
+from decant.tasks.label_names import drawn_names
+from decant.tasks.pictures import plt
+from decant.tasks.quality import measure
+from decant.tasks.single_label.pictures import draw
+from decant.tasks.task import Task
 
 NO_FONT_HAS_IT = "\U00100001"  # for private use
 
@@ -111,29 +113,30 @@ def test_pictures_have_no_missing_glyph_and_no_formula(labels: list[str]) -> Non
 
 
 def test_of_very_many_classes_some_are_named() -> None:
-    names = drawn_names([f"class {number}" for number in range(601)])
-    actual = np.arange(601)
-    figure = pictures._confusion(names, actual, {"teacher": actual, "student": actual})
-    ticks = [tick.get_text() for tick in figure.axes[0].get_yticklabels()]
-    pictures.plt.close(figure)
+    figures = _drawn([f"class {number}" for number in range(601)])
+    ticks = [tick.get_text() for tick in figures["confusion"].axes[0].get_yticklabels()]
     assert ticks == [f"class {number}" for number in range(0, 601, 3)]
 
 
 def _draw_strictly(labels: list[str]) -> list[Figure]:
     """Both pictures that have class names, with warnings as errors."""
-    actual = np.repeat(np.arange(len(labels)), 10)
-    probabilities = np.eye(len(labels), dtype=np.float32)[actual]
-    models = ("teacher", "student", "undistilled", "tfidf")
-    quality = dict.fromkeys(models, measure_quality(actual, probabilities))
-    names = drawn_names(labels)
-    figures = [
-        pictures._confusion(names, actual, dict.fromkeys(models, actual)),
-        pictures._per_class_f1(names, quality),
-    ]
+    figures = [figure for name, figure in _drawn(labels).items() if name != "reliability"]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for figure in figures:
             figure.set_dpi(20)
             figure.canvas.draw()
-            pictures.plt.close(figure)
+    return figures
+
+
+def _drawn(labels: list[str]) -> dict[str, Figure]:
+    task = Task.of_classes(labels)
+    actual = np.repeat(np.arange(len(labels), dtype=np.int32), 10)
+    probabilities = np.eye(len(labels), dtype=np.float32)[actual]
+    quality = measure(task, {"label": probabilities}, actual)["label"].quality
+    models = ("teacher", "student", "undistilled", "tfidf")
+    tested = dict.fromkeys(models, quality)
+    figures, _ = draw(tested, task.targets[0], {model: model for model in models})
+    for figure in figures.values():
+        plt.close(figure)
     return figures

@@ -8,6 +8,8 @@ import regex
 from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
 from rich.cells import cell_len
 
+from decant.tasks.report_parts import number_of
+
 _DEFAULT_FAMILY = "DejaVu Sans"  # comes with matplotlib
 _LAST_RESORT = "Last Resort High-Efficiency"  # a box for every character there is
 _LONGEST_CELLS = 24  # a Chinese character takes two
@@ -55,11 +57,6 @@ def drawn_names(labels: Sequence[str]) -> DrawnNames:
             texts[index] = f"{texts[index]} {number_of(index)}"
             numbered.add(index)
     return DrawnNames(texts=tuple(texts), families=families, numbered=frozenset(numbered))
-
-
-def number_of(index: int) -> str:
-    """How a class is numbered, in pictures and tables."""
-    return f"#{index + 1}"
 
 
 def _cut(line: str) -> str:

@@ -1,4 +1,4 @@
-"""One spelling per value, and which characters are no text: SQL that says so."""
+"""One spelling per label and group: SQL that says so."""
 
 from collections.abc import Iterable
 
@@ -7,24 +7,15 @@ import duckdb
 from decant.tables import literal
 
 # White space as Python's str.split knows it: Unicode's, and the separators of ASCII.
-_BLANKS = (
+BLANKS = (
     "\t\n\v\f\r\x1c\x1d\x1e\x1f \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007"
     "\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
 )
-_BLANK_CLASS = "".join(f"\\x{{{ord(blank):x}}}" for blank in _BLANKS)
-# Letters that are drawn as nothing: fillers of Hangul, and the empty pattern of Braille.
-_INVISIBLE = r"\x{115f}\x{1160}\x{3164}\x{ffa0}\x{2800}"
-_NO_TEXT = rf"[\p{{Cc}}\p{{Cf}}\p{{Z}}\p{{M}}{_BLANK_CLASS}{_INVISIBLE}]*"
 
 
 def stripped(text: str) -> str:
     """The text without white space at its ends."""
-    return f"trim({text}, {literal(_BLANKS)})"
-
-
-def has_text(text: str) -> str:
-    """Whether there is a character to read: not only white space, control or combining ones."""
-    return f"NOT regexp_full_match({text}, {literal(_NO_TEXT)})"
+    return f"trim({text}, {literal(BLANKS)})"
 
 
 def spelled(value: str) -> str:
@@ -53,13 +44,3 @@ def respelled(values: Iterable[str]) -> dict[str, str]:
             (one,) = connection.execute(f"SELECT {spelled('$1')}", [value]).fetchall()[0]
             found[value] = one or ""
     return found
-
-
-def text_key(text: str) -> str:
-    """The same number for texts that differ only in case and white space: their md5."""
-    spaced = rf" $|^ |  |[{_BLANK_CLASS.replace(chr(92) + 'x{20}', '')}]"
-    blanks = literal(f"[{_BLANK_CLASS}]+")
-    return (
-        f"md5_number(lower(upper(CASE WHEN regexp_matches({text}, {literal(spaced)}) "
-        f"THEN trim(regexp_replace({text}, {blanks}, ' ', 'g')) ELSE {text} END)))"
-    )

@@ -1,0 +1,1 @@
+"""Each text has any number of labels, none included."""

@@ -1,0 +1,1 @@
+"""Each text has a number: a rating, a similarity, a price."""

@@ -1,0 +1,1 @@
+"""Each text has one of several classes."""

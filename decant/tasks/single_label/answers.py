@@ -1,0 +1,53 @@
+"""The most probable class and its probability."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from decant.tasks.task import Target
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A label and the probability that the model gives it."""
+
+    label: str
+    score: float
+
+
+ANSWER = Prediction
+CELLS: Mapping[str, type] = {"label": str, "score": float}
+
+
+def values(logits: NDArray[np.float32], target: Target) -> NDArray[np.float64]:
+    """Probabilities (rows, classes)."""
+    return softmax(logits)
+
+
+def answers(values: NDArray[np.float64], target: Target) -> list[Prediction]:
+    """The best class of each row."""
+    best = values.argmax(axis=1)
+    return [
+        Prediction(target.outputs[index], float(row[index]))
+        for index, row in zip(best, values, strict=True)
+    ]
+
+
+def cells(answer: Prediction) -> dict[str, Any]:
+    """Label and score."""
+    return {"label": answer.label, "score": answer.score}
+
+
+def shown(answer: Prediction) -> str:
+    """Such as `fresh (0.971)`."""
+    return f"{answer.label} ({answer.score:.3f})"
+
+
+def softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Probabilities (rows, classes) from logits (rows, classes)."""
+    shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
+    exponentials = np.exp(shifted)
+    return np.asarray(exponentials / exponentials.sum(axis=1, keepdims=True))
