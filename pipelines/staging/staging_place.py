@@ -9,6 +9,7 @@ other: a file appears whole or not at all.
 import os
 import re
 import shutil
+import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -26,6 +27,7 @@ from pipelines.staging.local_content import files_of, shown_size
 # Sources that cannot be written, or are not a place for files.
 _NO_PLACES = ("http", "https", "pypi", "hf", "dvc", "models")
 _ALLOWED = "allowed are s3://BUCKET/FOLDER, gs://BUCKET/FOLDER and the like, or an absolute folder"
+_PAUSES_SECONDS = (0.1, 0.3, 1.0)
 # In URIs the others have a meaning.
 _NO_NAME_CHARACTER = re.compile(r"[^A-Za-z0-9._-]+")
 
@@ -147,15 +149,18 @@ class StagedCopy:
 
     def _sent(self) -> bool:
         """Raises UserError where the place has something else under this name."""
-        there = self._there()
-        if wrong := sorted(name for name, size in there.items() if self.sizes.get(name) != size):
-            raise UserError(
-                f"{self._shown} is not what was sent there: changed: "
-                f"{', '.join(name or self.name for name in wrong[:3])}",
-                code="staging-failed",
-                hint="remove it there, and run the command again",
-            )
-        return there == self.sizes
+        for pause_seconds in (*_PAUSES_SECONDS, 0):
+            there = self._there()
+            wrong = sorted(name for name, size in there.items() if self.sizes.get(name) != size)
+            if not wrong:
+                return there == self.sizes
+            time.sleep(pause_seconds)  # some stores show what another process is still writing
+        raise UserError(
+            f"{self._shown} is not what was sent there: changed: "
+            f"{', '.join(name or self.name for name in wrong[:3])}",
+            code="staging-failed",
+            hint="remove it there, and run the command again",
+        )
 
     def _copy_to_folder(self) -> None:
         target = self.place.folder / self.digest / self.name

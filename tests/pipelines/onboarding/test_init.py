@@ -143,8 +143,8 @@ def test_write_changes_the_values_in_params_and_nothing_else(
         "max_length_tokens",
     }
     old, new = changed["unlabelled_labels"]
-    assert new == "  unlabelled_labels: [] # label values that mark text without a label; " + (
-        '"": a missing one, which only single_label needs'
+    assert new == (
+        '  unlabelled_labels: [] # label values that mark text without a label; "": a missing one'
     )
     for old, new in changed.values():  # the comments stay
         assert new.partition(" # ")[2] == old.partition(" # ")[2]
