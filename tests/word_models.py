@@ -70,7 +70,7 @@ def write_word_model(
     for column, of_words in enumerate(weights):
         for word, weight in of_words.items():
             table[tokenizer.token_to_id(word), column] = weight
-    _write_graph(folder / "model.onnx", table)
+    write_graph(folder / "model.onnx", table)
     manifest: dict[str, Any] = {
         "architecture": "table of word weights",
         "encoder": "none",
@@ -90,7 +90,8 @@ def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
     (folder / "manifest.json").write_text(json.dumps(manifest), "utf-8")
 
 
-def _write_graph(file: Path, table: "np.ndarray[Any, Any]") -> None:
+def write_graph(file: Path, table: "np.ndarray[Any, Any]") -> None:
+    """ids (batch, length) → the mean over the tokens of their rows of the table (batch, W)."""
     constants = {
         "table": table,
         "pad": np.array(0, dtype=np.int64),

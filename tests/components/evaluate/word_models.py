@@ -15,7 +15,6 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper, save_model
 from tokenizers import Tokenizer
 
 from decant.data.corpus import Schema, write_schema
@@ -23,6 +22,7 @@ from decant.runtime.artifacts import write_json
 from decant.tasks.labels import column_of, corpus_fields
 from decant.tasks.task import Target, Task
 from tests.components.evaluate.conftest import write_card
+from tests.word_models import write_graph
 
 WORDS = {
     "joy": ("good", "great", "fine", "lovely"),
@@ -81,7 +81,7 @@ def write_word_models(
         table = np.zeros((tokenizer.get_vocab_size(), len(task.outputs)), dtype=np.float32)
         for target, columns in task.parts():
             table[:, columns] = _weights(target, tokenizer, set(words))
-        _save(folder / role / "model.onnx", table)
+        write_graph(folder / role / "model.onnx", table)
         manifest = json.loads((exported / "manifest.json").read_text("utf-8"))
         targets = [_decided(target) for target in task.as_json()]
         write_json(
@@ -153,26 +153,3 @@ def _weights(target: Target, tokenizer: Tokenizer, unknown: set[str]) -> NDArray
     else:
         table[ids(BAD), 0], table[ids(GOOD), 1] = 60, 60
     return table
-
-
-def _save(file: Path, table: NDArray[np.float32]) -> None:
-    constants = {
-        "table": table,
-        "pad": np.array(0, dtype=np.int64),
-        "length": np.array([1], dtype=np.int64),
-    }
-    nodes = [
-        helper.make_node("Gather", ["table", "input_ids"], ["states"]),
-        helper.make_node("ReduceSum", ["states", "length"], ["sums"], keepdims=0),
-        helper.make_node("Equal", ["input_ids", "pad"], ["is_padding"]),
-        helper.make_node("Not", ["is_padding"], ["is_token"]),
-        helper.make_node("Cast", ["is_token"], ["ones"], to=TensorProto.FLOAT),
-        helper.make_node("ReduceSum", ["ones", "length"], ["counts"], keepdims=1),
-        helper.make_node("Div", ["sums", "counts"], ["logits"]),
-    ]
-    ids = helper.make_tensor_value_info("input_ids", TensorProto.INT64, ["batch", "length"])
-    logits = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", table.shape[1]])
-    weights = [numpy_helper.from_array(value, name) for name, value in constants.items()]
-    graph = helper.make_graph(nodes, "words", [ids], [logits], weights)
-    opset = helper.make_opsetid("", 20)
-    save_model(helper.make_model(graph, opset_imports=[opset], ir_version=10), file)
