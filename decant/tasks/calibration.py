@@ -41,3 +41,8 @@ def expected_calibration_error(reliability: pd.DataFrame) -> float:
     """Mean over the rows of |accuracy - confidence| of their bin (Guo et al. 2017, equation 3)."""
     gap = (reliability["accuracy"] - reliability["confidence"]).abs()
     return float((gap * reliability["rows"]).sum() / reliability["rows"].sum())
+
+
+def calibration_error(confidence: NDArray[Any], correct: NDArray[np.bool_]) -> float:
+    """The expected calibration error (rows,) of confidences and what is right, 0 to 1."""
+    return expected_calibration_error(reliability_bins(confidence, correct))

@@ -5,13 +5,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from decant.tasks.calibration import calibration_error
 from decant.tasks.multi_label.answers import thresholds
 from decant.tasks.multi_label.scores import mean_average_precision
 from decant.tasks.task import Target
 
 Array = NDArray[np.number[Any]]
-
-_BINS = 15
 
 
 def recorded(target: Target) -> list[str]:
@@ -83,7 +82,7 @@ def details(values: Array, labels: Array, target: Target) -> dict[str, Any]:
     whole = 2 * found + wrong + missed
     f1 = 2 * found[whole > 0] / whole[whole > 0]
     errors = [
-        _calibration_error(values[:, label], is_label[:, label]) for label in range(len(whole))
+        calibration_error(values[:, label], is_label[:, label]) for label in range(len(whole))
     ]
     return {
         "micro_f1": float(2 * found.sum() / whole.sum()) if whole.sum() else 0.0,
@@ -151,11 +150,3 @@ def _listed(chosen: NDArray[np.bool_], target: Target) -> NDArray[Any]:
     for row, of_row in enumerate(chosen):
         found[row] = ", ".join(sorted(target.outputs[index] for index in np.flatnonzero(of_row)))
     return found
-
-
-def _calibration_error(probability: Array, is_label: NDArray[np.bool_]) -> float:
-    """Of one label: over equal-width bins of its probability, the gap to how often it applies."""
-    probability = probability.astype(np.float64)
-    bins = np.clip(np.ceil(probability * _BINS).astype(int) - 1, 0, _BINS - 1)
-    of_bins = [np.bincount(bins, weights=one, minlength=_BINS) for one in (is_label, probability)]
-    return float(np.abs(of_bins[0] - of_bins[1]).sum() / len(probability))

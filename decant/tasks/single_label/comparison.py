@@ -5,11 +5,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from decant.tasks.calibration import calibration_error
 from decant.tasks.task import Target
 
 Array = NDArray[np.number[Any]]
-
-_BINS = 15
 
 
 def recorded(target: Target) -> list[str]:
@@ -57,7 +56,7 @@ def details(values: Array, labels: Array, target: Target) -> dict[str, Any]:
     return {
         "accuracy": float(is_right.mean()),
         "macro_f1": float((2 * found[tested] / (rows[tested] + answered[tested])).mean()),
-        "ece": _calibration_error(values.max(axis=1), is_right),
+        "ece": calibration_error(values.max(axis=1), is_right),
         "worst_class": {
             "label": target.outputs[tested[worst]],
             "recall": float(recall[worst]),
@@ -110,14 +109,6 @@ def apart(values: Array, others: Array, target: Target, other: Target) -> NDArra
 
 def _classes(labels: Array) -> NDArray[np.int64]:
     return labels[:, 0].astype(np.int64)
-
-
-def _calibration_error(confidence: Array, is_right: NDArray[np.bool_]) -> float:
-    """Over equal-width bins ((m-1)/bins, m/bins] of the confidence (Guo et al. 2017)."""
-    confidence = confidence.astype(np.float64)
-    bins = np.clip(np.ceil(confidence * _BINS).astype(int) - 1, 0, _BINS - 1)
-    of_bins = [np.bincount(bins, weights=one, minlength=_BINS) for one in (is_right, confidence)]
-    return float(np.abs(of_bins[0] - of_bins[1]).sum() / len(confidence))
 
 
 def _one_line(label: str) -> str:
