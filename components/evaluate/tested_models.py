@@ -5,6 +5,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
 from decant.inference.classifier import OnnxClassifier
 from decant.inference.manifest_task import manifest_task
 from decant.runtime.errors import UserError
@@ -81,6 +85,12 @@ def _open(folder: Path, threads: int) -> OnnxClassifier:
         raise UserError(
             f"{folder} cannot be read: {error}", code="model-unreadable", hint=_AGAIN
         ) from None
+
+
+def class_indices(values: pd.Series, labels: tuple[str, ...]) -> NDArray[np.int64]:
+    """Label strings as class indices, shape (rows,)."""
+    position: Mapping[str, int] = {label: index for index, label in enumerate(labels)}
+    return np.array([position[value] for value in values], dtype=np.int64)
 
 
 def listed(labels: tuple[str, ...]) -> str:
