@@ -1,9 +1,10 @@
 """From a Parquet file of texts to an Arrow file of token ids, batch by batch."""
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from decant.tasks.labels import corpus_fields, encode
 from decant.tasks.task import Task
 
 _READ_BYTES = 2**20
+_AT_ONCE = 2
 
 
 @dataclass(kw_only=True)
@@ -50,7 +52,7 @@ def encode_split(
 ) -> SplitCounts:
     """Encode texts and labels (absent: unknown) of a Parquet file; one Arrow batch per batch.
 
-    Two batches at most are in memory.
+    Three batches at most are in memory.
     """
     counts = SplitCounts(rows=0, truncated_rows=0, tokens=np.zeros(vocabulary_size, dtype=np.int64))
     # With pre-buffering the whole compressed file would stay in memory; without a buffer, a row
@@ -61,35 +63,52 @@ def encode_split(
     schema = arrow_schema(encode(task, pa.RecordBatch.from_pylist([], pa.schema([]))))
     with pa.OSFile(str(target), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
         batches = file.iter_batches(batch_size_rows, columns=columns)
-        for batch, encodings in _encoded(batches, tokenizer):
-            ids, values = _token_ids(encodings)
-            writer.write_batch(labelled_batch(ids, encode(task, batch)))
-            counts.rows += batch.num_rows
-            counts.truncated_rows += sum(bool(encoding.overflowing) for encoding in encodings)
-            counts.tokens += np.bincount(values, minlength=vocabulary_size)
-            advance(batch.num_rows)
+        for encoded in _encoded(batches, tokenizer, task):
+            writer.write_batch(encoded.batch)
+            counts.rows += encoded.batch.num_rows
+            counts.truncated_rows += encoded.truncated_rows
+            counts.tokens += np.bincount(encoded.values, minlength=vocabulary_size)
+            advance(encoded.batch.num_rows)
     return counts
 
 
-def _encoded(
-    batches: Iterator[pa.RecordBatch], tokenizer: Tokenizer
-) -> Iterator[tuple[pa.RecordBatch, list[Encoding]]]:
-    """The batches and their encodings; the next one is encoded while the caller works on one.
+@dataclass(frozen=True, kw_only=True)
+class _Encoded:
+    """A batch of the tokens artifact.
 
-    The tokenizer takes all cores and lets Python run meanwhile, so the cores do not wait for what
-    Python does alone: reading, converting, counting, writing.
+    Attributes:
+        values: all its token ids one after the other, shape (tokens,).
+        truncated_rows: texts that lost tokens.
     """
 
-    def encode_next() -> tuple[pa.RecordBatch, list[Encoding]] | None:
-        batch = next(batches, None)
-        if batch is None:
-            return None
-        return batch, tokenizer.encode_batch_fast(batch.column("text").to_pylist())
+    batch: pa.RecordBatch
+    values: NDArray[np.int32]
+    truncated_rows: int
 
-    with ThreadPoolExecutor(max_workers=1) as worker:
-        coming = worker.submit(encode_next)
-        while encoded := coming.result():
-            coming = worker.submit(encode_next)
+
+def _encoded(
+    batches: Iterator[pa.RecordBatch], tokenizer: Tokenizer, task: Task
+) -> Iterator[_Encoded]:
+    """The batches in their order; two are worked on at once.
+
+    The tokenizer takes all cores and lets Python run meanwhile: so no core waits for what one of
+    the two does in Python alone, which is to make strings, to take the ids and to free memory.
+    """
+
+    def encode_one(batch: pa.RecordBatch) -> _Encoded:
+        encodings = tokenizer.encode_batch_fast(batch.column("text").to_pylist())
+        ids, values = _token_ids(encodings)
+        return _Encoded(
+            batch=labelled_batch(ids, encode(task, batch)),
+            values=values,
+            truncated_rows=sum(bool(encoding.overflowing) for encoding in encodings),
+        )
+
+    with ThreadPoolExecutor(_AT_ONCE) as workers:
+        coming = deque(workers.submit(encode_one, batch) for batch in islice(batches, _AT_ONCE))
+        while coming:
+            encoded = coming.popleft().result()
+            coming.extend(workers.submit(encode_one, batch) for batch in islice(batches, 1))
             yield encoded
 
 

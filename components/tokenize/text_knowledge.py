@@ -103,10 +103,10 @@ def _portions(
         if not portions or portions[-1].letters >= _LEAST_LETTERS:
             portions.append(_Portion())
         pieces = _pieces(encoding)
-        kept = _LETTER.findall(normal(text[: max((end for _, _, end in pieces), default=0)]))
+        kept = normal(text[: max((end for _, _, end in pieces), default=0)])
         missed = [text[start:end] for piece, start, end in pieces if piece == unk_id]
-        portions[-1].letters += len(kept)
-        portions[-1].alphabetic += sum(map(bool, map(_ALPHABETIC.match, kept)))
+        portions[-1].letters += len(_LETTER.findall(kept))
+        portions[-1].alphabetic += len(_ALPHABETIC.findall(kept))
         portions[-1].unknown_letters += sum(len(_LETTER.findall(normal(one))) for one in missed)
         portions[-1].pieces += len(pieces)
         unknown.update(missed)

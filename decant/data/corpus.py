@@ -13,13 +13,15 @@ is unknown. decant/tasks/labels.py has the types.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import pandas as pd
 import pyarrow.parquet as pq
 
 from decant.runtime.artifacts import read_json, write_json
 from decant.tasks.task import Task
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Split = Literal["train", "validation", "test", "unlabelled"]
 LABELLED_SPLITS: tuple[Split, ...] = ("train", "validation", "test")
@@ -63,8 +65,10 @@ def write_schema(folder: Path, schema: Schema) -> None:
     write_json(folder / "schema.json", {"task": task.kind, **what, **columns})
 
 
-def read_split(folder: Path, split: str) -> pd.DataFrame:
+def read_split(folder: Path, split: str) -> "pd.DataFrame":
     """A split as a data frame; `text` and `label` are strings, rows in the corpus's order."""
+    import pandas as pd  # slow to import, and few of this module's readers need it
+
     return pd.read_parquet(folder / f"{split}.parquet")
 
 
