@@ -4,6 +4,7 @@ Each of them may be repeated without effect: a run is found by its record's tag,
 by name, value, epoch and time, and parameters, tags, links, files and the end are the same again.
 
 Tags: decant.record     of a child: its record
+      decant.process    of a child: the process that runs the step
       decant.identity   of a child: the step's identity
       decant.behind.X   of a child: the run of step X whose artifact this one uses
       decant.reused.X   of a parent: the run of step X, made by an earlier execution
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from decant.tracking.parent_run import PARENT_TAG, close_parent, open_parent
+from decant.tracking.process import PROCESS_TAG
 from decant.tracking.record import Origin, Point, RunRecord
 from decant.tracking.spool import Spool, Spooled
 
@@ -82,15 +84,22 @@ def begin(client: "MlflowClient", record: RunRecord, *, is_new: bool) -> Place:
         is_new: it cannot exist yet, so it is not searched for.
     """
     parent_id, experiment, is_ours = open_parent(client, record.parent, record.started_ms)
-    found = None if is_new else _run_with_tag(client, experiment, RECORD_TAG, record.id)
-    run = found or client.create_run(
-        experiment,
-        start_time=record.started_ms,
-        tags={**record.tags, RECORD_TAG: record.id, PARENT_TAG: parent_id},
-        run_name=record.step,
-    )
+    tags = {**record.tags, RECORD_TAG: record.id, PROCESS_TAG: record.process.as_tag()}
+    if run_id := record.parent.task_run:
+        client.update_run(run_id, status="RUNNING")  # an earlier attempt may have ended it
+        for tag, value in tags.items():
+            client.set_tag(run_id, tag, value)
+    elif not is_new and (found := _run_with_tag(client, experiment, RECORD_TAG, record.id)):
+        run_id = found.info.run_id
+    else:
+        run_id = client.create_run(
+            experiment,
+            start_time=record.started_ms,
+            tags={**tags, PARENT_TAG: parent_id},
+            run_name=record.step,
+        ).info.run_id
     return Place(
-        run_id=str(run.info.run_id),
+        run_id=str(run_id),
         parent_id=parent_id,
         experiment=experiment,
         parent_is_ours=is_ours,
@@ -141,7 +150,8 @@ def log_end(client: "MlflowClient", place: Place, record: RunRecord) -> None:
     if record.error:
         client.set_tag(place.run_id, "decant.error", record.error)
     client.set_terminated(place.run_id, record.status, record.ended_ms)
-    close_parent(client, place.experiment, place.parent_id, place.parent_is_ours)
+    if not record.parent.task_run:  # else the server closes it
+        close_parent(client, place.experiment, place.parent_id, place.parent_is_ours)
 
 
 def _log_params(client: "MlflowClient", run_id: str, record: RunRecord) -> None:

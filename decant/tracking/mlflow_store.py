@@ -34,6 +34,7 @@ _CLIENT_DEFAULTS = {
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
 _SQLITE = "sqlite:///"
+_EXPERIMENT = "MLFLOW_EXPERIMENT_NAME"
 _TOKEN, _USER, _PASSWORD = (f"MLFLOW_TRACKING_{name}" for name in ("TOKEN", "USERNAME", "PASSWORD"))
 
 
@@ -55,6 +56,12 @@ def tracking_uri() -> str:
             hint="set MLFLOW_TRACKING_URI to a server in the profile, or DECANT_TRACKING=off",
         )
     return uri
+
+
+def store_exists() -> bool:
+    """False for a database file that is not there, which opening it would make."""
+    uri = tracking_uri()
+    return not uri.startswith(_SQLITE) or Path(uri.removeprefix(_SQLITE)).is_file()
 
 
 def open_client() -> "MlflowClient":
@@ -81,14 +88,21 @@ def open_client() -> "MlflowClient":
 
 def experiment_name() -> str:
     """MLFLOW_EXPERIMENT_NAME, or decant."""
-    return os.environ.get("MLFLOW_EXPERIMENT_NAME") or "decant"
+    return os.environ.get(_EXPERIMENT) or "decant"
+
+
+def given_experiment_id() -> str:
+    """MLFLOW_EXPERIMENT_ID; empty where a name is given, which decides."""
+    return "" if os.environ.get(_EXPERIMENT) else os.environ.get("MLFLOW_EXPERIMENT_ID", "")
 
 
 def experiment_id(client: "MlflowClient", name: str = "") -> str:
-    """The id of the experiment of this name, else of `experiment_name`; created when missing.
+    """The id of the experiment of this name, else of the one asked for; created when missing.
 
     A server has its own place for artifacts; a local store keeps them beside its database.
     """
+    if not name and (given := given_experiment_id()):
+        return given
     name = name or experiment_name()
     if found := client.get_experiment_by_name(name):
         return str(found.experiment_id)

@@ -1,13 +1,20 @@
 """The parent run: which it is, and how it ends."""
 
 import getpass
+import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from decant.tracking.execution import execution_identity, git_commit
-from decant.tracking.mlflow_store import experiment_id, experiment_name
+from decant.tracking.mlflow_store import (
+    experiment_id,
+    experiment_name,
+    given_experiment_id,
+    tracking_uri,
+)
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -24,8 +31,10 @@ class Parent:
     """The run of a whole execution.
 
     Attributes:
-        given: MLFLOW_RUN_ID; empty when the run is the one of the execution.
-        experiment, name, tags: of a run that is created.
+        given: the run of MLFLOW_RUN_ID, or of the server; empty when it is the execution's.
+        experiment, name, tags: of a run that is created; by `experiment_id` where that is given.
+        task_run: the run below it that Kubeflow's server made for this step, and closes with the
+            parent; empty without the server's MLflow integration.
     """
 
     given: str
@@ -33,6 +42,8 @@ class Parent:
     experiment: str
     name: str
     tags: dict[str, str]
+    task_run: str = ""
+    experiment_id: str = ""
 
 
 def parent_here() -> Parent:
@@ -41,10 +52,15 @@ def parent_here() -> Parent:
     tags = {EXECUTION_TAG: execution, **source_tags("pipelines")}
     if dvc_experiment:
         tags["decant.dvc_experiment"] = dvc_experiment
+    given, task_run = os.environ.get("MLFLOW_RUN_ID", ""), ""
+    if given and (server_run := _run_of_the_server()):
+        given, task_run = server_run, given
     return Parent(
-        given=os.environ.get("MLFLOW_RUN_ID", ""),
+        given=given,
+        task_run=task_run,
         execution=execution,
         experiment=experiment_name(),
+        experiment_id=given_experiment_id(),
         name=dvc_experiment or f"pipeline-{execution[:8]}",
         tags=tags,
     )
@@ -57,11 +73,13 @@ def open_parent(client: "MlflowClient", parent: Parent, started_ms: int) -> tupl
     """
     if parent.given:
         run = client.get_run(parent.given)
+        if parent.task_run:
+            return parent.given, str(run.info.experiment_id), False
         is_running = run.info.status == "RUNNING"
         if not is_running:
             client.update_run(parent.given, status="RUNNING")
         return parent.given, str(run.info.experiment_id), not is_running
-    experiment = experiment_id(client, parent.experiment)
+    experiment = parent.experiment_id or experiment_id(client, parent.experiment)
     if not (run_id := _first_run(client, experiment, parent.execution)):
         run = client.create_run(
             experiment, start_time=started_ms, tags=parent.tags, run_name=parent.name
@@ -100,6 +118,19 @@ def source_tags(name: str) -> dict[str, str]:
         "mlflow.source.type": "LOCAL",
         "mlflow.source.git.commit": git_commit(),
     }
+
+
+def _run_of_the_server() -> str:
+    """The execution's run where Kubeflow's server keeps runs in MLflow itself; else empty.
+
+    KFP_MLFLOW_CONFIG has its id. Of another MLflow than this process uses it means nothing.
+    """
+    try:
+        config = json.loads(os.environ.get("KFP_MLFLOW_CONFIG") or "{}")
+        endpoint, run_id = str(config["endpoint"]), str(config["parentRunId"])
+    except (ValueError, TypeError, KeyError):
+        return ""
+    return run_id if urlsplit(endpoint).netloc == urlsplit(tracking_uri()).netloc else ""
 
 
 def _status_of(children: "Sequence[Run]") -> str:

@@ -1,17 +1,15 @@
 """All that MLflow gets of one run of a step, so that it can be logged now or sent later."""
 
-import os
 import re
-import socket
 import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-import psutil
 from pydantic import ConfigDict, TypeAdapter
 
 from decant.tracking.parent_run import Parent
+from decant.tracking.process import Process, this_process
 
 _DAY_MS = 24 * 60 * 60 * 1000
 
@@ -35,15 +33,6 @@ class Point:
     milliseconds: int
 
 
-@dataclass(frozen=True)
-class Process:
-    """The process that runs the step."""
-
-    host: str
-    pid: int
-    started: float
-
-
 @dataclass(kw_only=True)
 class RunRecord:
     """A run of a step, from its beginning to its end.
@@ -65,7 +54,7 @@ class RunRecord:
     params: dict[str, str]
     origins: list[Origin]
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
-    process: Process = field(default_factory=lambda: _this_process())
+    process: Process = field(default_factory=this_process)
     points: list[Point] = field(default_factory=list)
     figures: list[Point] = field(default_factory=list)
     started_ms: int = field(default_factory=lambda: milliseconds_now())
@@ -93,13 +82,9 @@ class RunRecord:
         """Whether its process may still add to it; on another host, until a day of silence."""
         if self.ended_ms is not None:
             return False
-        if self.process.host != socket.gethostname():
+        if not self.process.is_here:
             return milliseconds_now() - self.written_ms < _DAY_MS
-        try:
-            started = psutil.Process(self.process.pid).create_time()
-        except psutil.Error:
-            return False
-        return abs(started - self.process.started) < 1
+        return self.process.is_alive
 
     def as_json(self) -> bytes:
         """What `read_record` reads."""
@@ -125,10 +110,6 @@ def milliseconds_now() -> int:
 def _metric_name(name: str) -> str:
     """MLflow allows letters, digits and `_-. :/`."""
     return re.sub(r"[^\w\-. :/]", "_", name)
-
-
-def _this_process() -> Process:
-    return Process(socket.gethostname(), os.getpid(), psutil.Process().create_time())
 
 
 _JSON = TypeAdapter(RunRecord)

@@ -32,6 +32,7 @@ from decant.tracking.delivery import (
     log_start,
     send,
 )
+from decant.tracking.lost_runs import close_earlier_attempts, close_lost
 from decant.tracking.mlflow_retries import retried_in_mlflow
 from decant.tracking.mlflow_store import open_client, tracking_is_on, tracking_uri
 from decant.tracking.parent_run import STEP_TAG, parent_here, source_tags
@@ -116,11 +117,23 @@ class StepRun:
             self.waited += time.perf_counter() - clock
         self.reporter.run_id = self.place.run_id
         self._log(self._log_start)
+        self._log(self._close_lost)
 
     def _log_start(self, client: "MlflowClient", place: Place) -> None:
         assert self.record
         step_runs = log_start(client, place, self.record)
         self.step_runs = {**step_runs, self.record.step: place.run_id}
+
+    def _close_lost(self, client: "MlflowClient", place: Place) -> None:
+        """What killed processes left open: of this machine, and earlier attempts of this step."""
+        assert self.record
+        lost = close_lost(client, [place.experiment]) + close_earlier_attempts(
+            client, place.experiment, place.parent_id, self.record.step, place.run_id
+        )
+        for run in lost:
+            self.reporter.message(
+                f"closed the run of {run.data.tags[STEP_TAG]} in MLflow whose process was killed"
+            )
 
     def _send_earlier(self, client: "MlflowClient") -> None:
         """Send what earlier steps of this execution spooled: this run links to their runs."""

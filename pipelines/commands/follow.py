@@ -1,5 +1,6 @@
 """decant follow: watch a run on a cluster until it ends."""
 
+import os
 import sys
 
 import click
@@ -7,6 +8,8 @@ from rich.console import Console
 from rich.markup import escape
 
 from decant.runtime.secrets import without_secrets
+from decant.tracking.lost_runs import close_execution
+from decant.tracking.mlflow_store import open_client
 from pipelines.kubeflow.cluster_options import ServerOptions, server_options
 from pipelines.kubeflow.connection import Connection
 from pipelines.kubeflow.display import clock_time, watching
@@ -48,6 +51,8 @@ def wait_for_run(
         outcome = Outcome.INTERRUPTED
     if outcome is Outcome.FAILED and run:
         show_failure(cluster, run, console, whole_log=whole_log)
+    if outcome in (Outcome.FAILED, Outcome.CANCELED):
+        _close_in_mlflow(run_id, console)
     for name, address in run.links if run else ():
         console.print(f"{escape(name)}: {escape(without_secrets(address))}")
     style = "bold green" if outcome is Outcome.SUCCEEDED else "bold red"
@@ -56,6 +61,21 @@ def wait_for_run(
         console.print(f"the run continues: decant follow {run_id}")
         console.print(f"to end it: decant stop {run_id}")
     return outcome
+
+
+def _close_in_mlflow(run_id: str, console: Console) -> None:
+    """What killed pods left RUNNING in the MLflow of MLFLOW_TRACKING_URI; without it nothing."""
+    if not os.environ.get("MLFLOW_TRACKING_URI"):
+        return
+    try:
+        lost = close_execution(open_client(), run_id)
+    except Exception as error:  # the cluster's server may not be reached from here
+        problem = without_secrets(str(error)).strip().partition("\n")[0]
+        console.print(f"runs in MLflow that were left open were not closed: {escape(problem)}")
+        return
+    if lost:
+        steps = ", ".join(run.info.run_name for run in lost)
+        console.print(f"closed runs in MLflow that were left open: {escape(steps)}")
 
 
 def _verdict(outcome: Outcome, run: Run | None, timeout_seconds: float | None) -> str:

@@ -13,7 +13,8 @@ from rich.text import Text
 from decant.runtime.errors import UserError
 from decant.runtime.secrets import shown_uri, without_secrets
 from decant.tracking.delivery import send
-from decant.tracking.mlflow_store import open_client, tracking_uri
+from decant.tracking.lost_runs import all_experiments, close_lost
+from decant.tracking.mlflow_store import open_client, store_exists, tracking_uri
 from decant.tracking.record import RunRecord
 from decant.tracking.spool import Spool, Spooled, spool_uri
 from pipelines.console import open_console
@@ -60,6 +61,7 @@ def sync_command(spool: str | None, any_store: bool) -> None:
             _show(rows, console)
     if not runs:
         console.print(f"nothing is spooled in {source}")
+    _close_lost(console)
     if not is_complete:
         sys.exit(NOT_ALL_SENT)
 
@@ -93,6 +95,21 @@ def _send_all(source: Spool, runs: list[Spooled], any_store: bool, rows: list[Ro
                 rows.append(_row(record, f"kept: {problem}"))
                 client = _connect(here)  # it may be deleted
     return is_complete
+
+
+def _close_lost(console: Console) -> None:
+    """Runs that processes of this machine left open when they were killed."""
+    try:
+        if not store_exists():
+            return
+        client = open_client()
+        lost = close_lost(client, all_experiments(client))
+    except Exception as error:
+        problem = without_secrets(str(error)).strip().partition("\n")[0]
+        console.print(Text(f"runs of killed processes were not closed: {problem}"))
+        return
+    for run in lost:
+        console.print(Text(f"closed as killed: run {run.info.run_id} of {run.info.run_name}"))
 
 
 def _connect(here: str) -> "MlflowClient":

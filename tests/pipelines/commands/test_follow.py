@@ -9,11 +9,14 @@ from typing import Any
 
 import pytest
 
+from decant.tracking.mlflow_store import open_client
+from decant.tracking.parent_run import EXECUTION_TAG
 from pipelines.kubeflow import run_progress as follow
 from pipelines.kubeflow.run_progress import EXIT_CODES, Outcome
 from tests.pipelines.conftest import Cli
 from tests.pipelines.kfp_api import Frame, pod_of
 from tests.pipelines.kfp_server import Answer, KfpServer, as_json, as_page
+from tests.spooling import Store
 
 RUNNING = Frame(state="RUNNING", tasks={"ingest": "RUNNING"})
 DONE = Frame(state="SUCCEEDED", tasks={"ingest": "SUCCEEDED"})
@@ -303,3 +306,31 @@ def test_interrupted(server: KfpServer, cli: Cli, monkeypatch: pytest.MonkeyPatc
         f"to end it: decant stop {run_id}",
     ]
     assert not server.count("terminate")
+
+
+def test_runs_in_mlflow_that_killed_pods_left_open_are_closed(
+    server: KfpServer, cli: Cli, mlflow_store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = started(server, RUNNING, FAILED)
+    client = open_client()
+    experiment = client.create_experiment("of the profile")
+    parent = client.create_run(experiment, tags={EXECUTION_TAG: run_id}).info.run_id
+    tags = {"mlflow.parentRunId": parent, "decant.step": "distill"}
+    lost = client.create_run(experiment, run_name="distill", tags=tags).info.run_id
+    ended = cli("follow", run_id)
+    assert ended.code == 1
+    assert "closed runs in MLflow that were left open: distill" in ended.out
+    found = {one: client.get_run(one).info.status for one in (parent, lost)}
+    assert found == {parent: "KILLED", lost: "KILLED"}
+
+
+def test_an_mlflow_that_is_not_reached_from_here_changes_no_outcome(
+    server: KfpServer, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    ended = cli("follow", started(server, RUNNING, FAILED))
+    assert ended.code == 1
+    assert "runs in MLflow that were left open were not closed: no answer from 127.0.0.1:9" in (
+        ended.out
+    )
+    assert ended.out.splitlines()[-1] == "the run failed after 0:01:30"
