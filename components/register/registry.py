@@ -39,6 +39,7 @@ SCRIPT = Path(__file__).with_name("served_model.py")
 PIN_TAG = "decant.pin."
 SOURCE_TAG = "decant.source."
 RUN_TAG = "decant.run."
+LOST_TAG = "decant.lost"  # of a version without files: where they were
 LOGGED_NAME = "student"
 CARD_FILE = "README.md"
 EXAMPLE_TEXT = "A short text, such as one line of a review."
@@ -93,9 +94,25 @@ def served_digest(code: Path) -> str:
 
 
 def find_version(client: "MlflowClient", name: str, identity: str) -> Registered | None:
-    """The oldest version with this identity."""
+    """The oldest version with this identity that is not marked as lost."""
     same = _versions(client, name, identity)
     return _registered(same[0], created=False) if same else None
+
+
+def mark_lost(client: "MlflowClient", name: str, identity: str) -> list[tuple[Registered, str]]:
+    """Mark the versions with this identity whose files are gone; returns them with their place.
+
+    Such a version stays, with its number, tags and aliases, and stands for no model any more.
+    """
+    from mlflow.artifacts import list_artifacts
+
+    lost = []
+    for version in _versions(client, name, identity):
+        place = client.get_model_version_download_uri(name, str(version.version))
+        if not list_artifacts(artifact_uri=place):
+            client.set_model_version_tag(name, str(version.version), LOST_TAG, place)
+            lost.append((_registered(version, created=False), place))
+    return lost
 
 
 def complete_tags(
@@ -282,7 +299,7 @@ def _versions(client: "MlflowClient", name: str, identity: str) -> "list[ModelVe
     found = client.search_model_versions(
         f"name = '{name}' and tags.`{IDENTITY_TAG}` = '{identity}'"
     )
-    ready = [version for version in found if version.status == "READY"]
+    ready = [one for one in found if one.status == "READY" and LOST_TAG not in one.tags]
     return sorted(ready, key=lambda version: int(version.version))
 
 

@@ -16,6 +16,7 @@ from components.register.registry import (
     complete_tags,
     copy_served_code,
     find_version,
+    mark_lost,
     identity_tags,
     register_version,
     served_digest,
@@ -135,6 +136,11 @@ def _find_or_register(
     """Raises what MLflow and its artifact store raise."""
     client, run_id = open_client(), reporter.run_id
     tags = _tags(client, params, evidence, identity, reporter)
+    for lost, place in mark_lost(client, params.name, identity):
+        reporter.warning(
+            f"{lost.uri} is this model, but its files are gone from {shown_uri(place)}: "
+            "it is registered again"
+        )
     registered = find_version(client, params.name, identity)
     if registered:
         complete_tags(client, registered, tags)
@@ -191,7 +197,6 @@ def _receipt(
 ) -> None:
     content: dict[str, object] = {
         "registered": registered is not None,
-        "created": registered.created if registered else False,
         "name": params.name,
         "version": registered.version if registered else None,
         "model_uri": registered.uri if registered else None,

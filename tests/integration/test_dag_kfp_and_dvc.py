@@ -53,8 +53,26 @@ def test_every_step_ran_and_says_what_it_made(repository: Path) -> None:
             assert sidecar is not None and sidecar.run_id
 
 
-def test_a_second_repro_does_nothing(repository: Path, environment: dict[str, str]) -> None:
-    assert not executed(run(["dvc", "repro"], repository, environment))
+def test_a_second_repro_only_looks_whether_the_model_is_registered(
+    repository: Path, environment: dict[str, str]
+) -> None:
+    lock = (repository / "dvc.lock").read_bytes()
+    log = run(["dvc", "repro"], repository, environment)
+    assert executed(log) == {"register"}
+    assert "was registered before: models:/" in log
+    assert (repository / "dvc.lock").read_bytes() == lock
+
+
+def test_a_new_store_gets_the_model_though_nothing_has_changed(
+    repository: Path, environment: dict[str, str], tmp_path: Path
+) -> None:
+    """DVC could answer from its run cache, and then nothing would be registered there."""
+    elsewhere = {**environment, "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path / 'other.db'}"}
+    log = run(["dvc", "repro"], repository, elsewhere)
+    assert executed(log) == {"register"}
+    assert "registered: models:/" in log
+    assert "was registered before" not in log
+    run(["dvc", "repro"], repository, environment)  # the receipt of its own store
 
 
 def test_metrics_and_params_are_dvcs(repository: Path, environment: dict[str, str]) -> None:
@@ -143,7 +161,8 @@ def test_a_changed_parameter_reruns_its_step_and_what_follows(
     finally:
         (repository / "params.yaml").write_text(before)
     assert executed(log) == {"distill", "export_onnx", "evaluate", "register"}
-    run(["dvc", "repro"], repository, environment)
+    log = run(["dvc", "repro"], repository, environment)
+    assert executed(log) == {"register"}, "the others come from the run cache; this is an effect"
 
 
 def test_a_changed_students_file_reruns_only_what_builds_students(
@@ -157,7 +176,7 @@ def test_a_changed_students_file_reruns_only_what_builds_students(
     finally:
         file.write_text(before)
     changed = set(json.loads(log[log.index("{") :]))
-    assert changed == {"transfer_weights", "distill", "export_onnx"}
+    assert changed == {"transfer_weights", "distill", "export_onnx", "register"}
 
 
 def test_an_experiment_varies_one_value_on_changed_data_and_registers_nothing(
