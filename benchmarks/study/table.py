@@ -58,7 +58,7 @@ class _Section:
     """Of a data set, or of the mean: sentences, and a row of cells per model.
 
     Attributes:
-        judged_by: what the score is, where it is not the accuracy.
+        judged_by: what the score is.
         together: of several targets, rows of each target learned with the others and alone.
     """
 
@@ -113,16 +113,11 @@ def study_page(
     """
     environment = template_environment(Path(__file__).parent)
     environment.filters["seconds"] = _seconds
-    tasks = {result.data: result.test.task for result in results if result.alone is None}
-    judged_by = {data: _judged_by(task) for data, task in tasks.items()}
-    if MEAN in entries:
-        judged_by[MEAN] = next(iter(judged_by.values()))
+    judged_by = _judged_by(results)
     sections = {
         data: _section(plan, data, own, judged_by[data], together.get(data, ()), bounds)
         for data, own in entries.items()
     }
-    texts_of_scores = {data: score_text(names) for data, names in metrics_by_data(results).items()}
-    titles = {text.title for text in texts_of_scores.values()}
     costs = _costs(entries, results, bounds)
     page = environment.get_template("study.md.j2").render(
         runs=plan.runs,
@@ -132,9 +127,7 @@ def study_page(
         picture=PICTURE,
         columns=_COLUMNS,
         together_columns=_TOGETHER_COLUMNS,
-        score=titles.pop() if len(titles) == 1 else SCORE,
-        is_accuracy=set(metrics_by_data(results).values()) <= {ACCURACY},
-        all_shares=all(text.is_share for text in texts_of_scores.values()),
+        **_words(results),
         costs=costs,
         cost_columns=_COST_COLUMNS,
         cost_rows=[cost.cells for cost in costs],
@@ -149,12 +142,28 @@ def study_page(
     return f"{page}\n"
 
 
-def _judged_by(task: Task) -> str:
-    """Empty of accuracy alone, as it was before there were other scores."""
-    names = metric_names(task)
-    if names == ACCURACY:
-        return ""
-    score = score_text(names)
+def _words(results: Sequence[Result]) -> dict[str, object]:
+    """How the page speaks of all its scores; of accuracy alone as before there were others."""
+    names = {*metrics_by_data(results).values()}
+    scores = [score_text(one) for one in names]
+    titles = {score.title for score in scores}
+    return {
+        "is_accuracy": names <= {ACCURACY},
+        "score": titles.pop() if len(titles) == 1 else SCORE,
+        "all_shares": all(score.is_share for score in scores),
+    }
+
+
+def _judged_by(results: Sequence[Result]) -> dict[str, str]:
+    """Per data set what its score is; under MEAN what it is on all of them."""
+    tasks = {result.data: result.test.task for result in results if result.alone is None}
+    found = {data: _score_of(task) for data, task in tasks.items()}
+    same = len({*found.values()}) == 1
+    return {**found, MEAN: next(iter(found.values())) if same else "that of each data set"}
+
+
+def _score_of(task: Task) -> str:
+    score = score_text(metric_names(task))
     unit = ", in per cent" if score.is_share else ""
     if len(task.targets) == 1:
         return f"{score.title}{unit}"
