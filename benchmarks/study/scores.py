@@ -95,7 +95,7 @@ def measure_runs(
                         code="rows-mismatch",
                         hint="change neither splits nor labels in a variant",
                     )
-                models = _Models(own[corpus], rows[run.data].task, batch_size, cache)
+                models = ExportedModels(own[corpus], rows[run.data].task, batch_size, cache)
                 results += _results(run, chain, store, models)
             except UserError as error:
                 problems[run] = str(error)
@@ -124,7 +124,7 @@ def graph_key(folder: Path) -> str:
 
 
 @dataclass(frozen=True)
-class _Models:
+class ExportedModels:
     """Reads exported models of one corpus.
 
     Attributes:
@@ -175,7 +175,7 @@ class _Models:
 
 
 def _results(
-    run: Run, chain: Mapping[str, StudyTask], store: Store, models: _Models
+    run: Run, chain: Mapping[str, StudyTask], store: Store, models: ExportedModels
 ) -> list[Result]:
     onnx = store.path(chain["export_onnx"], "onnx")
     costs = _costs(chain, store)
