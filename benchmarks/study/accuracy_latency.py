@@ -1,4 +1,4 @@
-"""accuracy_latency.png: accuracy against latency, a panel per data set and one for their mean.
+"""accuracy_latency.png: a score against latency, a panel per data set and one for their mean.
 
 accuracy_latency_mean.png has that last panel alone, where there are several data sets.
 """
@@ -54,7 +54,7 @@ _FACTOR_COLORS = (
 
 @dataclass(frozen=True)
 class _Place:
-    """Microseconds, percent, and the length of half the error bar in percent."""
+    """Microseconds, the score, and the length of half the error bar; shares in percent."""
 
     x: float
     y: float
@@ -155,7 +155,8 @@ def _panel(
         axes.set_axis_off()
         return
     places = [_place(one) for one in entries]
-    bottom = _limits(axes, entries, places)
+    metric = entries[0].figures.metric
+    bottom = _limits(axes, entries, places, least=1.0 if metric.is_share else 0.01)
     for one, place in zip(entries, places, strict=True):
         _mark(axes, one, place, bottom, colors[one.factor])
     front = pareto_front([(place.x, place.y) for place in places], equal=EQUAL_LATENCY)
@@ -165,7 +166,7 @@ def _panel(
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.grid(alpha=0.2, which="major")
     axes.set_xlabel("latency of the model alone, µs, 1 text (* with tokenization)")
-    axes.set_ylabel("validation accuracy, %")
+    axes.set_ylabel(f"validation {metric.title}" + (", %" if metric.is_share else ""))
     title = "mean of the data sets" if data == MEAN else data
     axes.set_title(title, loc="left", weight="bold", pad=16)
     draw_labels(
@@ -200,7 +201,7 @@ def _mark(axes: Axes, entry: Entry, place: _Place, bottom: float, color: str) ->
 
 
 def _steps(front: Sequence[tuple[float, float]]) -> NDArray[np.float64]:
-    """The corners (corners, 2) of the line: the best accuracy up to each latency."""
+    """The corners (corners, 2) of the line: the best score up to each latency."""
     corners = list(front[:1])
     for x, y in front[1:]:
         corners += [(x, corners[-1][1]), (x, y)]
@@ -209,11 +210,16 @@ def _steps(front: Sequence[tuple[float, float]]) -> NDArray[np.float64]:
 
 def _text(entry: Entry, place: _Place, bottom: float) -> str:
     star = "*" if entry.timing and entry.timing.model_us is None else ""
-    return f"{entry.name}{star}" + (f" ({place.y:.1f})" if place.y < bottom else "")
+    digits = 1 if entry.figures.metric.is_share else 3
+    return f"{entry.name}{star}" + (f" ({place.y:.{digits}f})" if place.y < bottom else "")
 
 
-def _limits(axes: Axes, entries: Sequence[Entry], places: Sequence[_Place]) -> float:
+def _limits(
+    axes: Axes, entries: Sequence[Entry], places: Sequence[_Place], *, least: float
+) -> float:
     """Room for the labels on all sides; returns the height below which points are on the edge.
+
+    At least a range of `least` counts, so that differences that are none stay small.
 
     Controls far below all variants would compress them into a line: they are on the lower edge,
     with their value.
@@ -221,9 +227,9 @@ def _limits(axes: Axes, entries: Sequence[Entry], places: Sequence[_Place]) -> f
     ys = np.array([place.y for place in places])
     variants = [place.y for one, place in zip(entries, places, strict=True) if not one.control]
     low, high = min(variants, default=float(ys.min())), float(ys.max())
-    cut = low - _ROOM_BELOW * max(high - low, 1.0)
+    cut = low - _ROOM_BELOW * max(high - low, least)
     bottom = max(cut, float(ys.min()))
-    margin = 0.06 * max(high - bottom, 1.0)
+    margin = 0.06 * max(high - bottom, least)
     axes.set_xscale("log")
     axes.set_ylim(bottom - (0 if bottom == cut else margin), high + margin)
     times = [place.x for place in places]
@@ -255,8 +261,9 @@ def _place(entry: Entry) -> _Place:
     """By validation: models are chosen in the picture, and test rows must not decide that."""
     assert entry.timing is not None
     figures = entry.figures
-    spread = 100 * (figures.validation_spread or 0.0)
-    return _Place(entry.timing.shown_us, 100 * figures.validation, spread)
+    unit = 100 if figures.metric.is_share else 1
+    spread = unit * (figures.validation_spread or 0.0)
+    return _Place(entry.timing.shown_us, unit * figures.validation, spread)
 
 
 def _colors(entries: Iterable[Entry]) -> dict[str, str]:

@@ -74,7 +74,8 @@ def study_command(
     """Train each variant of a study file, then measure all and compare.
 
     Interrupt it at any time: the next call continues where this one stopped. Writes study.md,
-    study.csv and accuracy_latency.png into the output folder.
+    study.csv and accuracy_latency.png into the output folder. Each data set is judged by the
+    metric of its task.
     """
     study = read_study(file)
     plan = make_plan(
@@ -123,6 +124,7 @@ def run_study(
     from benchmarks.study.statistics import study_figures
     from benchmarks.study.summary import summarise
     from benchmarks.study.table import study_page
+    from benchmarks.study.together import together_or_alone
     from benchmarks.study.trainings import run_tasks
 
     if plan.study.model2vec is not None:
@@ -138,7 +140,8 @@ def run_study(
         measured = measure_study(plan, work, store, output, reporter)
         failures |= {str(run): message for run, message in measured.problems.items()}
         how = evaluate_params(plan, plan.data[0])
-        figures = study_figures(measured.results, samples=how.bootstrap_samples, seed=how.seed)
+        drawn = {"samples": how.bootstrap_samples, "seed": how.seed}
+        figures = study_figures(measured.results, **drawn)
         entries = summarise(plan, measured.results, figures)
         factors = {variant.name: variant.factor for variant in plan.variants.values()}
         write_results(output, measured.results, factors)
@@ -147,6 +150,7 @@ def run_study(
             plan,
             entries,
             measured.results,
+            together=together_or_alone(measured.results, **drawn),
             bounds=bounds,
             failures=failures,
             samples=how.bootstrap_samples,

@@ -1,32 +1,37 @@
-"""The controls that need no run of the steps: TF-IDF, Model2Vec, always the commonest class."""
+"""The controls that need no run of the steps: TF-IDF, Model2Vec, always the same answer."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.study.model2vec_control import fit_model2vec
-from benchmarks.study.results import MAJORITY, MODEL2VEC, TFIDF
+from benchmarks.study.results import CONSTANT, MAJORITY, MODEL2VEC, TFIDF
 from benchmarks.study.study_plan import Model2Vec
-from components.evaluate.tested_models import class_indices
+from components.evaluate.labelled_rows import read_labelled
 from components.evaluate.tfidf import fit_tfidf
-from decant.data.corpus import read_schema, read_split
+from decant.data.corpus import read_schema
 from decant.inference.latency import Candidate
-from decant.tasks.task import Task
+from decant.tasks.control import constants, method
+from decant.tasks.quality import Values
+from decant.tasks.task import CLASSES, Task
 
 
 @dataclass(frozen=True, kw_only=True)
 class Control:
-    """Texts to class indices (texts,), and its parts that can be timed.
+    """Texts to values per target (texts, W), and its parts that can be timed.
 
     Attributes:
+        task: with what it decided on validation rows.
         encode, run: as in `Candidate`; None where tokenization and model cannot be separated.
     """
 
     name: str
-    predict: Callable[[Sequence[str]], NDArray[np.int64]]
+    task: Task
+    values: Callable[[Sequence[str]], Mapping[str, Values]]
     encode: Callable[[list[str]], NDArray[np.int64]] | None = None
     run: Callable[[NDArray[np.int64]], object] | None = None
     architecture: str
@@ -34,7 +39,7 @@ class Control:
     size_bytes: int | None = None
 
     def candidate(self, texts: int) -> Candidate[str]:
-        return Candidate(predict=self.predict, encode=self.encode, run=self.run, texts=texts)
+        return Candidate(predict=self.values, encode=self.encode, run=self.run, texts=texts)
 
 
 def fit_controls(
@@ -51,23 +56,23 @@ def fit_controls(
     Args:
         cache: folder for the distilled Model2Vec model.
 
-    Raises UserError for a corpus that a classifier cannot be fitted on.
+    Raises UserError for a corpus that a linear model cannot be fitted on.
     """
     task = read_schema(corpus).task
-    labels = task.outputs
-    controls = [_tfidf(corpus, task, c_grid, seed), _majority(corpus, labels)]
+    controls = [_tfidf(corpus, task, c_grid, seed), _constant(corpus, task)]
     if model2vec is not None:
         static = fit_model2vec(
-            corpus, encoder, labels, settings=model2vec, c_grid=c_grid, cache=cache
+            corpus, encoder, task, settings=model2vec, c_grid=c_grid, seed=seed, cache=cache
         )
         controls.append(
             Control(
                 name=MODEL2VEC,
-                predict=static.predict,
+                task=static.task,
+                values=static.values,
                 encode=static.encode,
                 run=static.run,
-                architecture=f"static embeddings, {static.model.dim} wide, logistic regression "
-                f"(C = {static.c:g})",
+                architecture=f"static embeddings, {static.model.dim} wide, "
+                f"{_methods(static.fitted)}",
                 parameters=static.model.embedding.size + static.weights.size + len(static.bias),
                 size_bytes=static.size_bytes,
             )
@@ -76,21 +81,28 @@ def fit_controls(
 
 
 def _tfidf(corpus: Path, task: Task, c_grid: Sequence[float], seed: int) -> Control:
-    fitted = fit_tfidf(corpus, task, c_grid=c_grid, seed=seed)
-    ((name, model),) = fitted.fitted.items()
+    control = fit_tfidf(corpus, task, c_grid=c_grid, seed=seed)
     return Control(
         name=TFIDF,
-        predict=lambda texts: fitted.values(texts)[name].argmax(axis=1),
-        architecture=f"{fitted.features:,} n-grams, logistic regression (C = {model.c:g})",
+        task=control.task,
+        values=control.values,
+        architecture=f"{control.features:,} n-grams, {_methods(control.fitted)}",
     )
 
 
-def _majority(corpus: Path, labels: tuple[str, ...]) -> Control:
-    """The most frequent class; of equally frequent ones the first."""
-    counts = np.bincount(class_indices(read_split(corpus, "train")["label"], labels))
-    commonest = int(counts.argmax())
+def _methods(fitted: Mapping[str, Any]) -> str:
+    """Such as `logistic regression (C = 10)`; of several targets each one's."""
+    return ", ".join(f"{method(one.target)} (C = {one.c:g})" for one in fitted.values())
+
+
+def _constant(corpus: Path, task: Task) -> Control:
+    """The best constant answer on the training rows: of classes the most frequent one."""
+    best = constants(task, read_labelled(corpus, "train", task).labels)
     return Control(
-        name=MAJORITY,
-        predict=lambda texts: np.full(len(texts), commonest),
-        architecture=f"always '{labels[commonest]}'",
+        name=MAJORITY if task.kind == CLASSES else CONSTANT,
+        task=task,
+        values=lambda texts: {
+            name: np.tile(answer, (len(texts), 1)) for name, (answer, _) in best.items()
+        },
+        architecture="always " + ", ".join(f"'{text}'" for _, text in best.values()),
     )

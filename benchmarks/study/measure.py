@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.study.accuracy import Rows, control_result, measure_runs
 from benchmarks.study.controls import Control, fit_controls
 from benchmarks.study.finished_runs import Store
 from benchmarks.study.results import Result
+from benchmarks.study.scores import Rows, control_result, measure_runs
 from benchmarks.study.study_plan import DEFAULT, Plan, Run
 from benchmarks.study.tasks import Work
 from benchmarks.study.timing import measure_times, warn_if_busy
@@ -39,7 +39,7 @@ def measure_study(
     """Measure every finished run, and the controls of every data set that has a corpus.
 
     Args:
-        folder: of the study; figures are kept in accuracy/, latency/ and model2vec/.
+        folder: of the study; what is measured is kept in logits/, latency/ and model2vec/.
 
     Raises UserError when no run of any data set has a corpus yet.
     """
@@ -55,7 +55,7 @@ def measure_study(
         store,
         rows,
         batch_size=evaluate_params(plan, plan.data[0]).batch_size,
-        cache=folder / "accuracy",
+        cache=folder / "logits",
         reporter=reporter,
     )
     results: list[Result] = []

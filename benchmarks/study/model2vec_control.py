@@ -1,4 +1,4 @@
-"""The control from the library Model2Vec: static embeddings and logistic regression.
+"""The control from the library Model2Vec: static embeddings and a linear model per target.
 
 The pretrained encoder is distilled by the library itself (each token alone through the encoder,
 PCA, SIF weights by Zipf's law); a text is the normalised mean of its tokens' vectors.
@@ -6,7 +6,7 @@ PCA, SIF weights by Zipf's law); a text is the normalised mean of its tokens' ve
 
 import importlib.util
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -14,52 +14,58 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
 
 from benchmarks.study.study_plan import Model2Vec
-from components.evaluate.tested_models import class_indices
-from decant.data.corpus import read_split
+from components.evaluate.labelled_rows import read_labelled
 from decant.runtime.errors import UserError
 from decant.runtime.identity import file_digest, text_digest
+from decant.tasks.answers import values
+from decant.tasks.control import fit_linear
+from decant.tasks.quality import Values
+from decant.tasks.task import Task
 
 if TYPE_CHECKING:
     from model2vec import StaticModel
 
 
 @dataclass(frozen=True, kw_only=True)
-class StaticClassifier:
-    """The library's model with a linear layer on its embeddings.
+class StaticModels:
+    """The library's model with a linear layer on its embeddings for the logits of all targets.
 
     Attributes:
-        weights, bias: (dimensions, classes) and (classes,).
-        c: inverse regularisation strength, the best of the grid on validation.
+        fitted: by target, what decant.tasks.control fitted, with its C and its decisions.
+        weights, bias: (dimensions, outputs) and (outputs,), the targets side by side.
     """
 
     model: "StaticModel"
+    fitted: Mapping[str, Any]
     weights: NDArray[np.float32]
     bias: NDArray[np.float32]
-    c: float
     size_bytes: int
 
-    def predict(self, texts: Sequence[str]) -> NDArray[np.int64]:
-        """Class indices (texts,), with the library's own encoding."""
-        return self._classify(self.model.encode(list(texts), use_multiprocessing=False))
+    @property
+    def task(self) -> Task:
+        """With what was decided on validation rows."""
+        return Task(tuple(one.target for one in self.fitted.values()))
+
+    def values(self, texts: Sequence[str]) -> dict[str, Values]:
+        """Per target (texts, W), with the library's own encoding."""
+        return dict(values(self.task, self._logits(_embedded(self.model, texts))))
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.int64]:
         """Token ids (1, length) of one text, without unknown tokens."""
         return np.array(self.model.tokenize(list(texts)), dtype=np.int64)
 
-    def run(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Class index (1,) of token ids (1, length): the library's work after tokenization."""
+    def run(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Logits (1, outputs) of token ids (1, length): the library's work after tokenization."""
         if ids.shape[1] == 0:
             mean = np.zeros((1, self.model.dim), dtype=np.float32)
         else:
             mean = self.model.embedding[ids].mean(axis=1).astype(np.float32)
-        return self._classify(mean / (np.linalg.norm(mean, axis=1, keepdims=True) + 1e-32))
+        return self._logits(mean / (np.linalg.norm(mean, axis=1, keepdims=True) + 1e-32))
 
-    def _classify(self, embeddings: NDArray[Any]) -> NDArray[np.int64]:
-        logits = embeddings.astype(np.float32) @ self.weights + self.bias
-        return np.asarray(logits.argmax(axis=1))
+    def _logits(self, embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.asarray(embeddings @ self.weights + self.bias)
 
 
 def require_model2vec() -> None:
@@ -75,51 +81,39 @@ def require_model2vec() -> None:
 def fit_model2vec(
     corpus: Path,
     encoder: Path,
-    labels: tuple[str, ...],
+    task: Task,
     *,
     settings: Model2Vec,
     c_grid: Sequence[float],
+    seed: int,
     cache: Path,
-) -> StaticClassifier:
+) -> StaticModels:
     """Of equally good values of C the smallest wins."""
     model, folder = _distilled(encoder, settings, cache)
-    splits = {name: read_split(corpus, name) for name in ("train", "validation")}
-    embeddings = {
-        name: model.encode(rows["text"].tolist(), use_multiprocessing=False).astype(np.float32)
-        for name, rows in splits.items()
-    }
-    targets = {name: class_indices(rows["label"], labels) for name, rows in splits.items()}
-    best: tuple[float, float, LogisticRegression] | None = None
-    for c in sorted(c_grid):
-        classifier = LogisticRegression(C=c, max_iter=2000)
-        classifier.fit(embeddings["train"], targets["train"])
-        predicted = classifier.predict(embeddings["validation"])
-        accuracy = float((predicted == targets["validation"]).mean())
-        if best is None or accuracy > best[0]:
-            best = (accuracy, c, classifier)
-    assert best is not None  # the grid has at least one value
-    weights, bias = _all_classes(best[2], len(labels))
+    train, validation = (read_labelled(corpus, split, task) for split in ("train", "validation"))
+    fitted = fit_linear(
+        task,
+        (_embedded(model, train.texts), train.labels),
+        (_embedded(model, validation.texts), validation.labels),
+        c_grid=c_grid,
+        seed=seed,
+    )
+    layers = [one.linear for one in fitted.values()]
+    weights = np.concatenate([own for own, _ in layers], axis=1).astype(np.float32)
+    bias = np.concatenate([own for _, own in layers]).astype(np.float32)
     files = [folder / name for name in ("model.safetensors", "tokenizer.json")]
-    return StaticClassifier(
+    return StaticModels(
         model=model,
+        fitted=fitted,
         weights=weights,
         bias=bias,
-        c=best[1],
         size_bytes=sum(file.stat().st_size for file in files) + weights.nbytes + bias.nbytes,
     )
 
 
-def _all_classes(
-    classifier: LogisticRegression, classes: int
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Weights and bias with a column per class; two classes share one row in scikit-learn."""
-    rows, offsets = classifier.coef_, classifier.intercept_
-    if len(classifier.classes_) == 2:
-        rows, offsets = np.concatenate([-rows, rows]) / 2, np.concatenate([-offsets, offsets]) / 2
-    weights = np.zeros((rows.shape[1], classes), dtype=np.float32)
-    bias = np.full(classes, -np.inf, dtype=np.float32)  # a class without a training row
-    weights[:, classifier.classes_], bias[classifier.classes_] = rows.T, offsets
-    return weights, bias
+def _embedded(model: "StaticModel", texts: Sequence[str]) -> NDArray[np.float32]:
+    """(texts, dimensions)."""
+    return np.asarray(model.encode(list(texts), use_multiprocessing=False), dtype=np.float32)
 
 
 def _distilled(encoder: Path, settings: Model2Vec, cache: Path) -> tuple["StaticModel", Path]:

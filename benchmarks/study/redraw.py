@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.study.accuracy_latency import draw_picture
-from benchmarks.study.results import Result, Timing
+from benchmarks.study.metrics import ACCURACY, score_text
+from benchmarks.study.results import Result, Scored, Timing
 from benchmarks.study.statistics import MEAN, Figures, Key
 from benchmarks.study.study_plan import STUDY_FILE, Study, make_plan, read_study
 from benchmarks.study.summary import Entry, summarise
@@ -21,7 +22,7 @@ from decant.runtime.errors import UserError, exit_on_user_error
 from decant.runtime.params_file import read_params_file
 
 TABLE = "study.csv"
-_ACCURACIES = ["validation_accuracy", "test_accuracy"]
+_SCORES = ["validation_score", "test_score"]
 
 
 @click.command("redraw")
@@ -45,7 +46,7 @@ def stored_entries(folder: Path, study: Study, params: Mapping[str, Any]) -> dic
     """
     if not (folder / TABLE).is_file():
         raise UserError(f"no {TABLE} in {folder}", code="file-missing", hint="name its folder")
-    rows = pd.read_csv(folder / TABLE).fillna({"variant": ""})
+    rows = _read(folder / TABLE)
     names = list(dict.fromkeys(rows["data"]))
     factors = dict(zip(rows["variant"], rows["factor"], strict=True))
     variants = [name for name in factors if name]
@@ -57,24 +58,35 @@ def stored_entries(folder: Path, study: Study, params: Mapping[str, Any]) -> dic
     }
     plan = dataclasses.replace(plan, variants=known)
     figures = {name: _figures(rows[rows["data"] == name], 1) for name in names}
-    if len(names) > 1:
+    if len(names) > 1 and rows["metric"].nunique() == 1:
         figures[MEAN] = _figures(rows, len(names))
     return summarise(plan, [_result(row) for row in rows.to_dict("records")], figures)
+
+
+def _read(file: Path) -> pd.DataFrame:
+    """With the scores in columns of one name, and their metric, also of accuracy."""
+    rows = pd.read_csv(file).fillna({"variant": ""})
+    first = next(name for name in rows.columns if name.startswith("validation_"))
+    metric = first.removeprefix("validation_")
+    names = {f"{split}_{metric}": f"{split}_score" for split in ("validation", "test")}
+    return rows.rename(columns=names).assign(metric=rows.get("metric", ACCURACY))
 
 
 def _figures(rows: pd.DataFrame, data_sets: int) -> dict[Key, Figures]:
     """Of the models that so many data sets have."""
     found: dict[Key, Figures] = {}
+    metric = score_text(rows["metric"].iloc[0])
     for key, own in rows.groupby(["variant", "model"], sort=False):
         if own["data"].nunique() < data_sets:
             continue
-        seeds = own.groupby("seed", dropna=False)[_ACCURACIES].mean()
-        validation, test = (seeds[name] for name in _ACCURACIES)
+        seeds = own.groupby("seed", dropna=False)[_SCORES].mean()
+        validation, test = (seeds[name] for name in _SCORES)
         variant, model = map(str, key)
         found[variant, model] = Figures(
+            metric=metric,
             seeds=tuple(int(seed) for seed in seeds.index.dropna()),
-            accuracy=float(test.mean()),
-            accuracy_interval=None,
+            score=float(test.mean()),
+            score_interval=None,
             validation=float(validation.mean()),
             spread=float(test.std()) if len(seeds) > 1 else None,
             validation_spread=float(validation.std()) if len(seeds) > 1 else None,
@@ -91,7 +103,7 @@ def _figures(rows: pd.DataFrame, data_sets: int) -> dict[Key, Figures]:
 
 def _result(row: Mapping[Hashable, Any]) -> Result:
     """Without the answers: the table has only their means."""
-    no_answers = np.zeros(0, dtype=np.bool_)
+    no_answers = Scored(targets={}, known={})
     end_to_end = row["end_to_end_latency_us"]
     timing = Timing(
         model_us=None if np.isnan(row["model_latency_us"]) else row["model_latency_us"],

@@ -12,10 +12,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.study.results import STUDENT, TEACHER, Result
+from benchmarks.study.metrics import score_text
+from benchmarks.study.results import STUDENT, TEACHER, Result, Scored, metrics_by_data
 from benchmarks.study.study_plan import DEFAULT
-from components.evaluate.bootstrap import interval, ratio, resampled_accuracies
+from components.evaluate.bootstrap import interval, ratio, resampled_scores
 from decant.figures.figure_set import Interval
+from decant.figures.figure_text import ScoreText
 
 Key = tuple[str, str]  # variant and model
 # Two measurements of one model's latency differ by so much.
@@ -30,19 +32,21 @@ class Figures:
     """A model on one data set or on the mean of several.
 
     Attributes:
+        metric: how its scores are named and written.
         seeds: that were averaged; none for a model without a seed.
-        accuracy, validation: means over the seeds.
-        spread: standard deviation of the accuracy over the seeds (n - 1); None below two.
-        validation_spread: the same of the validation accuracy.
+        score, validation: on the test and the validation rows, means over the seeds.
+        spread: standard deviation of the test score over the seeds (n - 1); None below two.
+        validation_spread: the same of the validation score.
         difference: to the default, over the seeds that both have, and its interval.
         validation_difference: the same on the validation rows, by which a choice may be made.
-        retention: share of the accuracy of the default's teacher with the same seed, averaged, and
+        retention: share of the score of the default's teacher with the same seed, averaged, and
             its standard deviation over the seeds.
     """
 
+    metric: ScoreText
     seeds: tuple[int, ...]
-    accuracy: float
-    accuracy_interval: Interval | None
+    score: float
+    score_interval: Interval | None
     validation: float
     spread: float | None
     validation_spread: float | None
@@ -57,9 +61,9 @@ class Figures:
 
 @dataclass(frozen=True)
 class _Split:
-    """Accuracies per seed (None: no seed): as they are, and over the resamples (samples,)."""
+    """Scores per seed (None: no seed): as they are, and over the resamples (samples,)."""
 
-    accuracy: dict[int | None, float] = field(default_factory=dict)
+    score: dict[int | None, float] = field(default_factory=dict)
     resampled: dict[int | None, NDArray[np.float64]] = field(default_factory=dict)
 
 
@@ -75,12 +79,17 @@ def study_figures(
     """Per data set the figures of every model measured there.
 
     With two or more data sets also, under MEAN, of the models that all of them have, each data set
-    counting the same.
+    counting the same; not where they have different metrics, whose mean would say nothing. A
+    student for one target alone is not among them.
     """
-    by_data = _samples(results, samples, seed)
-    figures = {data: _figures([models]) for data, models in by_data.items()}
-    if len(by_data) > 1:
-        figures[MEAN] = _figures(list(by_data.values()))
+    compared = [result for result in results if result.alone is None]
+    judged_by = metrics_by_data(compared)
+    by_data = _samples(compared, samples, seed)
+    figures = {
+        data: _figures([models], score_text(judged_by[data])) for data, models in by_data.items()
+    }
+    if len(by_data) > 1 and len(metrics := {*judged_by.values()}) == 1:
+        figures[MEAN] = _figures(list(by_data.values()), score_text(metrics.pop()))
     return figures
 
 
@@ -111,18 +120,24 @@ def _samples(results: Sequence[Result], samples: int, seed: int) -> dict[str, di
         here = [result for result in results if result.data == data]
         models: dict[Key, _Sample] = {}
         for split in ("test", "validation"):
-            rows = {str(number): getattr(result, split) for number, result in enumerate(here)}
+            scored: list[Scored] = [getattr(result, split) for result in here]
             # The rows of one data set are independent of another's.
-            drawn = resampled_accuracies(rows, samples=samples, seed=seed + index)
+            drawn = resampled_scores(
+                scored[0].task,
+                {str(number): one.targets for number, one in enumerate(scored)},
+                scored[0].known,
+                samples=samples,
+                seed=seed + index,
+            )
             for number, result in enumerate(here):
                 own = getattr(models.setdefault(result.key, _Sample()), split)
-                own.accuracy[result.seed] = float(rows[str(number)].mean())
-                own.resampled[result.seed] = drawn[str(number)]
+                own.score[result.seed] = scored[number].score
+                own.resampled[result.seed] = drawn[str(number)].score
         found[data] = models
     return found
 
 
-def _figures(data_sets: Sequence[Mapping[Key, _Sample]]) -> dict[Key, Figures]:
+def _figures(data_sets: Sequence[Mapping[Key, _Sample]], metric: ScoreText) -> dict[Key, Figures]:
     """Of the models that all the data sets have with at least one common seed."""
     if not data_sets:
         return {}
@@ -130,18 +145,18 @@ def _figures(data_sets: Sequence[Mapping[Key, _Sample]]) -> dict[Key, Figures]:
     figures = {}
     for key in common:
         if _common_seeds([models[key].test for models in data_sets]):
-            figures[key] = _one(key, data_sets)
+            figures[key] = _one(key, data_sets, metric)
     return figures
 
 
-def _one(key: Key, data_sets: Sequence[Mapping[Key, _Sample]]) -> Figures:
+def _one(key: Key, data_sets: Sequence[Mapping[Key, _Sample]], metric: ScoreText) -> Figures:
     def splits(of: Key, name: str) -> list[_Split]:
         return [getattr(models[of], name) for models in data_sets if of in models]
 
     test, validation = splits(key, "test"), splits(key, "validation")
     seeds = _common_seeds(test)
     per_seed, per_seed_on_validation = (
-        [float(np.mean([split.accuracy[seed] for split in own])) for seed in seeds]
+        [float(np.mean([split.score[seed] for split in own])) for seed in seeds]
         for own in (test, validation)
     )
     drawn = [[split.resampled[seed] for seed in seeds] for split in test]
@@ -149,12 +164,13 @@ def _one(key: Key, data_sets: Sequence[Mapping[Key, _Sample]]) -> Figures:
     on_validation, validation_interval = _difference(validation, splits(BASELINE, "validation"))
     retention, retention_interval, retention_spread = _retention(test, splits(TEACHER_KEY, "test"))
     return Figures(
+        metric=metric,
         seeds=tuple(seed for seed in seeds if seed is not None),
-        accuracy=float(np.mean(per_seed)),
-        accuracy_interval=interval(_over_seeds(drawn)),
+        score=float(np.mean(per_seed)),
+        score_interval=interval(over_seeds(drawn)),
         validation=float(np.mean(per_seed_on_validation)),
-        spread=_spread(per_seed),
-        validation_spread=_spread(per_seed_on_validation),
+        spread=spread(per_seed),
+        validation_spread=spread(per_seed_on_validation),
         difference=difference,
         difference_interval=difference_interval,
         validation_difference=on_validation,
@@ -171,24 +187,24 @@ def _difference(
     pairs = _pairs(own, baselines)
     if not pairs:
         return None, None
-    value = np.mean([a.accuracy[s] - b.accuracy[t] for row in pairs for a, s, b, t in row])
+    value = np.mean([a.score[s] - b.score[t] for row in pairs for a, s, b, t in row])
     drawn = [[a.resampled[s] - b.resampled[t] for a, s, b, t in row] for row in pairs]
-    return float(value), interval(_over_seeds(drawn))
+    return float(value), interval(over_seeds(drawn))
 
 
 def _retention(
     own: Sequence[_Split], teachers: Sequence[_Split]
 ) -> tuple[float | None, Interval | None, float | None]:
     pairs = _pairs(own, teachers)
-    if not pairs or any(b.accuracy[t] == 0 for row in pairs for _, _, b, t in row):
+    if not pairs or any(b.score[t] <= 0 for row in pairs for _, _, b, t in row):
         return None, None, None
-    shares = np.array([[a.accuracy[s] / b.accuracy[t] for a, s, b, t in row] for row in pairs])
+    shares = np.array([[a.score[s] / b.score[t] for a, s, b, t in row] for row in pairs])
     values = shares.mean(axis=0).tolist()
     drawn = [[ratio(a.resampled[s], b.resampled[t]) for a, s, b, t in row] for row in pairs]
-    return float(np.mean(values)), interval(_over_seeds(drawn)), _spread(values)
+    return float(np.mean(values)), interval(over_seeds(drawn)), spread(values)
 
 
-def _over_seeds(drawn: Sequence[Sequence[NDArray[np.float64]]]) -> NDArray[np.float64]:
+def over_seeds(drawn: Sequence[Sequence[NDArray[np.float64]]]) -> NDArray[np.float64]:
     """Mean over data sets and drawn seeds, (samples,).
 
     Args:
@@ -206,7 +222,7 @@ def _over_seeds(drawn: Sequence[Sequence[NDArray[np.float64]]]) -> NDArray[np.fl
     return averaged
 
 
-def _spread(per_seed: Sequence[float]) -> float | None:
+def spread(per_seed: Sequence[float]) -> float | None:
     return float(np.std(per_seed, ddof=1)) if len(per_seed) > 1 else None
 
 
@@ -229,4 +245,4 @@ def _pairs(
 
 
 def _common_seeds(splits: Sequence[_Split]) -> list[int | None]:
-    return [seed for seed in splits[0].accuracy if all(seed in s.accuracy for s in splits)]
+    return [seed for seed in splits[0].score if all(seed in s.score for s in splits)]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
-from benchmarks.study.results import MAJORITY
+from benchmarks.study.results import CONSTANT, MAJORITY
 from benchmarks.study.statistics import BASELINE, EQUAL_LATENCY
 from benchmarks.study.summary import Entry, best_under, entry_of
 from decant.figures.figure_text import share
@@ -36,9 +36,9 @@ def _as_fast(default: Entry, entries: Sequence[Entry]) -> list[Entry]:
 def _no_slower(entry: Entry, default: Entry) -> bool:
     """By the model alone where both have such a time, else with tokenization.
 
-    Always the commonest class takes no time.
+    Always the same answer takes no time.
     """
-    if entry.key == ("", MAJORITY):
+    if entry.key in (("", MAJORITY), ("", CONSTANT)):
         return True
     if entry.timing is None or default.timing is None:
         return False

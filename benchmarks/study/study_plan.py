@@ -25,7 +25,6 @@ from decant.runtime.identity import canonical_json
 from decant.runtime.params_file import laid_over, read_sections, section_of
 from decant.runtime.settings import Seed, parse, settings
 from decant.runtime.steps import load_step, steps_behind
-from decant.tasks.task import CLASSES
 
 # What runs per variant. What comes after is measured for all variants together.
 CHAIN = steps_behind("evaluate")
@@ -152,7 +151,6 @@ def make_plan(
     names = _chosen(variants, by_name, "variant")
     wanted = [by_name[name] for name in by_name if name in names or name == DEFAULT]
     contents = _contents(study, params, chosen_data, wanted)
-    _require_classes(contents)
 
     def changes_nothing(variant: Variant) -> bool:
         return variant.model == "student" and all(
@@ -236,20 +234,6 @@ def _contents(
             "variants do not fit the parameters:\n" + "\n".join(lines), code="parameter-value"
         )
     return contents
-
-
-def _require_classes(contents: Mapping[tuple[str, str], Mapping[str, Any]]) -> None:
-    """Its table, controls and statistics are of accuracy."""
-    for (data, variant), content in contents.items():
-        ingest = content["ingest"]
-        others = ingest["targets"] or ingest["task"] != CLASSES
-        if others or ingest["metric"] not in (None, "accuracy"):
-            raise UserError(
-                f"{variant} on {data}: a study compares the accuracy of one class per text alone",
-                code="study-task",
-                hint=f"set ingest.task to {CLASSES}, ingest.targets to [] and ingest.metric to "
-                "null, or run `decant run` for each variant, whose reports compare such models",
-            )
 
 
 def _trained_by(content: Mapping[str, Any]) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks.study.results import (
+    CONSTANT,
     MAJORITY,
     MODEL2VEC,
     STUDENT,
@@ -27,6 +28,7 @@ _CONTROLS: Mapping[Key, str] = {
     ("", TFIDF): "TF-IDF",
     ("", MODEL2VEC): "Model2Vec",
     ("", MAJORITY): "commonest class",
+    ("", CONSTANT): "constant answer",
     (DEFAULT, TEACHER): "teacher",
     (DEFAULT, TEACHER_INT8): "teacher, int8",
 }
@@ -65,7 +67,7 @@ def summarise(
 
 
 def best_under(entries: Sequence[Entry], bound: float) -> Entry | None:
-    """The most accurate on validation among the complete entries that are not controls.
+    """The one with the best score on validation among the complete entries that are not controls.
 
     Args:
         bound: largest share of the teacher's latency. Of equally good ones the fastest wins.

@@ -7,14 +7,17 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.study.accuracy_latency import PICTURE
-from benchmarks.study.results import COSTS, Result
+from benchmarks.study.metrics import ACCURACY, SCORE, metric_names, score_text
+from benchmarks.study.results import COSTS, STUDENT, Result, metrics_by_data
 from benchmarks.study.statistics import BASELINE, EQUAL_LATENCY, MEAN, Key
 from benchmarks.study.study_findings import bound_text, findings
 from benchmarks.study.study_plan import Plan, Run
 from benchmarks.study.summary import Entry, best_under
+from benchmarks.study.together import Together
 from decant.figures.figure_set import Interval
-from decant.figures.figure_text import share
+from decant.figures.figure_text import ScoreText
 from decant.figures.templates import template_environment
+from decant.tasks.task import Task
 
 _COLUMNS = (
     "model",
@@ -29,6 +32,16 @@ _COLUMNS = (
     "± over seeds",
     "of the teacher's (95 %)",
 )
+_TOGETHER_COLUMNS = (
+    "model",
+    "target",
+    "score",
+    "together",
+    "± over seeds",
+    "alone",
+    "± over seeds",
+    "together - alone (95 %)",
+)
 _COST_COLUMNS = (
     "data",
     "variant",
@@ -42,11 +55,18 @@ _COST_COLUMNS = (
 
 @dataclass(frozen=True, kw_only=True)
 class _Section:
-    """Of a data set, or of the mean: sentences, and a row of cells per model."""
+    """Of a data set, or of the mean: sentences, and a row of cells per model.
+
+    Attributes:
+        judged_by: what the score is.
+        together: of several targets, rows of each target learned with the others and alone.
+    """
 
     data: str
+    judged_by: str
     findings: Sequence[str]
     rows: Sequence[Sequence[str]]
+    together: Sequence[Sequence[str]] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +96,7 @@ def study_page(
     entries: Mapping[str, Sequence[Entry]],
     results: Sequence[Result],
     *,
+    together: Mapping[str, Sequence[Together]],
     bounds: Sequence[float],
     failures: Mapping[str, str],
     samples: int,
@@ -85,13 +106,18 @@ def study_page(
     """The page as Markdown; study.md.j2 has its words.
 
     Args:
+        together: per data set with several targets, each target learned with the others and alone.
         bounds: shares of the teacher's latency below which the best is marked.
         failures: per run that failed its message.
         texts, threads: of the latency.
     """
     environment = template_environment(Path(__file__).parent)
     environment.filters["seconds"] = _seconds
-    sections = {data: _section(plan, data, own, bounds) for data, own in entries.items()}
+    judged_by = _judged_by(results)
+    sections = {
+        data: _section(plan, data, own, judged_by[data], together.get(data, ()), bounds)
+        for data, own in entries.items()
+    }
     costs = _costs(entries, results, bounds)
     page = environment.get_template("study.md.j2").render(
         runs=plan.runs,
@@ -100,6 +126,8 @@ def study_page(
         sections=list(sections.values()),
         picture=PICTURE,
         columns=_COLUMNS,
+        together_columns=_TOGETHER_COLUMNS,
+        **_words(results),
         costs=costs,
         cost_columns=_COST_COLUMNS,
         cost_rows=[cost.cells for cost in costs],
@@ -114,20 +142,80 @@ def study_page(
     return f"{page}\n"
 
 
-def _section(plan: Plan, data: str, entries: Sequence[Entry], bounds: Sequence[float]) -> _Section:
+def _words(results: Sequence[Result]) -> dict[str, object]:
+    """How the page speaks of all its scores; of accuracy alone as before there were others."""
+    names = {*metrics_by_data(results).values()}
+    scores = [score_text(one) for one in names]
+    titles = {score.title for score in scores}
+    return {
+        "is_accuracy": names <= {ACCURACY},
+        "score": titles.pop() if len(titles) == 1 else SCORE,
+        "all_shares": all(score.is_share for score in scores),
+    }
+
+
+def _judged_by(results: Sequence[Result]) -> dict[str, str]:
+    """Per data set what its score is; under MEAN what it is on all of them."""
+    tasks = {result.data: result.test.task for result in results if result.alone is None}
+    found = {data: _score_of(task) for data, task in tasks.items()}
+    same = len({*found.values()}) == 1
+    return {**found, MEAN: next(iter(found.values())) if same else "that of each data set"}
+
+
+def _score_of(task: Task) -> str:
+    score = score_text(metric_names(task))
+    unit = ", in per cent" if score.is_share else ""
+    if len(task.targets) == 1:
+        return f"{score.title}{unit}"
+    parts = [
+        f"{score_text(target.metric).title} of {target.name} (weight {target.weight:g})"
+        for target in task.targets
+    ]
+    return f"the weighted mean of {', '.join(parts)}{unit}"
+
+
+def _section(
+    plan: Plan,
+    data: str,
+    entries: Sequence[Entry],
+    judged_by: str,
+    together: Sequence[Together],
+    bounds: Sequence[float],
+) -> _Section:
     best: dict[Key, list[float]] = {}
     for bound in bounds:
         if found := best_under(entries, bound):
             best.setdefault(found.key, []).append(bound)
     return _Section(
         data=data,
+        judged_by=judged_by,
         findings=findings(entries, bounds),
         rows=[_row(plan, entry, best.get(entry.key, [])) for entry in entries],
+        together=[
+            _together_row(one)
+            for one in together
+            if (one.variant, STUDENT) in (BASELINE, *best)  # as with all test figures
+        ],
     )
+
+
+def _together_row(one: Together) -> list[str]:
+    metric = one.metric
+    return [
+        one.variant,
+        one.target,
+        metric.title,
+        _score(metric, one.together),
+        _spread(metric, one.together_spread),
+        _score(metric, one.alone),
+        _spread(metric, one.alone_spread),
+        _difference(metric, one.difference, one.difference_interval),
+    ]
 
 
 def _row(plan: Plan, entry: Entry, best_below: Sequence[float]) -> list[str]:
     figures, timing = entry.figures, entry.timing
+    metric = figures.metric
     name = f"**{entry.name}**" if entry.key == BASELINE or best_below else entry.name
     notes = ["control"] if entry.control and entry.factor != "control" else []
     notes += [f"best by validation below {bound_text(bound)}" for bound in best_below]
@@ -139,11 +227,11 @@ def _row(plan: Plan, entry: Entry, best_below: Sequence[float]) -> list[str]:
     return [
         name,
         entry.factor,
-        _percent(figures.validation),
-        _points(figures.validation_spread),
+        _score(metric, figures.validation),
+        _spread(metric, figures.validation_spread),
         ""
         if is_default
-        else _with_range(figures.validation_difference, figures.validation_interval, "+"),
+        else _difference(metric, figures.validation_difference, figures.validation_interval),
         "" if timing is None else _microseconds(timing.shown_us) + _star(timing.model_us),
         "" if timing is None or timing.faster is None else f"{timing.faster.median:.3g}",
         "" if entry.size_bytes is None else f"{entry.size_bytes / 1e6:.1f}",
@@ -157,14 +245,10 @@ def _on_test(entry: Entry, *, reported: bool) -> list[str]:
         return ["", "", ""]
     figures = entry.figures
     return [
-        _percent(figures.accuracy),
-        _points(figures.spread),
-        _with_range(figures.retention, figures.retention_interval, ""),
+        _score(figures.metric, figures.score),
+        _spread(figures.metric, figures.spread),
+        _with_range(figures.retention, figures.retention_interval, "", is_share=True),
     ]
-
-
-def _points(spread: float | None) -> str:
-    return "" if spread is None else f"{100 * spread:.1f}"
 
 
 def _costs(
@@ -195,17 +279,31 @@ def _missing(plan: Plan, results: Sequence[Result]) -> list[Run]:
     return [run for run in plan.runs if (run.data, run.variant, run.seed) not in there]
 
 
-def _percent(value: float) -> str:
-    return share(value).removesuffix(" %")
+def _score(metric: ScoreText, value: float) -> str:
+    return metric.text(value).removesuffix(" %")
 
 
-def _with_range(value: float | None, bounds: Interval | None, sign: str) -> str:
+def _spread(metric: ScoreText, spread: float | None) -> str:
+    return "" if spread is None else _number(spread, "", metric.is_share)
+
+
+def _difference(metric: ScoreText, value: float | None, bounds: Interval | None) -> str:
+    return _with_range(value, bounds, "+", is_share=metric.is_share)
+
+
+def _with_range(value: float | None, bounds: Interval | None, sign: str, *, is_share: bool) -> str:
     if value is None:
         return ""
-    text = f"{100 * value:{sign}.1f}"
+    text = _number(value, sign, is_share)
     if bounds is None:
         return text
-    return f"{text} ({100 * bounds[0]:{sign}.1f} to {100 * bounds[1]:{sign}.1f})"
+    low, high = (_number(bound, sign, is_share) for bound in bounds)
+    return f"{text} ({low} to {high})"
+
+
+def _number(value: float, sign: str, is_share: bool) -> str:
+    """A share in per cent or points, another number as it is."""
+    return f"{100 * value:{sign}.1f}" if is_share else f"{value:{sign}.3f}"
 
 
 def _microseconds(value: float) -> str:

@@ -10,9 +10,9 @@ import psutil
 import pydantic
 from numpy.typing import NDArray
 
-from benchmarks.study.accuracy import graph_key
 from benchmarks.study.controls import Control
-from benchmarks.study.results import MAJORITY, Result, Timing
+from benchmarks.study.results import CONSTANT, MAJORITY, Result, Timing
+from benchmarks.study.scores import graph_key
 from benchmarks.study.statistics import TEACHER_KEY
 from components.evaluate.contract import Params
 from components.evaluate.machine import machine_facts
@@ -72,13 +72,13 @@ def measure_times(
     Models with the same files are measured once. The figures are kept in `file` and used
     again while models, texts, settings and machine are the same.
     """
-    shown = [result for result in results if result.folder]
+    shown = [result for result in results if result.folder and result.alone is None]
     first = {(*result.key, result.form): result for result in reversed(shown)}
     graphs = {form: graph_key(Path(result.folder)) for form, result in first.items()}
     chosen = np.random.default_rng(params.seed).permutation(len(texts))[: params.latency_texts]
     sample = [texts[index] for index in np.sort(chosen)]
     machine = machine_facts(params.threads)
-    timed = [control for control in controls if control.name != MAJORITY]
+    timed = [control for control in controls if control.name not in (MAJORITY, CONSTANT)]
     key = text_digest(
         canonical_json(
             {

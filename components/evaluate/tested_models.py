@@ -5,10 +5,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
-
 from decant.inference.classifier import OnnxClassifier
 from decant.inference.manifest_task import manifest_task
 from decant.runtime.errors import UserError
@@ -56,23 +52,29 @@ def decided_tasks(task: Task, models: Mapping[str, OnnxClassifier]) -> dict[str,
 
     Raises UserError where the models' task is another than that of the corpus.
     """
-    found = {}
-    for role, model in models.items():
-        own = manifest_task(model.manifest)
-        if _meaning(own) != _meaning(task):
-            raise UserError(
-                f"{model.folder} has {_described(own)}, the corpus has {_described(task)}",
-                code="labels-mismatch",
-                hint="run the steps from finetune on again: models and corpus come from different "
-                "data",
-            )
-        targets = []
-        for target, of_model in zip(task.targets, own.targets, strict=True):
-            decision = of_model.facts.get(DECISION)
-            facts = target.facts if decision is None else {**target.facts, DECISION: decision}
-            targets.append(dataclasses.replace(target, facts=facts))
-        found[role] = Task(tuple(targets))
-    return found
+    return {
+        role: decided_task(task, model.manifest, model.folder) for role, model in models.items()
+    }
+
+
+def decided_task(task: Task, manifest: Mapping[str, Any], folder: Path) -> Task:
+    """The task of the corpus with what the model of this manifest decided on validation rows.
+
+    Raises UserError where its task is another than that of the corpus; `folder` is for the message.
+    """
+    own = manifest_task(manifest)
+    if _meaning(own) != _meaning(task):
+        raise UserError(
+            f"{folder} has {_described(own)}, the corpus has {_described(task)}",
+            code="labels-mismatch",
+            hint="run the steps from finetune on again: models and corpus come from different data",
+        )
+    targets = []
+    for target, of_model in zip(task.targets, own.targets, strict=True):
+        decision = of_model.facts.get(DECISION)
+        facts = target.facts if decision is None else {**target.facts, DECISION: decision}
+        targets.append(dataclasses.replace(target, facts=facts))
+    return Task(tuple(targets))
 
 
 def _open(folder: Path, threads: int) -> OnnxClassifier:
@@ -85,12 +87,6 @@ def _open(folder: Path, threads: int) -> OnnxClassifier:
         raise UserError(
             f"{folder} cannot be read: {error}", code="model-unreadable", hint=_AGAIN
         ) from None
-
-
-def class_indices(values: pd.Series, labels: tuple[str, ...]) -> NDArray[np.int64]:
-    """Label strings as class indices, shape (rows,)."""
-    position: Mapping[str, int] = {label: index for index, label in enumerate(labels)}
-    return np.array([position[value] for value in values], dtype=np.int64)
 
 
 def listed(labels: tuple[str, ...]) -> str:

@@ -175,7 +175,6 @@ ERROR_CODES: dict[str, str] = {
     # Benchmarks
     "benchmark-failed": "A job of a benchmark failed.",
     "study-failed": "Trainings of a study failed.",
-    "study-task": "A study is of classes alone, and its data has another kind of target.",
     "study-name-unknown": "A study has no data set or variant of this name.",
     "study-unfinished": "A study has no results yet.",
 }

@@ -6,7 +6,8 @@ A kind's control.py has, with features (rows, terms), labels (rows, E) of rows w
     fit(features, labels, held_out, held_out_labels, target, *, c_grid, seed)
                                 a Fitted: its `target` with what it decided on the held-out rows,
                                 the best `c` of the grid there, the `validation_score` that it
-                                reached, and values(features), (rows, W)
+                                reached, values(features), (rows, W), and `linear`: weights
+                                (terms, W) and bias (W,) of the logits that answers.values reads
     constant(labels, target)    the best constant answer: values (W,), and a text
 """
 
@@ -72,23 +73,44 @@ def fit_tfidf(
     vectorizer = TfidfVectorizer(analyzer=ngrams, sublinear_tf=True)
     features = vectorizer.fit_transform(train[0])
     held_out = vectorizer.transform(validation[0])
+    fitted = fit_linear(
+        task, (features, train[1]), (held_out, validation[1]), c_grid=c_grid, seed=seed
+    )
+    return TfidfControl(
+        vectorizer=vectorizer, fitted=fitted, unspaced_share=unspaced_share(train[0])
+    )
+
+
+def fit_linear(
+    task: Task,
+    train: tuple[Any, Labels],
+    validation: tuple[Any, Labels],
+    *,
+    c_grid: Sequence[float],
+    seed: int,
+) -> dict[str, Any]:
+    """By target a linear model on features (rows, terms), the kind's own, see above.
+
+    Args:
+        train, validation: features, and labels as labels.encode gives them.
+        c_grid: of equally good values the smallest wins.
+    """
+    (features, labels), (held_out, others) = train, validation
     fitted = {}
-    for (target, labels), (_, others) in zip(
-        by_target(task, train[1]), by_target(task, validation[1]), strict=True
+    for (target, own), (_, own_others) in zip(
+        by_target(task, labels), by_target(task, others), strict=True
     ):
-        known, known_others = ~np.isnan(labels[:, 0]), ~np.isnan(others[:, 0])
+        known, known_others = ~np.isnan(own[:, 0]), ~np.isnan(own_others[:, 0])
         fitted[target.name] = _of(target).fit(
             features[known],
-            labels[known],
+            own[known],
             held_out[known_others],
-            others[known_others],
+            own_others[known_others],
             target,
             c_grid=c_grid,
             seed=seed,
         )
-    return TfidfControl(
-        vectorizer=vectorizer, fitted=fitted, unspaced_share=unspaced_share(train[0])
-    )
+    return fitted
 
 
 def constants(task: Task, labels: Labels) -> dict[str, tuple[NDArray[np.float64], str]]:

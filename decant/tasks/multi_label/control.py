@@ -43,6 +43,11 @@ class Fitted:
         """Probabilities (rows, labels)."""
         return values(self.logits(features), self.target)
 
+    @property
+    def linear(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Weights (terms, labels) and bias (labels,)."""
+        return self.weights.T, self.intercepts
+
 
 def fit(
     features: Any,

@@ -38,6 +38,11 @@ class Fitted:
         """Numbers (rows, 1)."""
         return values(self.logits(features), self.target)
 
+    @property
+    def linear(self) -> tuple[NDArray[np.floating[Any]], NDArray[np.floating[Any]]]:
+        """Weights (terms, 1) and bias (1,)."""
+        return self.model.coef_.reshape(-1, 1), np.reshape(self.model.intercept_, 1)
+
 
 def fit(
     features: Any,

@@ -35,6 +35,19 @@ class Fitted:
         result[:, self.model.classes_] = self.model.predict_proba(features)
         return result
 
+    @property
+    def linear(self) -> tuple[NDArray[np.floating[Any]], NDArray[np.floating[Any]]]:
+        """Weights (terms, classes) and bias (classes,), -inf of a class without a training row."""
+        rows, offsets = self.model.coef_, self.model.intercept_
+        if len(self.model.classes_) == 2:  # two classes share one row in scikit-learn
+            rows = np.concatenate([-rows, rows]) / 2
+            offsets = np.concatenate([-offsets, offsets]) / 2
+        classes = len(self.target.outputs)
+        weights = np.zeros((rows.shape[1], classes), dtype=rows.dtype)
+        bias = np.full(classes, -np.inf, dtype=rows.dtype)
+        weights[:, self.model.classes_], bias[self.model.classes_] = rows.T, offsets
+        return weights, bias
+
 
 def fit(
     features: Any,

@@ -109,12 +109,12 @@ def test_an_interrupted_study_goes_on_and_does_nothing_twice(
         "distill": 4,
         "export_onnx": 4,
     }
-    accuracy = {p: p.stat().st_mtime_ns for p in (root / "out" / "accuracy").iterdir()}
+    logits = {p: p.stat().st_mtime_ns for p in (root / "out" / "logits").iterdir()}
     latency = (root / "out" / "latency" / "tiny.json").read_bytes()
     monkeypatch.setattr("subprocess.Popen", None)  # no process may be started any more
     assert study(root).exit_code == 0
     assert made(root) == after
-    assert accuracy == {p: p.stat().st_mtime_ns for p in (root / "out" / "accuracy").iterdir()}
+    assert logits == {p: p.stat().st_mtime_ns for p in (root / "out" / "logits").iterdir()}
     assert latency == (root / "out" / "latency" / "tiny.json").read_bytes()
 
 

@@ -15,7 +15,7 @@ from matplotlib import pyplot as plt
 
 from benchmarks.study.accuracy_latency import MEAN_PICTURE, PICTURE, draw_labels, draw_picture
 from benchmarks.study.redraw import stored_entries
-from benchmarks.study.results import Result, Timing, write_results
+from benchmarks.study.results import Result, Scored, Timing, write_results
 from benchmarks.study.statistics import MEAN, study_figures
 from benchmarks.study.study_findings import bound_text, findings
 from benchmarks.study.study_plan import DEFAULT, Plan, Study, Variant, parse_study
@@ -24,6 +24,7 @@ from benchmarks.study.table import study_page
 from decant.inference.latency import Speedup
 from decant.runtime.identity import PROJECT
 from decant.runtime.params_file import read_params_file
+from tests.benchmarks.study.scored import right_rows
 from tests.errors import raises
 
 TEACHER_US = 1000.0
@@ -43,8 +44,8 @@ VARIANTS = [
 ]
 
 
-def right(share: float, rows: int = 200) -> np.ndarray:
-    return np.arange(rows) < round(share * rows)
+def right(share: float, rows: int = 200) -> Scored:
+    return right_rows(np.arange(rows) < round(share * rows))
 
 
 def timing(us: float, split: bool = True) -> Timing:
@@ -209,6 +210,7 @@ def test_the_mean_has_mean_times_and_geometric_ratios() -> None:
 
 def page_of(found: list[Result], **changes: Any) -> str:
     options: dict[str, Any] = {
+        "together": {},
         "bounds": [0.02, 0.1],
         "failures": {},
         "samples": 200,

@@ -5,14 +5,19 @@ import pytest
 
 from benchmarks.study.results import Result
 from benchmarks.study.statistics import MEAN, pareto_front, study_figures
+from tests.benchmarks.study.scored import right_rows
 
 SAMPLES = 20_000
 
 
 def result(data: str, variant: str, seed: int | None, model: str, test: list[int]) -> Result:
-    right = np.array(test, dtype=bool)
     return Result(
-        data=data, variant=variant, seed=seed, model=model, validation=right[:2], test=right
+        data=data,
+        variant=variant,
+        seed=seed,
+        model=model,
+        validation=right_rows(test[:2]),
+        test=right_rows(test),
     )
 
 
@@ -54,12 +59,12 @@ def test_means_spread_and_difference_by_hand() -> None:
     )["d"]
     default, wide = figures["default", "student"], figures["wide", "student"]
     assert default.seeds == (1, 2)
-    assert default.accuracy == pytest.approx((0.5 + 0.75) / 2)
+    assert default.score == pytest.approx((0.5 + 0.75) / 2)
     assert default.validation == 1.0
     assert default.spread == pytest.approx(np.sqrt(0.125**2 * 2))  # n - 1 = 1
     assert default.difference == 0
     assert default.retention == pytest.approx((0.5 / 1 + 0.75 / 0.75) / 2)
-    assert wide.accuracy == pytest.approx((0.75 + 1 + 0) / 3)
+    assert wide.score == pytest.approx((0.75 + 1 + 0) / 3)
     assert wide.difference == pytest.approx(0.25)  # seed 3 has no pair
     assert figures["default", "teacher"].retention == 1
 
@@ -108,7 +113,7 @@ def test_the_mean_counts_every_data_set_the_same_and_draws_each_for_itself() -> 
     assert ("", "tfidf") not in figures[MEAN]  # not measured on e
     wide = figures[MEAN]["wide", "student"]
     per_seed = [(WIDE[s].mean() + other["wide", s].mean()) / 2 for s in (1, 2)]
-    assert wide.accuracy == pytest.approx(np.mean(per_seed))
+    assert wide.score == pytest.approx(np.mean(per_seed))
     assert wide.spread == pytest.approx(np.std(per_seed, ddof=1))
     assert wide.retention is None  # e has no teacher
 
@@ -142,14 +147,13 @@ def test_costs_that_cannot_be_distinguished_are_equal_for_the_front() -> None:
 
 def test_variants_are_compared_on_the_validation_rows() -> None:
     def on(validation: list[int], variant: str, seed: int) -> Result:
-        rows = np.array(validation, dtype=bool)
         return Result(
             data="d",
             variant=variant,
             seed=seed,
             model="student",
-            validation=rows,
-            test=np.zeros(3, bool),
+            validation=right_rows(validation),
+            test=right_rows([0, 0, 0]),
         )
 
     found = [on([1, 0, 0, 0], "default", 1), on([1, 1, 0, 0], "default", 2)]
