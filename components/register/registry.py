@@ -107,11 +107,11 @@ def mark_lost(client: "MlflowClient", name: str, identity: str) -> list[tuple[Re
     from mlflow.artifacts import list_artifacts
 
     lost = []
-    for version in _versions(client, name, identity):
-        place = client.get_model_version_download_uri(name, str(version.version))
+    for found in _versions(client, name, identity):
+        place = client.get_model_version_download_uri(name, str(found.version))
         if not list_artifacts(artifact_uri=place):
-            client.set_model_version_tag(name, str(version.version), LOST_TAG, place)
-            lost.append((_registered(version, created=False), place))
+            client.set_model_version_tag(name, str(found.version), LOST_TAG, place)
+            lost.append((_registered(found, created=False), place))
     return lost
 
 
