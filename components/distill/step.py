@@ -167,5 +167,6 @@ class _Students:
         folder.mkdir(parents=True, exist_ok=True)
         save_student(student, folder, tokenizer=self.tokenizer)
         write_curves(name, task, result.curves, folder)
-        reporter.metric(f"{name}_validation_{task.metric}", result.validation_score)
+        for figure, value in result.validation.items():
+            reporter.metric(f"{name}_{figure}", value)
         reporter.metric(f"{name}_best_epoch", result.best_epoch)

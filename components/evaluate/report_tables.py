@@ -34,7 +34,7 @@ def data_rows(figures: Figures) -> list[tuple[str, str]]:
     data, machine, rows = figures.data, figures.machine, figures.data.rows
     return [
         ("columns", f"text '{data.text_column}', label '{data.label_column}'"),
-        *_label_rows(data),
+        *_label_rows(figures),
         ("labelled rows", f"{rows.train:,} train, {rows.validation:,} validation"),
         ("transfer set", f"{rows.unlabelled:,} rows without labels"),
         ("test rows", f"{rows.test:,} (digest {data.test_digest[:16]}…)"),
@@ -49,15 +49,19 @@ def data_rows(figures: Figures) -> list[tuple[str, str]]:
     ]
 
 
-def _label_rows(data: DataFigures) -> list[tuple[str, str]]:
+def _label_rows(figures: Figures) -> list[tuple[str, str]]:
     """The labels, or what each target is."""
+    data = figures.data
     if data.targets is None:
         return [("labels", _listed(data.labels))]
+    test_rows = {name: one.rows for name, one in (figures.student.targets or {}).items()}
     several = len(data.targets) > 1
     rows = []
     for target in data.targets:
         weight = f", weight {target.weight:g}" if several else ""
         text = f"{target.kind}, judged by {target.metric_title}{weight}"
+        if several:
+            text += f"; {test_rows[target.name]:,} test rows"
         if target.labels != (target.name,):
             text += f"; {len(target.labels)} labels: {_names(target.labels)}"
         rows.append((f"target '{one_line(target.name)}'" if several else "target", text))

@@ -11,11 +11,12 @@ confusion.csv         a line per test row: actual, predicted (by the student), p
                       ...; of multi_label a line per row and label that is true or answered, `-`
                       where it is not; of regression the grades, or ten ranges of the numbers
 reliability.csv       a line per bin of confidence that any model uses: bin_middle; per model its
-                      accuracy, and MODEL_confidence and MODEL_rows; empty where it has no row; of
+                      accuracy, and MODEL_confidence and MODEL_rows; nan where it has no row; of
                       multi_label of all labels' probabilities; of regression a line per range of
                       answers: the mean label, MODEL_answer and MODEL_rows
 
-Of several targets the last three have a column `target` in front.
+Of several targets the last three have a column `target` in front, and a label or a range of numbers
+stands as `TARGET: LABEL`.
 """
 
 from collections.abc import Mapping
@@ -32,6 +33,7 @@ from decant.tasks.tables import columns, plot_tables
 from decant.tasks.task import Task
 
 _FLOATS = "%.6f"
+_NO_ROWS = "nan"  # an empty cell is drawn as 0
 
 
 def write_predictions(
@@ -67,4 +69,4 @@ def write_plot_tables(folder: Path, task: Task, tested: Mapping[str, Mapping[str
         tested: by target, the kind's Quality per model.
     """
     for name, frame in plot_tables(task, tested).items():
-        frame.to_csv(folder / f"{name}.csv", index=False, float_format=_FLOATS)
+        frame.to_csv(folder / f"{name}.csv", index=False, float_format=_FLOATS, na_rep=_NO_ROWS)

@@ -105,7 +105,8 @@ def _fine_tune(
     shutil.copyfile(encoder / "config.json", folder / "config.json")
     save_teacher(teacher, folder)
     write_curves(name, schema.task, result.curves, folder)
-    reporter.metric(f"{prefix}validation_{schema.task.metric}", result.validation_score)
+    for figure, value in result.validation.items():
+        reporter.metric(prefix + figure, value)
     reporter.metric(f"{prefix}best_epoch", result.best_epoch)
     reporter.metric(f"{prefix}parameters", parameter_count(teacher))
     reporter.measure(f"{prefix}training_seconds", time.perf_counter() - started)

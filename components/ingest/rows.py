@@ -293,7 +293,7 @@ def _columns(
             )
             for target in targets
         },
-        group=table.column(group, "set ingest.group_by to one of them")
+        group=table.column(group, "set ingest.group_by to one of them, or to null")
         if group is not None and has_group
         else None,
     )

@@ -8,6 +8,7 @@ A kind's guess.py has, with a table of texts, missing ones NA, where lists are w
                                  raises UserError where they cannot be
 
 `lists` are the columns whose cells are lists, `options` what the person has said of the kind.
+`frame.attrs["files"]` has the name and the rows of each file, for messages.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -53,6 +54,13 @@ def guess(
 ) -> Guess:
     """The columns as labels of the kind. Raises UserError where they cannot be, or as `metrics`."""
     metrics(kind)  # refuses an unknown kind
+    for name in columns:
+        if not len(present(frame[name])):
+            raise UserError(
+                f"the column '{name}' has no label in any row",
+                code="labels-missing",
+                hint="give a column with labels",
+            )
     found: Guess = part(kind, "guess").guess(frame, tuple(columns), lists, options)
     return found
 
@@ -78,6 +86,16 @@ def only(columns: Sequence[str], kind: str) -> str:
         code="option-conflict",
         hint="give one --label-column, or --target NAME:KIND:COLUMN for each of several targets",
     )
+
+
+def place(frame: pd.DataFrame, index: int) -> str:
+    """FILE:ROW of a row of the frame, counted from 1 without the header."""
+    row = index + 1
+    for name, rows in frame.attrs.get("files", ()):
+        if row <= rows:
+            return f"{name}:{row}"
+        row -= rows
+    return f"row {row}"
 
 
 def present(values: "pd.Series[str]") -> "pd.Series[str]":

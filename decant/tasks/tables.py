@@ -50,7 +50,10 @@ def columns(
 
 
 def plot_tables(task: Task, tested: Mapping[str, Tested]) -> dict[str, pd.DataFrame]:
-    """A frame per name in PLOT_TABLES; of several targets with a column `target` in front.
+    """A frame per name in PLOT_TABLES.
+
+    Of several targets with a column `target` in front, and labels as `TARGET: LABEL`, so that equal
+    ones of two targets are not drawn as one.
 
     Args:
         tested: by target.
@@ -88,11 +91,20 @@ def notes(task: Task) -> list[str]:
 
 def _joined(frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """One below the other, with the target in front."""
-    filled = [frame.assign(target=target) for target, frame in frames.items() if len(frame)]
+    filled = [_named(frame, target) for target, frame in frames.items() if len(frame)]
     if not filled:
         return next(iter(frames.values())).assign(target=[])
     joined = pd.concat(filled, ignore_index=True)
     return joined[["target", *joined.columns.drop("target")]]
+
+
+def _named(frame: pd.DataFrame, target: str) -> pd.DataFrame:
+    texts = {
+        column: f"{target}: " + frame[column].astype(str)
+        for column in frame.columns
+        if column in ("actual", "label") or column.startswith("predicted")
+    }
+    return frame.assign(**texts, target=target)
 
 
 def _of(target: Target) -> Any:

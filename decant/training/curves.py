@@ -17,11 +17,14 @@ COLUMNS = ["model", "epoch", "train_loss", "validation_loss"]
 def write_curves(name: str, task: Task, curves: pd.DataFrame, folder: Path) -> None:
     """Write curves.csv and curves.png, the best epoch marked.
 
-    The columns are those above and validation_METRIC, the metric of the task.
+    The columns are those above and validation_METRIC, the metric of the task; of several targets
+    validation_METRIC_TARGET, each one's own; and validation_score, the metric of the task again,
+    which DVC draws whatever the task.
     """
     column, title = f"validation_{task.metric}", task_metric(task).title
     unit, factor = (" (%)", 100) if task_metric(task).is_share else ("", 1)
-    table = curves.assign(model=name)[[*COLUMNS, column]]
+    measured = [column, *curves.columns.drop([*COLUMNS, column], errors="ignore")]
+    table = curves.assign(model=name)[[*COLUMNS, *measured]].assign(validation_score=curves[column])
     table.to_csv(folder / "curves.csv", index=False, float_format="%.6g")
     best = table.iloc[int(table[column].argmax())]
     shown = f"{best[column]:.1%}" if factor == 100 else f"{best[column]:.3f}"

@@ -28,8 +28,8 @@ from transformers.utils import logging as transformers_logging
 from decant.runtime.errors import UserError
 from decant.runtime.reporter import Advance, Reporter
 from decant.tasks.losses import disagreement
-from decant.tasks.scores import score
-from decant.tasks.task import Task
+from decant.tasks.scores import scores, weighted
+from decant.tasks.task import Target, Task
 from decant.training import processes
 from decant.training.checkpoints import checkpoints
 from decant.training.device import Device, pick_device, use_bfloat16
@@ -43,11 +43,13 @@ class FitResult:
     """The best epoch (from 1) and its score on validation rows; the model now has its weights.
 
     `curves` has a row per epoch: epoch, train_loss, validation_loss, and validation_METRIC, the
-    task's metric.
+    task's metric; of several targets also validation_METRIC_TARGET of each. `validation` has the
+    best epoch's of these, by the same names.
     """
 
     best_epoch: int
     validation_score: float
+    validation: Mapping[str, float]
     curves: pd.DataFrame
 
 
@@ -118,7 +120,7 @@ def fit(
             disable_tqdm=True,
         )
         arguments._n_gpu = min(arguments.n_gpu, 1)  # other GPUs belong to other processes
-        curves = _Curves(name, task.metric, reporter, advance)
+        curves = _Curves(name, task, reporter, advance)
         trainer = _Trainer(
             model=_WithLoss(model, task, loss, consistency_weight),
             args=arguments,
@@ -133,13 +135,14 @@ def fit(
         if kept.last:
             reporter.message(f"{name}: resumes from {kept.last}")
         trainer.train(resume_from_checkpoint=str(kept.last) if kept.last else None)
-        table = _curves(trainer.state.log_history, task.metric)
-    scores = table[f"validation_{task.metric}"]
-    best = table.iloc[int(scores.argmax())]
+        table = _curves(trainer.state.log_history, task)
+    reached = table[f"validation_{task.metric}"]
+    best = table.iloc[int(reached.argmax())]
     model.to("cpu").eval()
     return FitResult(
         best_epoch=int(best["epoch"]),
-        validation_score=float(scores.max()),
+        validation_score=float(reached.max()),
+        validation={name: float(best[name]) for name in map(_validation, _names(task))},
         curves=table,
     )
 
@@ -237,8 +240,8 @@ class _Trainer(Trainer):
 class _Curves(TrainerCallback):
     """Advances the bar and reports every epoch's figures."""
 
-    def __init__(self, name: str, metric: str, reporter: Reporter, advance: Advance) -> None:
-        self.name, self.metric, self.reporter, self.advance = name, metric, reporter, advance
+    def __init__(self, name: str, task: Task, reporter: Reporter, advance: Advance) -> None:
+        self.name, self.task, self.reporter, self.advance = name, task, reporter, advance
 
     def on_step_end(self, *_: object, **__: object) -> None:
         self.advance(1)
@@ -248,35 +251,48 @@ class _Curves(TrainerCallback):
     ) -> None:
         logs: dict[str, float] = extra["logs"]
         epoch = round(state.epoch or 0)
-        names = _curve_names(self.metric)
+        names, metric = _curve_names(self.task), self.task.metric
         for key in names.keys() & logs.keys():
             self.reporter.point(f"{self.name}_{names[key]}", epoch, logs[key])
-        if f"eval_{self.metric}" in logs:
-            figures = _curves(state.log_history, self.metric).iloc[-1]
+        if f"eval_{metric}" in logs:
+            figures = _curves(state.log_history, self.task).iloc[-1]
             self.reporter.message(
                 f"{self.name} epoch {epoch}: loss {figures['train_loss']:.4f}, validation "
-                f"{self.metric.replace('_', ' ')} {figures[f'validation_{self.metric}']:.4f}"
+                f"{metric.replace('_', ' ')} {figures[f'validation_{metric}']:.4f}"
             )
 
 
-def _curve_names(metric: str) -> dict[str, str]:
+def _names(task: Task) -> list[str]:
+    """The metric of the task; of several targets also METRIC_TARGET of each."""
+    return [task.metric, *(_of_target(target) for target in task.targets if len(task.targets) > 1)]
+
+
+def _validation(name: str) -> str:
+    return f"validation_{name}"
+
+
+def _of_target(target: Target) -> str:
+    return f"{target.metric}_{target.name}"
+
+
+def _curve_names(task: Task) -> dict[str, str]:
     """Our names of what the Trainer logs."""
     return {
         "loss": "train_loss",
         "eval_loss": "validation_loss",
-        f"eval_{metric}": f"validation_{metric}",
+        **{f"eval_{name}": _validation(name) for name in _names(task)},
     }
 
 
-def _curves(history: Sequence[Mapping[str, float]], metric: str) -> pd.DataFrame:
+def _curves(history: Sequence[Mapping[str, float]], task: Task) -> pd.DataFrame:
     """A row per epoch, from the Trainer's log, also of an interrupted attempt."""
-    names = _curve_names(metric)
+    names = _curve_names(task)
     epochs: dict[int, dict[str, float]] = {}
     for logs in history:
         figures = epochs.setdefault(round(logs["epoch"]), {})
         figures.update({names[key]: float(logs[key]) for key in names if key in logs})
     frame = pd.DataFrame([{"epoch": epoch, **found} for epoch, found in sorted(epochs.items())])
-    return frame[frame[f"validation_{metric}"].notna()].reset_index(drop=True)
+    return frame[frame[f"validation_{task.metric}"].notna()].reset_index(drop=True)
 
 
 def _shared_out(batch_size: int) -> int:
@@ -307,5 +323,8 @@ def _score(task: Task, prediction: EvalPrediction) -> dict[str, float]:
     """An undefined score, such as of answers that are all alike, is the worst."""
     assert isinstance(prediction.predictions, np.ndarray)
     assert isinstance(prediction.label_ids, np.ndarray)
-    found = score(task, prediction.predictions, prediction.label_ids)
-    return {task.metric: found if np.isfinite(found) else -1.0}
+    found = scores(task, prediction.predictions, prediction.label_ids)
+    named = {task.metric: weighted(task, found)}
+    if len(task.targets) > 1:
+        named |= {_of_target(target): found[target.name] for target in task.targets}
+    return {name: value if np.isfinite(value) else -1.0 for name, value in named.items()}

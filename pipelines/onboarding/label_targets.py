@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from decant.runtime.errors import UserError
-from decant.tasks.guess import Guess, evident, guess, other_kinds
+from decant.tasks.guess import Guess, evident, guess
 from decant.tasks.kinds import kinds
 from decant.tasks.spec import option_names
 from decant.tasks.task import CLASSES
@@ -185,16 +185,7 @@ def _of_kind(
     sure = [one for one in evident(frame, lists) if one.kind == task]
     possible: dict[str, Guess] = {", ".join(one.columns): one for one in sure}
     if not possible:
-        for name in frame.columns:
-            is_label = describe(str(name), frame[name]).kind not in _NO_LABELS
-            if is_label and task in other_kinds(frame, name, lists):
-                possible[name] = guess(task, frame, [name], lists=lists, options=options)
-    if not possible:
-        raise UserError(
-            f"no column of {where} looks like labels of the kind {task}",
-            code="label-column-missing",
-            hint="give --label-column if one of them is",
-        )
+        possible = _readable(frame, lists, task, options, where)
     described = {name: describe(name, frame[name]) for name in possible if name in frame.columns}
     likely = named(described, LABEL_NAMES) or list(possible)
     name = likely[0]
@@ -205,6 +196,34 @@ def _of_kind(
             {one: possible[one].look for one in likely},
         )
     return guess(task, frame, possible[name].columns, lists=lists, options=options)
+
+
+def _readable(
+    frame: pd.DataFrame,
+    lists: Collection[str],
+    task: str,
+    options: Mapping[str, Any],
+    where: str,
+) -> dict[str, Guess]:
+    """By column, those that the kind can read. Raises UserError with the reasons where none is."""
+    found, refused = {}, {}
+    for name in map(str, frame.columns):
+        if describe(name, frame[name]).kind in _NO_LABELS:
+            continue
+        try:
+            found[name] = guess(task, frame, [name], lists=lists, options=options)
+        except UserError as error:
+            refused[name] = error
+    if found:
+        return found
+    if len(refused) == 1:
+        raise next(iter(refused.values()))
+    reasons = "".join(f"\n  {error.problem}" for error in refused.values())
+    raise UserError(
+        f"no column of {where} looks like labels of the kind {task}{reasons}",
+        code="label-column-missing",
+        hint="give --label-column if one of them is",
+    )
 
 
 def _several(

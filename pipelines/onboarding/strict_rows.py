@@ -17,7 +17,7 @@ def read_rows(data: DataFile) -> pd.DataFrame:
     """The first rows of its files, strictly; the columns that every file has.
 
     `attrs["rows"]` has the number of all rows, `attrs["lists"]` the columns whose cells are lists,
-    which are written as JSON.
+    which are written as JSON, `attrs["files"]` the name of each file with its number of rows here.
     """
     frames = []
     for file in data.files:
@@ -30,6 +30,7 @@ def read_rows(data: DataFile) -> pd.DataFrame:
     whole.attrs = {
         "rows": sum(frame.attrs["rows"] for frame in frames),
         "lists": sorted({name for frame in frames for name in frame.attrs["lists"]}),
+        "files": [(file.name, len(frame)) for file, frame in zip(data.files, frames, strict=True)],
     }
     return whole
 

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from decant.runtime.errors import UserError
-from decant.tasks.guess import Guess, only, present
+from decant.tasks.guess import Guess, only, place, present
 
 KIND = "multi_label"
 
@@ -17,6 +17,7 @@ _FLAGS = {"0", "1", "0.0", "1.0", "true", "false"}
 _FEWEST_FLAGS = 3  # columns side by side; two may be two questions
 _LONGEST_LABEL_CHARACTERS = 40
 _MOST_LABELS = 500
+_ODD_ROWS = 0.02  # of all rows with labels
 
 
 def evident(frame: pd.DataFrame, lists: Collection[str]) -> Iterator[Guess]:
@@ -63,13 +64,22 @@ def guess(
 def _given_flags(
     frame: pd.DataFrame, columns: tuple[str, ...], options: Mapping[str, Any]
 ) -> Guess:
-    lacking = [name for name in columns if name not in frame or not _is_flag(frame[name])]
-    if lacking:
-        raise UserError(
-            f"the column '{lacking[0]}' does not have 0 and 1 alone",
-            code="label-not-flags",
-            hint="each of several label columns says with 0 and 1 whether its label applies",
-        )
+    for name in columns:
+        if name not in frame:
+            raise UserError(
+                f"there is no column '{name}', which label_columns lists",
+                code="column-unknown",
+                hint=f"the columns: {', '.join(map(str, frame.columns))}",
+            )
+        values = present(frame[name])
+        wrong = values[~values.str.casefold().isin(_FLAGS)]
+        if len(wrong):
+            where = place(frame, int(wrong.index[0]))
+            raise UserError(
+                f"the column '{name}' has '{wrong.iloc[0]}' in {where}, not 0 or 1",
+                code="label-not-flags",
+                hint="each of several label columns says with 0 and 1 whether its label applies",
+            )
     found = _of_flags(columns)
     return Guess(kind=KIND, columns=columns, options={**options, **found.options}, look=found.look)
 
@@ -102,16 +112,25 @@ def _items(values: "pd.Series[str]") -> set[str]:
 
 
 def _clear_separator(values: "pd.Series[str]") -> str | None:
-    """One that joins known labels: each label stands in two different cells or more."""
-    cells = values.unique()
+    """One that joins known labels: each label stands in two different cells or more.
+
+    In few rows labels may stand that no other cell has: a misspelled or a rare one.
+    """
+    cells = values.value_counts()
     for separator in _SEPARATORS:
-        parts = _parts(pd.Series(cells), separator)
-        joined = sum(separator in cell for cell in cells)
+        parts = _parts(pd.Series(cells.index, dtype=object), separator)
+        alone = {one for one, count in parts.items() if count < 2}
+        known = [cell for cell in cells.index if not alone & set(_split(cell, separator))]
+        joined = any(separator in cell for cell in known)
         short = all(len(one) <= _LONGEST_LABEL_CHARACTERS for one in parts)
-        known = all(count >= 2 for count in parts.values())
-        if joined and short and known and 2 <= len(parts) < min(len(cells), _MOST_LABELS):
+        few = cells.sum() - cells[known].sum() <= _ODD_ROWS * cells.sum()
+        if joined and short and few and 2 <= len(parts) < min(len(cells), _MOST_LABELS):
             return separator
     return None
+
+
+def _split(cell: str, separator: str) -> list[str]:
+    return [part.strip() for part in cell.split(separator)]
 
 
 def _parts(cells: "pd.Series[str]", separator: str) -> dict[str, int]:

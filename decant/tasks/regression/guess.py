@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from decant.runtime.errors import UserError
-from decant.tasks.guess import Guess, only, present
+from decant.tasks.guess import Guess, only, place, present
 
 KIND = "regression"
 
@@ -30,9 +30,13 @@ def guess(
     numbers = pd.to_numeric(values, errors="coerce")
     wrong = values[numbers.isna()]
     if name in lists or len(wrong) or numbers.nunique() < 2:
-        found = f"'{wrong.iloc[0]}'" if len(wrong) else "the same in all rows"
+        found = f"it has '{values.iloc[0]}' in all rows"
+        if name in lists:
+            found = "it has lists"
+        elif len(wrong):
+            found = f"{place(frame, int(wrong.index[0]))} has '{wrong.iloc[0]}'"
         raise UserError(
-            f"the column '{name}' cannot be numbers: it has {'lists' if name in lists else found}",
+            f"the column '{name}' cannot be numbers: {found}",
             code="label-not-numbers",
             hint="give a column of numbers with a decimal point, or another kind",
         )

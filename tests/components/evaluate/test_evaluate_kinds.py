@@ -113,6 +113,13 @@ def test_labels_of_which_a_text_has_any_number(evaluate: Evaluate) -> None:
     assert student["retention"] == pytest.approx(scores["student"] / scores["teacher"])
     assert student["targets"]["mood"]["retention"] == student["retention"]
     assert run.metrics["student_score"] == student["score"]
+    own = ("micro_f1", "macro_f1", "mean_average_precision", "subset_accuracy")
+    for role in ("student", "teacher"):
+        of_role = run.figures[role]["targets"]["mood"]
+        assert {name: run.metrics[f"{role}_{name}"] for name in own} == {
+            name: of_role[name] for name in own
+        }
+    assert run.metrics["ece"] == student["targets"]["mood"]["ece"]
     control = run.figures["controls"]["tfidf"]
     assert control["fitted"]["mood"]["method"] == "one-vs-rest logistic regression"
     assert control["score"] > 0.8
@@ -142,6 +149,10 @@ def test_numbers(evaluate: Evaluate) -> None:
     assert constant["targets"]["stars"]["answer"] == f"the mean, {train.mean():.4g}"
     assert run.figures["controls"]["tfidf"]["fitted"]["stars"]["method"] == "ridge regression"
     assert "missed_classes" not in run.figures["student"]
+    of_student = run.figures["student"]["targets"]["stars"]
+    for name in ("pearson", "spearman", "mae", "r2"):
+        assert run.metrics[f"student_{name}"] == of_student[name]
+    assert not [name for name in run.metrics if "accuracy" in name or "f1" in name]
 
 
 def test_classes_that_are_judged_by_macro_f1(evaluate: Evaluate) -> None:
@@ -190,6 +201,18 @@ def test_several_targets_with_unknown_cells(evaluate: Evaluate) -> None:
         assert frame.columns[0] == "target"
         expects = {"mood", "sentiment"} if name == "per_class" else set(found)
         assert set(frame["target"]) == expects
+        if name != "reliability":
+            column = "label" if name == "per_class" else "predicted_teacher"
+            starts = frame[column].str.partition(": ")[0]
+            assert starts.tolist() == frame["target"].tolist()
+    cells = (run.evaluation / "reliability.csv").read_text("utf-8")
+    assert ",," not in cells and ",nan," in cells  # DVC draws an empty cell as 0
+    for name, one in student["targets"].items():
+        assert run.metrics[f"student_score_{name}"] == one["score"]
+        assert run.metrics[f"retention_{name}"] == one["retention"]
+        teacher = run.figures["teacher"]["targets"][name]
+        assert run.metrics[f"teacher_score_{name}"] == teacher["score"]
+    assert run.metrics["student_mae_stars"] == student["targets"]["stars"]["mae"]
     text = (run.report / "report.md").read_text("utf-8")
     for heading in ("## mood: Labels", "## stars: Answers and labels", "## sentiment: Classes"):
         assert heading in text

@@ -78,7 +78,46 @@ def test_columns_of_0_and_1(init: Init, written: Written) -> None:
 def test_a_2_among_them(init: Init) -> None:
     table(Path("x.csv"), {"text": texts(120), **FLAGS, "other": labels(120, "0", "1", "2")})
     given = [word for name in ("price", "other") for word in ("--label-column", name)]
-    assert_error(error_of(init, "--task", "multi_label", *given), "label-not-flags", "'other'")
+    error = error_of(init, "--task", "multi_label", *given)
+    assert_error(error, "label-not-flags", "'other'", "'2' in x.csv:3")
+    missing = ["--task", "multi_label", "--option", 'label_columns=["price","colour"]']
+    assert_error(error_of(init, *missing), "column-unknown", "'colour'")
+
+
+def test_a_label_that_no_other_cell_has_hides_no_separator(init: Init, written: Written) -> None:
+    cells = labels(600, *CELLS)
+    cells[7] = "quality, colour"
+    table(Path("x.csv"), {"text": texts(600), "topics": cells})
+    assert_error(error_of(init), "classes-rare", "'colour' (1)")
+    cells = labels(600, "yes", "no", "unsure")
+    cells[7:11] = ["yes, of course"] * 4  # a comma that joins nothing known
+    table(Path("x.csv"), {"text": texts(600), "topics": cells})
+    assert init("x.csv", "--min-class-rows", "3").exit_code == 0
+    assert "ingest.task" not in written("x.yaml")
+
+
+def test_why_a_column_is_not_of_the_given_kind(init: Init) -> None:
+    stars = labels(120, "1", "2", "3", "4", "5")
+    stars[70] = "five"
+    table(Path("x.csv"), {"text": texts(120), "stars": stars})
+    error = error_of(init, "--task", "regression")
+    assert_error(error, "label-not-numbers", "'stars'", "x.csv:71 has 'five'")
+    table(Path("x.csv"), {"text": texts(120), "stars": stars, "mood": labels(120, "good", "bad")})
+    error = error_of(init, "--task", "regression")
+    assert_error(error, "label-column-missing", "x.csv:71 has 'five'", "x.csv:1 has 'good'")
+
+
+def test_a_separator_that_never_occurs(init: Init) -> None:
+    table(Path("x.csv"), {"text": texts(120), "topics": labels(120, "price", "delivery")})
+    error = error_of(init, "--task", "multi_label", "--option", "separator=;")
+    assert_error(error, "separator-unused", "';'", "'topics'", "x.csv:1")
+
+
+def test_a_target_without_any_label(init: Init) -> None:
+    rows = {"text": texts(120), "mood": labels(120, "good", "bad"), "stars": [""] * 120}
+    table(Path("x.csv"), rows)
+    targets = ["--target", "mood:single_label", "--target", "stars:regression"]
+    assert_error(error_of(init, *targets), "labels-missing", "'stars'")
 
 
 def test_ratings(init: Init, written: Written) -> None:
