@@ -17,7 +17,7 @@ from components.evaluate.tested_models import class_indices
 from decant.data.corpus import read_schema, read_split
 from decant.inference.classifier import MANIFEST, OnnxClassifier
 from decant.runtime.artifacts import read_json
-from decant.runtime.cache_folder import write_once
+from decant.runtime.cache_folder import is_intact, write_once
 from decant.runtime.errors import UserError
 from decant.runtime.identity import canonical_json, lock_digest, text_digest
 from decant.runtime.reporter import Reporter
@@ -158,7 +158,7 @@ def _measured_once(folder: Path, rows: Rows, batch_size: int, cache: Path) -> di
     # In another batch a dynamic int8 form answers slightly differently.
     key = f"{graph_key(folder)} {rows.digest} batch={batch_size} lock={lock_digest()}"
     file = cache / f"{text_digest(key)[:32]}.npz"
-    if not file.is_file():
+    if not is_intact(file):
         model = OnnxClassifier(folder, threads=_ALL_CORES)
         if model.labels != rows.labels:
             raise UserError(

@@ -37,8 +37,8 @@ from decant.runtime.artifacts import (
     written_whole,
 )
 from decant.runtime.errors import UserError
+from decant.runtime.log_lines import logged_by
 from decant.runtime.reporter import Reporter
-from decant.runtime.retrying import logged_by
 from decant.runtime.settings import parse
 from decant.runtime.steps import Step, import_step, load_step
 from decant.tracking.record import Origin

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from decant.runtime.errors import UserError
 from decant.runtime.identity import SIDECAR
+from decant.runtime.publishing import publish
 
 CARD = "card.json"
 T = TypeVar("T")
@@ -132,7 +133,7 @@ def written_whole(targets: Mapping[str, Path]) -> Iterator[dict[str, Path]]:
             old = target.with_name(f".{target.name}.old-{os.getpid()}")
             if target.exists():
                 target.rename(old)
-            partial[port].rename(target)
+            publish(partial[port], target)
             shutil.rmtree(old, ignore_errors=True)
     finally:
         for folder in partial.values():

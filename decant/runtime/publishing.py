@@ -1,0 +1,51 @@
+"""Publishing: a finished file or folder gets its name when all its bytes are on the disk.
+
+Without that a power cut can leave the name of a whole file on an empty one.
+"""
+
+import errno
+import os
+from pathlib import Path
+
+# File systems without it, such as some network ones, answer so for a folder.
+_UNSUPPORTED = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EBADF})
+
+
+def publish(finished: Path, target: Path) -> None:
+    """Rename, after the bytes of a file, or of all files in a folder, are on the disk.
+
+    A file replaces the one at the target. A folder needs a free name. Both must be on one file
+    system. Raises OSError.
+    """
+    _sync_content(finished)
+    finished.replace(target)
+    sync_folder(target.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Put the names in a folder on the disk, where the file system can."""
+    if os.name == "nt":  # opens no folders
+        return
+    try:
+        _sync(folder)
+    except OSError as error:
+        if error.errno not in _UNSUPPORTED:
+            raise
+
+
+def _sync_content(path: Path) -> None:
+    if not path.is_dir():
+        _sync(path)
+        return
+    for inside in path.iterdir():
+        if not inside.is_symlink():
+            _sync_content(inside)
+    sync_folder(path)
+
+
+def _sync(path: Path) -> None:
+    number = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
