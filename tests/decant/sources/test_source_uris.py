@@ -3,7 +3,7 @@
 import hashlib
 import http.server
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -16,6 +16,7 @@ from decant.runtime.errors import UserError
 from decant.runtime.identity import content_digest
 from decant.runtime.log_lines import logged_by
 from decant.sources._cache import cached
+from tests.damages import DAMAGES, Damage
 from tests.errors import raises
 
 
@@ -145,33 +146,16 @@ def test_cache_entry_that_fails_is_not_there(cache: Path) -> None:
     assert [path.name for path in (cache / "kind").iterdir() if path.suffix != ".lock"] == []
 
 
-def half(file: Path) -> None:
-    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
-
-
-def flipped(file: Path) -> None:
-    content = bytearray(file.read_bytes())
-    content[len(content) // 2] ^= 1
-    file.write_bytes(content)
-
-
-def emptied(file: Path) -> None:
-    file.write_bytes(b"")
-
-
-DAMAGES = [half, flipped, emptied, Path.unlink]
-
-
 @pytest.mark.parametrize("damage", DAMAGES)
 @pytest.mark.parametrize("part", ["content/a.csv", "pin", "sha256"])
 @pytest.mark.parametrize("pinned", [True, False])
 def test_a_damaged_entry_is_reported_and_fetched_again(
-    part: str, damage: Callable[[Path], None], pinned: bool, cache: Path
+    part: str, damage: Damage, pinned: bool, cache: Path
 ) -> None:
     rows = b"text,label\n" + b"a,b\n" * 400
     fsspec.filesystem("memory").pipe("/damaged/a.csv", rows)
     uri = "memory://damaged/a.csv" + (f"#sha256={sha256(rows)}" if pinned else "")
-    (entry,) = [sources.fetch(uri).parents[1]]
+    entry = sources.fetch(uri).parents[1]
     damage(entry / part)
     assert sources.fetch_cached(uri) is None
     lines: list[str] = []
