@@ -15,7 +15,8 @@ from benchmarks.study.work_queue import is_done
 from components.evaluate.labelled_rows import read_labelled
 from components.evaluate.tested_models import class_indices
 from decant.data.corpus import read_schema, read_split
-from decant.inference.classifier import MANIFEST, OnnxClassifier
+from decant.inference.classifier import OnnxClassifier
+from decant.inference.model_files import MANIFEST
 from decant.runtime.artifacts import read_json
 from decant.runtime.cache_folder import is_intact, write_once
 from decant.runtime.errors import UserError

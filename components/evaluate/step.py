@@ -50,6 +50,7 @@ from decant.inference.latency import (
     measure_throughput,
     tokenizer_threads,
 )
+from decant.inference.refusals import refusals
 from decant.runtime.artifacts import write_json
 from decant.runtime.reporter import Reporter
 from decant.tasks.answers import values
@@ -130,7 +131,8 @@ def _predict(
         for start in range(0, len(texts), batch_size):
             batch = texts[start : start + batch_size]
             for name, model in models.items():
-                logits[name].append(model.logits(batch, batch_size=batch_size))
+                with refusals():
+                    logits[name].append(model.logits(batch, batch_size=batch_size))
             of_control.append(control.values(batch))
             advance(len(batch))
     found: dict[str, Values] = {

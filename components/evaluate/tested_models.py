@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from decant.inference.classifier import OnnxClassifier
 from decant.inference.manifest_task import manifest_task
+from decant.inference.refusals import refusals
 from decant.runtime.errors import UserError
 from decant.tasks.scores import DECISION
 from decant.tasks.task import Task
@@ -78,7 +79,8 @@ def decided_tasks(task: Task, models: Mapping[str, OnnxClassifier]) -> dict[str,
 def _open(folder: Path, threads: int) -> OnnxClassifier:
     """Raises UserError when a file is missing or the manifest is damaged."""
     try:
-        return OnnxClassifier(folder, threads=threads)
+        with refusals():
+            return OnnxClassifier(folder, threads=threads)
     except FileNotFoundError as error:
         raise UserError(str(error), code="artifact-missing", hint="run export_onnx again") from None
     except ValueError as error:

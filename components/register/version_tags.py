@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 from decant.figures.evaluation_figures import Figures
 from decant.figures.figure_set import FigureSet
 from decant.figures.metrics_file import METRICS, as_json, read_figures
-from decant.inference.classifier import MANIFEST, read_manifest
+from decant.inference.classifier import read_manifest
 from decant.inference.manifest_task import manifest_task
+from decant.inference.model_files import MANIFEST, check_files
+from decant.inference.refusals import refusals
 from decant.runtime.artifacts import Card, read_card
 from decant.runtime.errors import UserError
 from decant.runtime.identity import PROJECT, canonical_json, content_digest, file_digest
@@ -52,6 +54,8 @@ def read_evidence(student: Path, report: Path, ports: Mapping[str, Path]) -> Evi
         )
     try:
         content = read_manifest(student)
+        with refusals():
+            check_files(student, content)
         manifest_task(content)
     except ValueError as error:
         raise UserError(
