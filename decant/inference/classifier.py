@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from decant.inference.manifest_task import manifest_task
-from decant.inference.model_files import GRAPH, MANIFEST, TOKENIZER, check_files
+from decant.inference.model_files import GRAPH, MANIFEST, TOKENIZER, checked_files
 from decant.tasks.answers import answerer
 from decant.tasks.task import Task
 
@@ -57,15 +57,15 @@ class OnnxClassifier:
                     f"{self.folder} is not an exported model: {name} is missing"
                 )
         self.manifest = read_manifest(self.folder)
-        check_files(self.folder, self.manifest)
-        self.task: Task = manifest_task(self.manifest)
-        self.labels: tuple[str, ...] = self.task.outputs
-        self.pad_id: int = self.manifest["pad_id"]
-        self._answer = answerer(self.task)
-        self.tokenizer: Tokenizer = Tokenizer.from_file(str(self.folder / TOKENIZER))
-        self.tokenizer.no_padding()
-        self.session = open_session(self.folder / GRAPH, threads, device)
-        _check_outputs(self.session, self.labels)
+        with checked_files(self.folder, self.manifest):
+            self.task: Task = manifest_task(self.manifest)
+            self.labels: tuple[str, ...] = self.task.outputs
+            self.pad_id: int = self.manifest["pad_id"]
+            self._answer = answerer(self.task)
+            self.tokenizer: Tokenizer = Tokenizer.from_file(str(self.folder / TOKENIZER))
+            self.tokenizer.no_padding()
+            self.session = open_session(self.folder / GRAPH, threads, device)
+            _check_outputs(self.session, self.labels)
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.int64]:
         """Token ids (batch, longest), padded with pad_id."""

@@ -6,7 +6,9 @@ A folder from before there were digests has none, and is not checked.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +49,22 @@ def check_files(folder: Path, manifest: Mapping[str, Any]) -> None:
         expected = named.get(name) if isinstance(named, Mapping) else None
         with (folder / name).open("rb") as stream:
             _compare(folder / name, expected, hashlib.file_digest(stream, "sha256").hexdigest())
+
+
+@contextmanager
+def checked_files(folder: Path, manifest: Mapping[str, Any]) -> Iterator[None]:
+    """As `check_files`, on another thread while the block opens them.
+
+    Raises DamagedModel at the end of the block, or in place of what the block raises.
+    """
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        check = pool.submit(check_files, folder, manifest)
+        try:
+            yield
+        except Exception:
+            check.result()  # says more than a library does of a damaged file
+            raise
+        check.result()
 
 
 def _compare(file: Path, expected: object, found: str) -> None:
