@@ -39,7 +39,7 @@ from components.evaluate.timing import timing_figures
 from decant.data.corpus import read_schema
 from decant.figures.evaluation_figures import Figures
 from decant.figures.gate_check import verdict_on
-from decant.figures.metrics_file import METRICS, as_json
+from decant.figures.metrics_file import METRICS, QUALITY, as_json
 from decant.figures.quality_figures import ExportedFigures
 from decant.figures.timing_figures import TimingFigures
 from decant.inference.classifier import OnnxClassifier
@@ -96,7 +96,7 @@ def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) ->
         seed=params.seed,
     )
     by_target = _by_target(task, tested)
-    write_json(outputs.evaluation / "quality.json", as_json(of_quality))
+    write_json(outputs.evaluation / QUALITY, as_json(of_quality))
     write_predictions(
         outputs.evaluation, test.frame, tasks, {model: found[model] for model in tested}
     )

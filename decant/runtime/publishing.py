@@ -5,6 +5,8 @@ Without that a power cut can leave the name of a whole file on an empty one.
 
 import errno
 import os
+import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 # File systems without it, such as some network ones, answer so for a folder.
@@ -20,6 +22,34 @@ def publish(finished: Path, target: Path) -> None:
     _sync_content(finished)
     finished.replace(target)
     sync_folder(target.parent)
+
+
+def publish_together(folders: Mapping[Path, Path]) -> None:
+    """Give several finished folders the names of their targets, whose old folders are removed.
+
+    An error between two of them, Ctrl-C and SIGTERM too, puts the old ones back. After kill -9 old
+    and new ones stand side by side: their cards have different identities. Raises OSError.
+    """
+    for finished in folders:
+        _sync_content(finished)
+    aside = {
+        target: target.with_name(f".{target.name}.old-{os.getpid()}") for target in folders.values()
+    }
+    try:
+        for finished, target in folders.items():
+            if target.exists():
+                target.rename(aside[target])
+            finished.rename(target)
+    except BaseException:
+        for finished, target in folders.items():
+            if not finished.exists():  # it has been renamed
+                shutil.rmtree(target, ignore_errors=True)
+            if aside[target].exists():
+                aside[target].rename(target)
+        raise
+    for target, old in aside.items():
+        sync_folder(target.parent)
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def sync_folder(folder: Path) -> None:
