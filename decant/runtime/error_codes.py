@@ -101,6 +101,7 @@ ERROR_CODES: dict[str, str] = {
     "model-unreadable": "A model cannot be loaded or does not answer.",
     "port-overlap": "The folders of two ports overlap.",
     "port-unknown": "The ports given are not those of the step.",
+    "teacher-weak": "The teacher is no better than a constant answer.",
     "training-diverged": "A training diverged: the model's answers are not all numbers.",
     # Encoders, heads and students
     "encoder-config-missing": "A folder has no config.json, so it is not an encoder.",
