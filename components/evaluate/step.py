@@ -19,7 +19,7 @@ from components.evaluate.data_figures import data_figures
 from components.evaluate.exported_manifest import Manifest
 from components.evaluate.figures import Constant, quality_figures
 from components.evaluate.findings import class_findings
-from components.evaluate.gate import check_applies, gate_checks
+from components.evaluate.gate import check_applies, gate_checks, unbeaten_controls
 from components.evaluate.labelled_rows import LabelledRows, read_labelled
 from components.evaluate.logged_figures import log_quality, log_times
 from components.evaluate.machine import machine_facts
@@ -112,7 +112,8 @@ def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) ->
     _write_report(outputs.report, task, figures, by_target, test, manifests, quick=params.quick)
     reporter.measure("gate_passed", verdict.passed)
     reporter.message("gate passed" if verdict.passed else "gate failed")
-    for sentence in (*class_findings(figures), *verdict.reasons):
+    unbeaten = unbeaten_controls(params.gate, of_quality, task)
+    for sentence in (*class_findings(figures), *verdict.reasons, *unbeaten):
         reporter.warning(sentence)
 
 
