@@ -2,8 +2,8 @@
 
 model.onnx        input_ids int64 (batch, length) → logits float32 (batch, outputs)
 tokenizer.json    truncates at max_length_tokens and adds the special tokens
-manifest.json     the targets and what their logits mean, pad_id, parity, sizes; `files`: the sha256 of the
-                  other two; `digest`: that of its own entries
+manifest.json     the targets and what their logits mean, pad_id, parity, sizes; `files`: the sha256
+                  of the other two; `digest`: that of its own entries
 """
 
 import json

@@ -47,6 +47,7 @@ class FiniteGuard:
         batches = {"batch": batch}
         if (where := self._broken_weights()) and self._before is not None:
             batches["batch_before"] = self._before  # its gradient broke the weights
+        loss = loss.detach()
         file = self._keep(batches, loss, logits, step)
         raise self._diverged(
             f"at step {step} of epoch {math.floor(epoch) + 1} the loss is {float(loss):g}"

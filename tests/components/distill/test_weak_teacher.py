@@ -49,7 +49,7 @@ def test_a_class_for_every_text_is_refused_with_both_scores() -> None:
 
 
 def test_the_constant_is_the_commonest_class_of_training_not_of_validation() -> None:
-    assert judge(ONE, answers(0, 1, 1, 0), classes(0, 0, 0, 1), classes(1, 1, 0)) == ""
+    assert judge(ONE, answers(0, 1, 1, 1), classes(0, 0, 0, 1), classes(1, 1, 0)) == ""
 
 
 @pytest.mark.parametrize("labels", [classes(-1, -1, -1), classes(-1, 0, 0)])
