@@ -9,8 +9,8 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-# File systems without it, such as some network ones, answer so for a folder.
-_UNSUPPORTED = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EBADF})
+# File systems without it, such as some network ones, answer so.
+_UNSUPPORTED = frozenset({errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EBADF})
 
 
 def publish(finished: Path, target: Path) -> None:
@@ -54,13 +54,8 @@ def publish_together(folders: Mapping[Path, Path]) -> None:
 
 def sync_folder(folder: Path) -> None:
     """Put the names in a folder on the disk, where the file system can."""
-    if os.name == "nt":  # opens no folders
-        return
-    try:
+    if os.name != "nt":  # opens no folders
         _sync(folder)
-    except OSError as error:
-        if error.errno not in _UNSUPPORTED:
-            raise
 
 
 def _sync_content(path: Path) -> None:
@@ -77,5 +72,8 @@ def _sync(path: Path) -> None:
     number = os.open(path, os.O_RDONLY)
     try:
         os.fsync(number)
+    except OSError as error:
+        if error.errno not in _UNSUPPORTED:
+            raise
     finally:
         os.close(number)
