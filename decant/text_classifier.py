@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from decant.inference.classifier import MANIFEST, OnnxClassifier, problem_of
+from decant.inference.classifier import OnnxClassifier, problem_of
+from decant.inference.model_files import MANIFEST
+from decant.inference.refusals import refusals
 from decant.runtime.errors import UserError
 from decant.tracking.model_reference import names_version, parse_version
 
@@ -39,7 +41,7 @@ class TextClassifier(OnnxClassifier):
             device: "cpu", or "cuda", which fails where ONNX Runtime sees no GPU.
 
         Raises:
-            UserError: there is no such model, or it cannot be read.
+            UserError: there is no such model, it cannot be read, or it is damaged.
             ModuleNotFoundError: a registered model without the extra `mlflow`.
         """
         if isinstance(model, Path) or not names_version(model) or Path(model).is_dir():
@@ -68,13 +70,15 @@ class TextClassifier(OnnxClassifier):
         Raises:
             TypeError: one string instead of a list of them.
             ValueError: an element is not a text or is too long; its index is named.
+            UserError: the model answers with NaN or an infinite number.
         """
         if isinstance(texts, str):
             raise TypeError("predict takes a list of texts, not one string: write [text]")
         for index, text in enumerate(texts):
             if problem := problem_of(text):
                 raise ValueError(f"texts[{index}] is {problem}")
-        return super().predict(texts, batch_size=batch_size)
+        with refusals():
+            return super().predict(texts, batch_size=batch_size)
 
     @classmethod
     def _open(cls, folder: Path, threads: int, device: str) -> "TextClassifier":
@@ -86,7 +90,10 @@ class TextClassifier(OnnxClassifier):
                 f"there is no exported model at {folder}", code="artifact-missing", hint=hint
             )
         try:
-            return cls(folder, threads=threads, device=device)
+            with refusals():
+                return cls(folder, threads=threads, device=device)
+        except UserError:
+            raise
         except Exception as error:  # each library has its own for a damaged file
             inner = sorted(found.parent.name for found in folder.glob(f"*/{MANIFEST}"))
             hint = f"it has: {', '.join(inner)}; name one of them" if inner else ""

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper, save_model
 
+from decant.inference.model_files import manifest_digest
+from decant.runtime.identity import file_digest
 from decant.tasks.task import Target, Task
 
 Weights = Mapping[str, float]  # of words; others have none
@@ -88,6 +90,15 @@ def write_word_model(
 
 def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
     (folder / "manifest.json").write_text(json.dumps(manifest), "utf-8")
+
+
+def seal(folder: Path) -> Path:
+    """Put the digests into the manifest, as export_onnx does."""
+    manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
+    files = {name: file_digest(folder / name) for name in ("model.onnx", "tokenizer.json")}
+    manifest |= {"files": files}
+    write_manifest(folder, {**manifest, "digest": manifest_digest(manifest)})
+    return folder
 
 
 def write_graph(file: Path, table: "np.ndarray[Any, Any]") -> None:

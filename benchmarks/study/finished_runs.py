@@ -15,7 +15,7 @@ from pathlib import Path
 
 from benchmarks.study.tasks import Task
 from decant.runtime.artifacts import CARD, read_card, read_json, read_sidecar, write_json
-from decant.runtime.cache_folder import write_once
+from decant.runtime.cache_folder import is_intact, write_once
 from decant.runtime.identity import canonical_json, content_digest, file_digest, step_identity
 from decant.runtime.steps import load_step
 
@@ -53,7 +53,7 @@ class Store:
         if not all(self._is_made(folder / port, identity) for port in _ports(task)):
             return None
         file = folder / "digests.json"
-        if not file.is_file():
+        if not is_intact(file):
             for port in _ports(task):
                 self._link_large_files(folder / port)
             digests = {port: content_digest(folder / port) for port in _ports(task)}

@@ -5,7 +5,6 @@ PCA, SIF weights by Zipf's law); a text is the normalised mean of its tokens' ve
 """
 
 import importlib.util
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 
 from benchmarks.study.study_plan import Model2Vec
 from components.evaluate.labelled_rows import read_labelled
+from decant.runtime.cache_folder import is_intact, write_once
 from decant.runtime.errors import UserError
 from decant.runtime.identity import file_digest, text_digest
 from decant.tasks.answers import values
@@ -125,15 +125,12 @@ def _distilled(encoder: Path, settings: Model2Vec, cache: Path) -> tuple["Static
     files = (encoder / "config.json", encoder / "tokenizer.json", *weights)
     digests = [file_digest(file) for file in files]
     folder = cache / text_digest(f"{digests} {settings} {version('model2vec')}")[:24]
-    if not folder.is_dir():
-        partial = folder.with_name(f".{folder.name}.partial")
-        shutil.rmtree(partial, ignore_errors=True)
+    if not is_intact(folder):
         model = distill(
             str(encoder),
             device="cpu",
             pca_dims=settings.dimensions,
             sif_coefficient=settings.sif_coefficient,
         )
-        model.save_pretrained(partial)
-        partial.rename(folder)
+        write_once(folder, model.save_pretrained)
     return StaticModel.from_pretrained(folder, force_download=False), folder

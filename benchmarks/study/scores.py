@@ -18,9 +18,10 @@ from benchmarks.study.work_queue import is_done
 from components.evaluate.labelled_rows import read_labelled
 from components.evaluate.tested_models import ALONE, decided_task
 from decant.data.corpus import Split, read_schema
-from decant.inference.classifier import MANIFEST, OnnxClassifier
+from decant.inference.classifier import OnnxClassifier
+from decant.inference.model_files import MANIFEST
 from decant.runtime.artifacts import read_json
-from decant.runtime.cache_folder import write_once
+from decant.runtime.cache_folder import is_intact, write_once
 from decant.runtime.errors import UserError
 from decant.runtime.identity import canonical_json, lock_digest, text_digest
 from decant.runtime.reporter import Reporter
@@ -163,7 +164,7 @@ class ExportedModels:
         # In another batch a dynamic int8 form answers slightly differently.
         key = f"{graph_key(folder)} {self.rows.digest} batch={self.batch_size} lock={lock_digest()}"
         file = self.cache / f"{text_digest(key)[:32]}.npz"
-        if not file.is_file():
+        if not is_intact(file):
             texts = self.rows.texts
             model = OnnxClassifier(folder, threads=_ALL_CORES)
             found = {

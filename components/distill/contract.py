@@ -54,6 +54,7 @@ class Params:
     seed: Seed
     device: Device
     teacher_precision: Precision
+    allow_weak_teacher: bool
     loss: Literal["mse", "kl"]
     temperature: Scheduled[Temperature]
     hard_label_weight: Scheduled[Weight]

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from decant.data.tokens import TokenRows
-from decant.runtime.cache_folder import cache_folder
+from decant.runtime.cache_folder import cache_folder, is_intact
 from decant.runtime.identity import lock_digest, module_digest, text_digest
 from decant.training import processes
 
@@ -28,7 +28,7 @@ def rows_file(recipe: str, maker: str) -> Path:
 
 
 def fill(files: Sequence[Path], compute: Callable[[list[int]], None]) -> int:
-    """Let `compute` write the missing files; returns their number.
+    """Let `compute` write the missing files; returns their number. A damaged file is missing.
 
     Only this function decides what is computed. `compute` takes indices of `files`: each file is
     made without the others and is the only result. So several processes can share them; what
@@ -53,4 +53,4 @@ def _missing(files: Sequence[Path]) -> list[int]:
     for folder in {file.parent for file in files}:
         folder.mkdir(parents=True, exist_ok=True)
         there.update(folder.iterdir())
-    return [index for index, file in enumerate(files) if file not in there]
+    return [index for index, file in enumerate(files) if file not in there or not is_intact(file)]

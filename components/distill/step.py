@@ -18,6 +18,7 @@ from components.distill.shards import cut
 from components.distill.soft_targets import SoftTargets, soft_targets
 from components.distill.student_ids import StudentIds
 from components.distill.transfer_set import transfer_set
+from components.distill.weak_teacher import refuse_weak_teacher
 from decant.data.corpus import read_schema
 from decant.data.tokens import TokenRows
 from decant.runtime.reporter import Reporter
@@ -38,6 +39,9 @@ def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) ->
     labelled, validation = (
         cut(TokenRows.open(inputs.tokens, split)) for split in ("train", "validation")
     )
+    held_out = _soft_targets(params, inputs, validation, reporter)
+    allowed = params.allow_weak_teacher
+    refuse_weak_teacher(task, held_out.logits, validation, labelled, reporter, allowed=allowed)
     shards = transfer_set(
         inputs.tokens,
         inputs.encoder,
@@ -49,7 +53,6 @@ def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) ->
         reporter=reporter,
     )
     targets = _soft_targets(params, inputs, shards, reporter)
-    held_out = _soft_targets(params, inputs, validation, reporter)
     source, target = (part / "tokenizer.json" for part in (inputs.tokens, inputs.initial_student))
     own = StudentIds(source, target, reporter)
     validation_rows = own.of(validation)

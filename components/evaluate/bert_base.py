@@ -11,7 +11,7 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 from decant.inference.classifier import OnnxClassifier, open_session
-from decant.runtime.cache_folder import cache_folder, write_once
+from decant.runtime.cache_folder import cache_folder, is_intact, write_once
 from decant.runtime.identity import text_digest
 
 NAME = "BERT-base (random weights, speed only)"
@@ -48,7 +48,7 @@ def cached_graph() -> Path:
     graph = cache_folder() / f"bert_base-{key}.onnx"
     graph.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{graph}.lock"):
-        if not graph.is_file():
+        if not is_intact(graph):
             write_once(graph, _export)
     return graph
 

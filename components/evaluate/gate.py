@@ -46,25 +46,39 @@ def gate_checks(
     gate: Gate, quality: QualityFigures, timing: TimingFigures, task: Task
 ) -> list[Check]:
     """A check per threshold that is switched on."""
+    student = quality.student
+    return [
+        *_lower_limits(gate, quality, timing),
+        *_of_targets(gate, quality),
+        *_upper_limits(gate, student, timing),
+        *_above_controls(gate, quality, task, required=True),
+        *no_class_lost(
+            _lost_classes(student),
+            gate.must_answer_class_from_rows,
+            names=("the teacher", "the student"),
+        ),
+    ]
+
+
+def unbeaten_controls(gate: Gate, quality: QualityFigures, task: Task) -> list[str]:
+    """Sentences on controls that the student shall not have to beat, and does not."""
+    checks = _above_controls(gate, quality, task, required=False)
+    return [f"{check.reason}; the gate does not demand it" for check in checks if not check.passed]
+
+
+def _above_controls(
+    gate: Gate, quality: QualityFigures, task: Task, *, required: bool
+) -> list[Check]:
+    """Of the controls that the gate names (`required`), or of the others."""
     student, controls, score = quality.student, quality.controls, quality.data.score
     rivals = (
         (control_title(task), controls.tfidf, gate.must_beat_tfidf),
         ("the undistilled student", controls.undistilled, gate.must_beat_undistilled),
     )
     return [
-        *_lower_limits(gate, quality, timing),
-        *_of_targets(gate, quality),
-        *_upper_limits(gate, student, timing),
-        *(
-            above(f"student {score.title}", student.score, rival.score, whose=name)
-            for name, rival, required in rivals
-            if required
-        ),
-        *no_class_lost(
-            _lost_classes(student),
-            gate.must_answer_class_from_rows,
-            names=("the teacher", "the student"),
-        ),
+        above(f"student {score.title}", student.score, rival.score, whose=name)
+        for name, rival, demanded in rivals
+        if demanded == required
     ]
 
 

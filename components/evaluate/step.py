@@ -19,7 +19,7 @@ from components.evaluate.data_figures import data_figures
 from components.evaluate.exported_manifest import Manifest
 from components.evaluate.figures import Constant, quality_figures
 from components.evaluate.findings import class_findings
-from components.evaluate.gate import check_applies, gate_checks
+from components.evaluate.gate import check_applies, gate_checks, unbeaten_controls
 from components.evaluate.labelled_rows import LabelledRows, read_labelled
 from components.evaluate.logged_figures import log_quality, log_times
 from components.evaluate.machine import machine_facts
@@ -39,7 +39,7 @@ from components.evaluate.timing import timing_figures
 from decant.data.corpus import read_schema
 from decant.figures.evaluation_figures import Figures
 from decant.figures.gate_check import verdict_on
-from decant.figures.metrics_file import METRICS, as_json
+from decant.figures.metrics_file import METRICS, QUALITY, as_json
 from decant.figures.quality_figures import ExportedFigures
 from decant.figures.timing_figures import TimingFigures
 from decant.inference.classifier import OnnxClassifier
@@ -50,6 +50,7 @@ from decant.inference.latency import (
     measure_throughput,
     tokenizer_threads,
 )
+from decant.inference.refusals import refusals
 from decant.runtime.artifacts import write_json
 from decant.runtime.reporter import Reporter
 from decant.tasks.answers import values
@@ -95,7 +96,7 @@ def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) ->
         seed=params.seed,
     )
     by_target = _by_target(task, tested)
-    write_json(outputs.evaluation / "quality.json", as_json(of_quality))
+    write_json(outputs.evaluation / QUALITY, as_json(of_quality))
     write_predictions(
         outputs.evaluation, test.frame, tasks, {model: found[model] for model in tested}
     )
@@ -111,7 +112,8 @@ def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) ->
     _write_report(outputs.report, task, figures, by_target, test, manifests, quick=params.quick)
     reporter.measure("gate_passed", verdict.passed)
     reporter.message("gate passed" if verdict.passed else "gate failed")
-    for sentence in (*class_findings(figures), *verdict.reasons):
+    unbeaten = unbeaten_controls(params.gate, of_quality, task)
+    for sentence in (*class_findings(figures), *verdict.reasons, *unbeaten):
         reporter.warning(sentence)
 
 
@@ -130,7 +132,8 @@ def _predict(
         for start in range(0, len(texts), batch_size):
             batch = texts[start : start + batch_size]
             for name, model in models.items():
-                logits[name].append(model.logits(batch, batch_size=batch_size))
+                with refusals():
+                    logits[name].append(model.logits(batch, batch_size=batch_size))
             of_control.append(control.values(batch))
             advance(len(batch))
     found: dict[str, Values] = {

@@ -7,6 +7,7 @@ from typing import Any
 
 from decant.inference.classifier import OnnxClassifier
 from decant.inference.manifest_task import manifest_task
+from decant.inference.refusals import refusals
 from decant.runtime.errors import UserError
 from decant.tasks.scores import DECISION
 from decant.tasks.task import Task
@@ -80,7 +81,8 @@ def decided_task(task: Task, manifest: Mapping[str, Any], folder: Path) -> Task:
 def _open(folder: Path, threads: int) -> OnnxClassifier:
     """Raises UserError when a file is missing or the manifest is damaged."""
     try:
-        return OnnxClassifier(folder, threads=threads)
+        with refusals():
+            return OnnxClassifier(folder, threads=threads)
     except FileNotFoundError as error:
         raise UserError(str(error), code="artifact-missing", hint="run export_onnx again") from None
     except ValueError as error:

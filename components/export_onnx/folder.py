@@ -8,7 +8,14 @@ from tokenizers import Tokenizer
 from torch import nn
 
 from components.export_onnx.parity import Parity
-from decant.inference.classifier import GRAPH, MANIFEST, TOKENIZER
+from decant.inference.model_files import (
+    DIGEST,
+    FILES,
+    GRAPH,
+    MANIFEST,
+    TOKENIZER,
+    manifest_digest,
+)
 from decant.models.teacher import Teacher, parameter_count
 from decant.runtime.artifacts import Card, read_card, write_json
 from decant.runtime.identity import file_digest
@@ -90,7 +97,7 @@ def write_manifest(folder: Path, facts: Facts, form: str, **more: object) -> int
     size = sum((folder / name).stat().st_size for name in (GRAPH, TOKENIZER))
     described = dataclasses.asdict(facts)
     del described["task"]
-    manifest = {
+    manifest: dict[str, object] = {
         **described,
         **more,
         "labels": facts.task.outputs,
@@ -99,8 +106,9 @@ def write_manifest(folder: Path, facts: Facts, form: str, **more: object) -> int
         "role": role_of(folder),
         "form": form,
         "size_bytes": size,
-        "files": {name: file_digest(folder / name) for name in (GRAPH, TOKENIZER)},
+        FILES: {name: file_digest(folder / name) for name in (GRAPH, TOKENIZER)},
     }
+    manifest[DIGEST] = manifest_digest(manifest)
     write_json(folder / MANIFEST, manifest)
     return size
 

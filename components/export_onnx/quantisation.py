@@ -18,7 +18,7 @@ from components.export_onnx.trials import (
     Trials,
     smallest,
 )
-from decant.inference.classifier import GRAPH, TOKENIZER
+from decant.inference.model_files import GRAPH, TOKENIZER
 from decant.runtime.reporter import Reporter
 from decant.tasks.metric import Metric
 from decant.tasks.spec import task_metric

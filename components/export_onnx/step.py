@@ -25,7 +25,7 @@ from components.export_onnx.trials import Material, graph_logits, some_of
 from decant.data.corpus import read_schema
 from decant.data.retokenize import Retokenizer
 from decant.data.tokens import TokenRows, pad
-from decant.inference.classifier import GRAPH, TOKENIZER
+from decant.inference.model_files import GRAPH, TOKENIZER
 from decant.models.teacher import Teacher, describe_encoder, load_teacher
 from decant.runtime.reporter import Reporter
 from decant.students._student import ALONE, Student, load_student

@@ -15,7 +15,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import set_model
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
-from decant.inference.classifier import OnnxClassifier, problem_of
+from decant.inference.classifier import NotFinite, OnnxClassifier, problem_of
 from decant.inference.csv_texts import csv_texts
 from decant.tasks.answers import cells, columns
 
@@ -49,12 +49,16 @@ class ServedModel(PythonModel):
             model_input: a frame with the column `text`; without MLflow's signature in front also a
                 series, a list of strings, or one string.
 
-        Raises MlflowException for a row that is not text or too long, naming the first one; a
-        server answers 400.
+        Raises MlflowException for a row that is not text or too long, naming the first one: a
+        server answers 400; and for an answer that is not a finite number: 500.
         """
         texts, index = _texts(model_input)
         task = self.classifier.task
-        rows = [cells(task, answer) for answer in self.classifier.predict(texts)]
+        try:
+            answers = self.classifier.predict(texts)
+        except NotFinite as error:
+            raise MlflowException(str(error)) from None
+        rows = [cells(task, answer) for answer in answers]
         found = {}
         for name, kind in columns(task).items():
             dtype = float if kind is float else object

@@ -8,9 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 from decant.figures.evaluation_figures import Figures
 from decant.figures.figure_set import FigureSet
-from decant.figures.metrics_file import METRICS, as_json, read_figures
-from decant.inference.classifier import MANIFEST, read_manifest
+from decant.figures.metrics_file import (
+    METRICS,
+    QUALITY,
+    as_json,
+    read_figures,
+    refuse_other_figures,
+)
+from decant.inference.classifier import read_manifest
 from decant.inference.manifest_task import manifest_task
+from decant.inference.model_files import MANIFEST, check_files
+from decant.inference.refusals import refusals
 from decant.runtime.artifacts import Card, read_card
 from decant.runtime.errors import UserError
 from decant.runtime.identity import PROJECT, canonical_json, content_digest, file_digest
@@ -52,6 +60,8 @@ def read_evidence(student: Path, report: Path, ports: Mapping[str, Path]) -> Evi
         )
     try:
         content = read_manifest(student)
+        with refusals():
+            check_files(student, content)
         manifest_task(content)
     except ValueError as error:
         raise UserError(
@@ -59,8 +69,10 @@ def read_evidence(student: Path, report: Path, ports: Mapping[str, Path]) -> Evi
             code="model-unreadable",
             hint="run export_onnx again",
         ) from None
+    figures = read_figures(report / METRICS)
+    refuse_other_figures(ports["evaluation"] / QUALITY, report / METRICS)
     return Evidence(
-        figures=read_figures(report / METRICS),
+        figures=figures,
         manifest=content,
         cards={port: read_card(path) for port, path in ports.items()},
         digests={port: content_digest(path) for port, path in ports.items()},

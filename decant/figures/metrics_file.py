@@ -1,5 +1,6 @@
 """metrics.json and quality.json: reading them, and the forms in which figures leave Decant."""
 
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TypeGuard
@@ -11,7 +12,7 @@ from decant.figures.evaluation_figures import Figures
 from decant.figures.figure_set import FigureSet
 from decant.runtime.errors import UserError
 
-METRICS = "metrics.json"
+METRICS, QUALITY = "metrics.json", "quality.json"
 _SHOWN_PATHS = 5
 
 
@@ -32,6 +33,26 @@ def read_figures(file: Path, *, hint: str = "run evaluate again") -> Figures:
         raise UserError(
             f"{file} {_explained(error)}", code="artifact-outdated", hint=hint
         ) from None
+
+
+def refuse_other_figures(quality: Path, metrics: Path) -> None:
+    """Raises UserError, with both values, where the two files are not of one evaluation.
+
+    Args:
+        quality: quality.json; one that is not there is not compared.
+        metrics: metrics.json, which repeats it.
+    """
+    if not quality.is_file():
+        return
+    measured, reported = (dict(_leaves(_object(file), "")) for file in (quality, metrics))
+    for path, value in measured.items():
+        if reported.get(path) != value:
+            raise UserError(
+                f"{metrics} is of another run than {quality}: its {path} is "
+                f"{json.dumps(reported.get(path))}, there it is {json.dumps(value)}",
+                code="inputs-mismatch",
+                hint="give evaluation and report of one run of evaluate, or run it again",
+            )
 
 
 def as_json(figures: FigureSet) -> dict[str, JsonValue]:
@@ -55,6 +76,16 @@ def numbers(values: Mapping[str, JsonValue]) -> dict[str, float]:
             if len(ends) == 2:
                 result[f"{path}.low"], result[f"{path}.high"] = ends
     return result
+
+
+def _object(file: Path) -> Mapping[str, JsonValue]:
+    try:
+        content = json.loads(file.read_bytes())
+    except ValueError as error:
+        raise UserError(
+            f"{file} is not JSON: {error}", code="artifact-outdated", hint="run evaluate again"
+        ) from None
+    return content if isinstance(content, dict) else {}
 
 
 def _leaves(value: Mapping[str, JsonValue], prefix: str) -> Iterator[tuple[str, JsonValue]]:

@@ -2,7 +2,8 @@
 
 model.onnx        input_ids int64 (batch, length) → logits float32 (batch, outputs)
 tokenizer.json    truncates at max_length_tokens and adds the special tokens
-manifest.json     the targets and what their logits mean, pad_id, digests, parity, sizes
+manifest.json     the targets and what their logits mean, pad_id, parity, sizes; `files`: the sha256
+                  of the other two; `digest`: that of its own entries
 """
 
 import json
@@ -17,14 +18,17 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from decant.inference.manifest_task import manifest_task
+from decant.inference.model_files import GRAPH, MANIFEST, TOKENIZER, checked_files
 from decant.tasks.answers import answerer
 from decant.tasks.task import Task
-
-GRAPH, TOKENIZER, MANIFEST = "model.onnx", "tokenizer.json", "manifest.json"
 
 # A tokenizer reads a whole text before it cuts it, in seconds per million characters, while a model
 # reads some hundred tokens: without a limit one text could block a server for minutes.
 MAX_CHARACTERS = 100_000
+
+
+class NotFinite(ArithmeticError):
+    """A model answers with NaN or an infinite number."""
 
 
 class OnnxClassifier:
@@ -41,6 +45,7 @@ class OnnxClassifier:
 
     Raises:
         FileNotFoundError: a file of the folder is missing.
+        DamagedModel: a file is not the one that the manifest names.
         ValueError: the manifest is damaged, newer than known, or of another graph.
         RuntimeError: a GPU is requested and there is none.
     """
@@ -53,14 +58,15 @@ class OnnxClassifier:
                     f"{self.folder} is not an exported model: {name} is missing"
                 )
         self.manifest = read_manifest(self.folder)
-        self.task: Task = manifest_task(self.manifest)
-        self.labels: tuple[str, ...] = self.task.outputs
-        self.pad_id: int = self.manifest["pad_id"]
-        self._answer = answerer(self.task)
-        self.tokenizer: Tokenizer = Tokenizer.from_file(str(self.folder / TOKENIZER))
-        self.tokenizer.no_padding()
-        self.session = open_session(self.folder / GRAPH, threads, device)
-        _check_outputs(self.session, self.labels)
+        with checked_files(self.folder, self.manifest):
+            self.task: Task = manifest_task(self.manifest)
+            self.labels: tuple[str, ...] = self.task.outputs
+            self.pad_id: int = self.manifest["pad_id"]
+            self._answer = answerer(self.task)
+            self.tokenizer: Tokenizer = Tokenizer.from_file(str(self.folder / TOKENIZER))
+            self.tokenizer.no_padding()
+            self.session = open_session(self.folder / GRAPH, threads, device)
+            _check_outputs(self.session, self.labels)
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.int64]:
         """Token ids (batch, longest), padded with pad_id."""
@@ -78,11 +84,16 @@ class OnnxClassifier:
         return logits
 
     def logits(self, texts: Sequence[str], *, batch_size: int = 32) -> NDArray[np.float32]:
-        """Logits (texts, outputs), in the order of the texts; tokenization included."""
-        parts = [
-            self.run(self.encode(texts[start : start + batch_size]))
-            for start in range(0, len(texts), batch_size)
-        ]
+        """Logits (texts, outputs), in the order of the texts; tokenization included.
+
+        Raises NotFinite where one is not a finite number.
+        """
+        parts = []
+        for start in range(0, len(texts), batch_size):
+            part = self.run(self.encode(texts[start : start + batch_size]))
+            if not np.isfinite(part).all():
+                raise self._not_finite(part, start)
+            parts.append(part)
         empty = np.zeros((0, len(self.labels)), dtype=np.float32)
         return np.concatenate(parts) if parts else empty
 
@@ -97,6 +108,14 @@ class OnnxClassifier:
                 one thread larger batches are hardly faster.
         """
         return self._answer(self.logits(texts, batch_size=batch_size))
+
+    def _not_finite(self, logits: NDArray[np.float32], start: int) -> NotFinite:
+        row = int(np.flatnonzero(~np.isfinite(logits).all(axis=1))[0])
+        found = ", ".join(f"{value:g}" for value in logits[row][:10])
+        return NotFinite(
+            f"the model in {self.folder} answers text {start + row} (the first is 0) with logits "
+            f"that are not finite numbers: {found}"
+        )
 
 
 def problem_of(value: object) -> str | None:

@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
+from decant.runner.mixed_inputs import lineage, refuse_mixed_inputs
 from decant.runner.relayed_output import is_relayed
 from decant.runtime import identity
 from decant.runtime.artifacts import (
@@ -37,8 +38,8 @@ from decant.runtime.artifacts import (
     written_whole,
 )
 from decant.runtime.errors import UserError
+from decant.runtime.log_lines import logged_by
 from decant.runtime.reporter import Reporter
-from decant.runtime.retrying import logged_by
 from decant.runtime.settings import parse
 from decant.runtime.steps import Step, import_step, load_step
 from decant.tracking.record import Origin
@@ -82,6 +83,7 @@ def run_step(name: str, section: Mapping[str, Any], ports: Mapping[str, Path]) -
         }
         if step.pins:
             digests |= step.pins(params)
+    refuse_mixed_inputs(name, input_paths, cards, digests)
     key = identity.step_identity(name, params, digests)
     with processes.joined():
         seed_everything(getattr(params, "seed", 0))
@@ -120,6 +122,7 @@ def _run(
                 inputs=digests,
                 metrics=reporter.metrics,
                 versions={package: version(package) for package in _VERSIONED},
+                lineage=lineage(cards, digests),
             )
             write_json(folder / CARD, dataclasses.asdict(card))
             sidecar = Sidecar(

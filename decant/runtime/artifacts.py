@@ -11,12 +11,13 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 from decant.runtime.errors import UserError
 from decant.runtime.identity import SIDECAR
+from decant.runtime.publishing import publish_together
 
 CARD = "card.json"
 T = TypeVar("T")
@@ -26,7 +27,10 @@ T = TypeVar("T")
 class Card:
     """The deterministic description of an artifact. Its own digest is not in it.
 
-    `varying`: the port has measured times, so no identity depends on its content.
+    Attributes:
+        varying: the port has measured times, so no identity depends on its content.
+        inputs: content digests of what the step read, by port; of sources their pins.
+        lineage: content digests of all artifacts behind it, by port; empty in old cards.
     """
 
     step: str
@@ -37,6 +41,7 @@ class Card:
     inputs: Mapping[str, str]
     metrics: Mapping[str, float]
     versions: Mapping[str, str]
+    lineage: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,12 +133,7 @@ def written_whole(targets: Mapping[str, Path]) -> Iterator[dict[str, Path]]:
                     f"cannot write in {folder.parent}: {error.strerror}", code="path-unwritable"
                 ) from None
         yield partial
-        for port, target in targets.items():
-            old = target.with_name(f".{target.name}.old-{os.getpid()}")
-            if target.exists():
-                target.rename(old)
-            partial[port].rename(target)
-            shutil.rmtree(old, ignore_errors=True)
+        publish_together({partial[port]: target for port, target in targets.items()})
     finally:
         for folder in partial.values():
             shutil.rmtree(folder, ignore_errors=True)

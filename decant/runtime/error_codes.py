@@ -96,9 +96,12 @@ ERROR_CODES: dict[str, str] = {
     "artifact-outdated": "An artifact was written by another version of Decant, or is damaged.",
     "export-parity": "An exported graph does not answer as its PyTorch model does.",
     "gate-failed": "The student did not pass the gate.",
+    "inputs-mismatch": "Inputs of a step were not made from each other or by one run.",
+    "model-damaged": "A file of a model is not the one that its manifest names.",
     "model-unreadable": "A model cannot be loaded or does not answer.",
     "port-overlap": "The folders of two ports overlap.",
     "port-unknown": "The ports given are not those of the step.",
+    "teacher-weak": "The teacher is no better than a constant answer.",
     "training-diverged": "A training diverged: the model's answers are not all numbers.",
     # Encoders, heads and students
     "encoder-config-missing": "A folder has no config.json, so it is not an encoder.",

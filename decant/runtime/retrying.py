@@ -9,14 +9,13 @@ import http.client
 import os
 import socket
 import ssl
-import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import TypeVar
 
 from tenacity import RetryCallState, Retrying, retry_if_exception, wait_exponential_jitter
 
 from decant.runtime.errors import UserError
+from decant.runtime.log_lines import log_line
 from decant.runtime.secrets import without_secrets
 
 T = TypeVar("T")
@@ -86,7 +85,7 @@ def retried(
 
     def log(state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
-        _log(
+        log_line(
             f"{what} failed ({reason(error)}); attempt {state.attempt_number + 1} follows in "
             f"{state.upcoming_sleep:.0f} s"
         )
@@ -138,24 +137,6 @@ def reason(error: BaseException | None) -> str:
     *_, first = _causes(error)
     text = str(first).strip().partition("\n")[0]
     return without_secrets(f"{type(first).__name__}: {text}").rstrip(": ")
-
-
-@contextmanager
-def logged_by(log: Callable[[str], None]) -> Iterator[None]:
-    """Within the block the lines go to a log, such as a step's; elsewhere to standard error."""
-    global _log
-    before, _log = _log, log
-    try:
-        yield
-    finally:
-        _log = before
-
-
-def _to_standard_error(line: str) -> None:
-    print(f"warning: {line}", file=sys.stderr, flush=True)
-
-
-_log: Callable[[str], None] = _to_standard_error
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

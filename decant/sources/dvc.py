@@ -4,6 +4,7 @@ REPO is a local path, a Git URL, or empty for this project; REV a commit, tag or
 written %2F, '@' in PATH written %40).
 """
 
+import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -38,6 +39,7 @@ def fetch(uri: str) -> Path:
             retried(f"fetching {without_secrets(uri)}", get)
         except Exception as error:
             raise _failed(uri, error) from None
+        _refuse_damaged(filesystem, address, target, uri)
         return commit
 
     key = text_digest(f"{address.repo}\0{commit}\0{address.path}")[:16]
@@ -98,6 +100,30 @@ def _resolve(address: Address, uri: str) -> str:
         raise _failed(uri, error) from None
     md5 = info.get("md5")
     return f"git:{commit} md5:{md5}" if md5 else f"git:{commit}"
+
+
+def _refuse_damaged(filesystem: Any, address: Address, target: Path, uri: str) -> None:
+    """Raises UserError for a file that is not the one of DVC's hash: its cache trusts names."""
+    if filesystem.isdir(address.path):
+        infos = filesystem.find(address.path, detail=True)
+    else:
+        infos = {address.path: filesystem.info(address.path)}
+    for name, info in infos.items():
+        inside = PurePosixPath(name.strip("/")).relative_to(address.path)
+        expected = info.get("md5")
+        if expected is None:  # what Git alone tracks
+            continue
+        with (target / inside).open("rb") as stream:
+            found = hashlib.file_digest(
+                stream, lambda: hashlib.md5(usedforsecurity=False)
+            ).hexdigest()
+        if found != expected:
+            raise UserError(
+                f"'{name.strip('/')}' of {without_secrets(uri)} is damaged in DVC's cache or "
+                f"remote: its md5 is {found}, DVC names {expected}",
+                code="sha256-mismatch",
+                hint="remove that file of the cache, then `dvc fetch` in the repository",
+            )
 
 
 def _open(address: Address, rev: str, uri: str) -> Any:

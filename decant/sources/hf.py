@@ -5,6 +5,7 @@ finds access tokens itself (HF_TOKEN or `hf auth login`), and answers from its o
 hub cannot be reached (HF_HUB_OFFLINE=1, or no network).
 """
 
+import hashlib
 import os
 import re
 import shutil
@@ -12,7 +13,8 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from decant.runtime.errors import UserError
-from decant.runtime.identity import text_digest
+from decant.runtime.identity import file_digest, text_digest
+from decant.runtime.log_lines import log_line
 from decant.runtime.retrying import retried
 from decant.runtime.secrets import without_secrets
 from decant.sources import remote
@@ -53,7 +55,7 @@ def fetch(uri: str) -> Path:
     name = repo.rpartition("/")[2]
 
     def fill(folder: Path) -> str:
-        snapshot = _download(uri, repo, commit)
+        snapshot = _sound_snapshot(uri, repo, commit)
         if not _is_whole(snapshot, commit):
             raise _MaybePartial(snapshot)
         _refuse_without_safetensors(uri, repo, commit, snapshot)
@@ -100,14 +102,64 @@ class _MaybePartial(Exception):
         self.snapshot = snapshot
 
 
-def _download(uri: str, repo: str, commit: str) -> Path:
+def _sound_snapshot(uri: str, repo: str, commit: str) -> Path:
+    """The snapshot in the hub's cache; files that were damaged there are fetched again.
+
+    Raises UserError where they cannot be.
+    """
+    snapshot = _download(uri, repo, commit, _FILES)
+    if damaged := _damaged(snapshot):
+        shown = without_secrets(uri)
+        log_line(f"damaged in the hub's cache: {', '.join(damaged)} of {shown}; fetched again")
+        try:
+            snapshot = _download(uri, repo, commit, damaged, again=True)
+        except UserError as error:
+            raise UserError(
+                f"{', '.join(damaged)} of {shown} are damaged in the hub's cache: {error.problem}",
+                code=error.code,
+                hint=f"go online once, or remove {snapshot.parents[1]} and copy it here again",
+            ) from None
+        if still := _damaged(snapshot):
+            raise UserError(
+                f"{', '.join(still)} of {shown} are not the files that the hub names",
+                code="sha256-mismatch",
+                hint=f"remove {snapshot.parents[1]} and run again",
+            )
+    return snapshot
+
+
+def _damaged(snapshot: Path) -> list[str]:
+    """Files whose bytes are not those that the hub's cache has them under.
+
+    It names a large file by its sha256 and a small one by its id in Git. (Where it cannot link, on
+    Windows, the names say nothing.)
+    """
+    return [file.name for file in _needed(snapshot) if not _is_as_named(file.resolve())]
+
+
+def _is_as_named(blob: Path) -> bool:
+    if re.fullmatch(r"[0-9a-f]{64}", blob.name):
+        return file_digest(blob) == blob.name
+    if _COMMIT.fullmatch(blob.name):
+        content = blob.read_bytes()
+        head = f"blob {len(content)}\0".encode()
+        return hashlib.sha1(head + content, usedforsecurity=False).hexdigest() == blob.name
+    return True
+
+
+def _download(uri: str, repo: str, commit: str, files: list[str], *, again: bool = False) -> Path:
+    """`again`: also what is in the hub's cache."""
     from huggingface_hub import snapshot_download
 
     try:
         snapshot = retried(
             f"fetching {without_secrets(uri)}",
             lambda: snapshot_download(
-                repo, revision=commit, allow_patterns=_FILES, ignore_patterns=["*/*"]
+                repo,
+                revision=commit,
+                allow_patterns=files,
+                ignore_patterns=["*/*"],
+                force_download=again,
             ),
         )
         return Path(snapshot)

@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from decant.runtime.errors import UserError
+
 RELIABILITY_BINS = 15
 
 
@@ -16,10 +18,17 @@ def reliability_bins(
 ) -> pd.DataFrame:
     """Mean confidence and accuracy in equal-width bins ((m-1)/bins, m/bins] of the confidence.
 
-    Empty bins have 0 rows and no confidence and accuracy (NaN).
+    Empty bins have 0 rows and no confidence and accuracy (NaN). Raises UserError for a confidence
+    that is not a finite number.
     Source: Guo et al. 2017, On Calibration of Modern Neural Networks, section 2.
     """
     values = confidence.astype(np.float64)
+    if not np.isfinite(values).all():  # NaN would fall into a bin and out of the sum
+        raise UserError(
+            f"{int((~np.isfinite(values)).sum())} of {len(values)} confidences are not numbers",
+            code="model-unreadable",
+            hint="the model diverged, or its predictions are damaged: evaluate it again",
+        )
     index = np.clip(np.ceil(values * bins).astype(int) - 1, 0, bins - 1)
     rows = np.bincount(index, minlength=bins)
     with np.errstate(invalid="ignore"):

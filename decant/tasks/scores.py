@@ -8,6 +8,10 @@ A kind's scores.py has, with logits (rows, W) and labels as labels.py encodes th
     decision(logits, labels, target)      that, such as thresholds: facts in JSON that answers.py
                                           reads; {} for nothing
 
+and, where an answer without reading the text has a meaning,
+
+    constant_logits(labels, target)       (W,), the best constant answer on these labels
+
 `score` and `agreement` read such facts from `target.facts["decision"]`, and do without them.
 """
 
@@ -48,6 +52,25 @@ def scores(task: Task, logits: Logits, labels: Labels) -> dict[str, float]:
         target.name: float(_of(target).score(logits[:, columns], own, target))
         for target, columns, own in with_labels(task, labels)
     }
+
+
+def constant_scores(task: Task, train: Labels, labels: Labels) -> dict[str, float]:
+    """Each target's metric of the constant answer that is best on the training labels.
+
+    NaN where the kind has none, no training row has a label, or the metric is not defined for it.
+    """
+    found = {}
+    for (target, _, own), (_, _, judged) in zip(
+        with_labels(task, train), with_labels(task, labels), strict=True
+    ):
+        constant = getattr(_of(target), "constant_logits", None)
+        known = own >= 0 if own.ndim == 1 else ~np.isnan(own[:, 0])
+        if constant is None or not known.any():
+            found[target.name] = float("nan")
+            continue
+        logits = np.tile(constant(own[known], target), (len(judged), 1))
+        found[target.name] = float(_of(target).score(logits, judged, target))
+    return found
 
 
 def agreement(task: Task, logits: Logits, others: Logits) -> float:

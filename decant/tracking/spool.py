@@ -20,6 +20,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from decant.runtime.errors import UserError
+from decant.runtime.publishing import publish
 from decant.runtime.retrying import retried
 from decant.runtime.secrets import shown_uri
 from decant.tracking.mlflow_store import store_root
@@ -77,7 +78,7 @@ class Spool:
             return
         partial = Path(f"{file}.partial")
         partial.write_bytes(record.as_json())
-        partial.replace(file)
+        publish(partial, Path(file))
 
     def add_file(self, record: RunRecord, source: Path, folder: str) -> None:
         """Copy a file into a folder of the run's artifacts."""

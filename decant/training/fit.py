@@ -34,6 +34,7 @@ from decant.training import processes
 from decant.training.checkpoints import checkpoints
 from decant.training.device import Device, pick_device, use_bfloat16
 from decant.training.examples import Examples, LengthBuckets, Padding
+from decant.training.finite import FiniteGuard
 from decant.training.losses import Loss
 from decant.training.plan import TrainingPlan
 
@@ -79,6 +80,8 @@ def fit(
         consistency_weight: of the disagreement between two dropouts of the same rows (R-Drop);
             0 leaves out the second pass.
         parameter_groups: AdamW groups with their own `lr`; all parameters at the plan's otherwise.
+
+    Raises UserError at the first loss, logit or weight that is not a finite number.
     """
     where = pick_device(device)
     transformers_logging.set_verbosity_error()
@@ -131,10 +134,12 @@ def fit(
             optimizers=(_optimizer(model, loss, plan, parameter_groups), None),
             callbacks=[curves, EarlyStoppingCallback(plan.patience_epochs)],
         )
+        trainer.guard = FiniteGuard(name, model, train, pad_id, reporter)
         trainer.remove_callback(PrinterCallback)
         if kept.last:
             reporter.message(f"{name}: resumes from {kept.last}")
         trainer.train(resume_from_checkpoint=str(kept.last) if kept.last else None)
+        trainer.guard.check_weights()
         table = _curves(trainer.state.log_history, task)
     reached = table[f"validation_{task.metric}"]
     best = table.iloc[int(reached.argmax())]
@@ -205,12 +210,17 @@ class _WithLoss(nn.Module):
 
 
 class _Trainer(Trainer):
-    """Trainer for a _WithLoss and our batches."""
+    """Trainer for a _WithLoss and our batches. `guard` stops it where numbers are none."""
+
+    guard: FiniteGuard
 
     def compute_loss(
         self, model: nn.Module, inputs: dict[str, Tensor], *_: object, **__: object
     ) -> Tensor:
-        loss: Tensor = model(inputs, self._progress)[0]
+        loss: Tensor
+        loss, logits = model(inputs, self._progress)
+        step, epoch = self.state.global_step + 1, self.state.epoch or 0.0
+        self.guard.check_step(loss, logits, inputs, step=step, epoch=epoch)
         return loss
 
     def prediction_step(
@@ -219,6 +229,7 @@ class _Trainer(Trainer):
         inputs = self._prepare_inputs(inputs)
         with torch.inference_mode(), self.compute_loss_context_manager():
             loss, logits = model(inputs, self._progress)
+        self.guard.check_validation(loss, logits, epoch=self.state.epoch or 0.0)
         return loss, logits, inputs["labels"]
 
     @property

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from decant.runtime.errors import UserError
+from decant.runtime.publishing import publish
 from decant.runtime.secrets import without_secrets
 
 if TYPE_CHECKING:
@@ -186,7 +187,7 @@ def _write(target: Path, text: str) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         partial = target.with_name(f".{target.name}.partial")
         partial.write_text(text, "utf-8")
-        partial.replace(target)
+        publish(partial, target)
     except OSError as error:
         raise UserError(
             f"cannot write {target}: {error.strerror}", code="path-unwritable"

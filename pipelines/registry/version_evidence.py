@@ -16,6 +16,8 @@ from components.register.run_evidence import PREDICTIONS, logged_evidence
 from decant.figures.metrics_file import METRICS
 from decant.inference.classifier import OnnxClassifier, read_manifest
 from decant.inference.manifest_task import manifest_task
+from decant.inference.model_files import check_files
+from decant.inference.refusals import refusals
 from decant.runtime.artifacts import read_json
 from decant.runtime.errors import UserError
 from decant.tasks.answers import values
@@ -114,8 +116,9 @@ def answered_now(
     evaluated: EvaluatedVersion, texts: list[str], *, batch_size: int = 32
 ) -> dict[str, Values]:
     """Per target the values (texts, W) of the model, run now."""
-    classifier = OnnxClassifier(evaluated.model, threads=0)
-    found = values(classifier.task, classifier.logits(texts, batch_size=batch_size))
+    with refusals():
+        classifier = OnnxClassifier(evaluated.model, threads=0)
+        found = values(classifier.task, classifier.logits(texts, batch_size=batch_size))
     return {name: of_target.astype(np.float32) for name, of_target in found.items()}
 
 
@@ -136,7 +139,10 @@ def _download(client: "MlflowClient", version: "ModelVersion", folder: Path) -> 
     )
     exported = exported_folder(Path(model), shown)
     try:
-        task = manifest_task(read_manifest(exported))
+        manifest = read_manifest(exported)
+        with refusals():
+            check_files(exported, manifest)
+        task = manifest_task(manifest)
     except ValueError as error:
         raise UserError(f"{shown} cannot be read: {error}", code="model-unreadable") from None
     return EvaluatedVersion(

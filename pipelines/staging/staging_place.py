@@ -20,6 +20,7 @@ from typing import Any
 
 from decant.runtime.errors import UserError
 from decant.runtime.identity import content_digest
+from decant.runtime.publishing import publish
 from decant.runtime.retrying import retried
 from decant.runtime.secrets import holds_secret, shown_uri, without_secrets
 from pipelines.staging.local_content import files_of, shown_size
@@ -174,7 +175,7 @@ class StagedCopy:
                 copy.chmod(0o644)
             self._refuse_changed(content_digest(unfinished))
             try:
-                unfinished.rename(target)
+                publish(unfinished, target)
             except OSError:
                 if not target.exists():  # else another process was faster
                     raise

@@ -28,7 +28,8 @@ from decant.inference.csv_texts import csv_texts
 from decant.runtime.identity import PROJECT
 from pipelines.__main__ import main
 from pipelines.commands.predict import read_file
-from tests.word_models import TASKS, write_word_model
+from tests.damages import flip_a_bit
+from tests.word_models import TASKS, seal, write_word_model
 
 SERVE = PROJECT / "docker" / "serve.py"
 CHECKED = runpy.run_path(str(SERVE))["checked"]
@@ -335,6 +336,39 @@ def test_it_answers_as_predict_does_for_every_kind(kind: str, tmp_path: Path) ->
                 post(port, {"dataframe_split": {"columns": ["text"], "data": [["a"], [wrong]]}})
             assert refused.value.code == 400
             assert "row 1 of the input is" in json.load(refused.value)["message"]
+
+
+@pytest.mark.slow
+def test_a_damaged_model_is_not_served(tmp_path: Path) -> None:
+    targets, weights = TASKS["single_label"]
+    save_model(seal(write_word_model(tmp_path / "exported", weights, targets)), tmp_path / "model")
+    (graph,) = (tmp_path / "model").rglob("model.onnx")
+    flip_a_bit(graph)
+    done = subprocess.run(
+        command(),
+        cwd=tmp_path,
+        env=environment(MODEL_URI=str(tmp_path / "model"), PORT="8080"),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.count("error[model-unreadable]: the model") == 1
+    assert "model.onnx is damaged" in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+def test_a_model_without_numbers_answers_with_an_error(tmp_path: Path) -> None:
+    targets, weights = TASKS["single_label"]
+    broken = [{**of_output, "film": float("nan")} for of_output in weights]
+    save_model(write_word_model(tmp_path / "exported", broken, targets), tmp_path / "model")
+    with serving(tmp_path / "model", tmp_path / "serve.log") as (port, _):
+        assert post(port, table_of("good"))["predictions"][0]["label"] == "positive"
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            post(port, table_of("good", "a film"))
+        assert refused.value.code == 500
+        message = json.load(refused.value)["message"]
+        assert "text 1" in message and "not finite numbers" in message
 
 
 @pytest.mark.slow

@@ -19,8 +19,9 @@ from decant.runner.train_job.watch import follow
 from decant.runtime.artifacts import check_targets, read_card, written_whole
 from decant.runtime.errors import UserError
 from decant.runtime.identity import canonical_json, text_digest
+from decant.runtime.log_lines import logged_by
 from decant.runtime.reporter import Reporter
-from decant.runtime.retrying import logged_by, retried
+from decant.runtime.retrying import retried
 from decant.runtime.settings import parse
 from decant.runtime.steps import load_step
 from decant.tracking.spool import SPOOL

@@ -10,12 +10,10 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
 from decant.tasks.multi_label.answers import values
-from decant.tasks.multi_label.scores import decision, score
+from decant.tasks.multi_label.scores import constant_logits, decision, score
 from decant.tasks.task import Target
 
 METHOD = "one-vs-rest logistic regression"
-# Of the logits of a constant set: as sure as a float32 sigmoid can tell from 0 and 1.
-_SURE = 15.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,17 +83,10 @@ def constant(labels: NDArray[np.float64], target: Target) -> tuple[NDArray[np.fl
 
     With mean average precision, which needs no decision, no set is better than another.
     """
+    logits = constant_logits(labels, target)
     order = np.argsort(-labels.sum(axis=0), kind="stable")
-    best: tuple[float, NDArray[np.float64], NDArray[np.int64]] | None = None
-    for count in range(len(order) + 1):
-        logits = np.full(len(order), -_SURE)
-        logits[order[:count]] = _SURE
-        reached = np.nan_to_num(score(np.tile(logits, (len(labels), 1)), labels, target))
-        if best is None or reached > best[0]:
-            best = (float(reached), logits, order[:count])
-    assert best is not None  # there is at least the empty set
-    answer = ", ".join(target.outputs[index] for index in best[2])
-    return values(best[1][None], target)[0], answer or "no label"
+    answer = ", ".join(target.outputs[index] for index in order if logits[index] > 0)
+    return values(logits[None], target)[0], answer or "no label"
 
 
 def _of_label(

@@ -15,6 +15,8 @@ Array = NDArray[np.number[Any]]
 
 DECIDES = True
 
+# Of the logits of a constant set: as sure as a float32 sigmoid can tell from 0 and 1.
+SURE = 15.0
 _DECISION = "decision"
 
 
@@ -38,6 +40,24 @@ def score(logits: Array, labels: Array, target: Target) -> float:
         return f1(right.sum(), wrong.sum(), missed.sum())
     found = [f1(*counts) for counts in zip(right, wrong, missed, strict=True)]
     return float(np.nanmean(found)) if not np.isnan(found).all() else float("nan")
+
+
+def constant_logits(labels: Array, target: Target) -> NDArray[np.float64]:
+    """(W,) of the most frequent labels, as many as are best by the target's metric.
+
+    With mean average precision, which needs no decision, no set is better than another.
+    """
+    known = labels[~np.isnan(labels[:, 0])]
+    order = np.argsort(-known.sum(axis=0), kind="stable")
+    best: tuple[float, NDArray[np.float64]] | None = None
+    for count in range(len(order) + 1):
+        logits = np.full(len(order), -SURE)
+        logits[order[:count]] = SURE
+        reached = float(np.nan_to_num(score(np.tile(logits, (len(known), 1)), known, target)))
+        if best is None or reached > best[0]:
+            best = (reached, logits)
+    assert best is not None  # there is at least the empty set
+    return best[1]
 
 
 def agreement(logits: Array, others: Array, target: Target) -> float:

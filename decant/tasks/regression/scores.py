@@ -28,6 +28,11 @@ def score(logits: Array, labels: Array, target: Target) -> float:
     return SCORES[target.metric](true, answered)
 
 
+def constant_logits(labels: Array, target: Target) -> NDArray[np.float64]:
+    """(1,): the mean."""
+    return np.asarray(np.nanmean(labels[:, :1], axis=0, dtype=np.float64))
+
+
 def agreement(logits: Array, others: Array, target: Target) -> float:
     """Share of the rows whose answers are nearly the same."""
     difference = np.abs(numbers(logits, target) - numbers(others, target))

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
 from decant.runtime.errors import UserError
-from decant.tasks.single_label.scores import score
+from decant.tasks.single_label.scores import constant_logits, score
 from decant.tasks.task import Target
 
 METHOD = "logistic regression"
@@ -82,6 +82,5 @@ def fit(
 
 def constant(labels: NDArray[np.float64], target: Target) -> tuple[NDArray[np.float64], str]:
     """The most frequent class, of equally frequent ones the first: as values (W,), and in words."""
-    counts = np.bincount(labels[:, 0].astype(np.int64), minlength=len(target.outputs))
-    index = int(counts.argmax())
-    return np.eye(len(target.outputs))[index], target.outputs[index]
+    logits = constant_logits(labels, target)
+    return logits, target.outputs[int(logits.argmax())]

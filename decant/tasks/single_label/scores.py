@@ -28,6 +28,13 @@ def score(logits: Array, labels: Array, target: Target) -> float:
     return float(np.mean(found))
 
 
+def constant_logits(labels: Array, target: Target) -> NDArray[np.float64]:
+    """(W,) of the most frequent class, of equally frequent ones the first."""
+    classes = labels if labels.ndim == 1 else np.nan_to_num(labels[:, 0], nan=-1)
+    counts = np.bincount(classes[classes >= 0].astype(np.int64), minlength=len(target.outputs))
+    return np.asarray(np.eye(len(target.outputs))[int(counts.argmax())])
+
+
 def agreement(logits: Array, others: Array, target: Target) -> float:
     """Share of the rows with the same most probable class."""
     return float(np.mean(logits.argmax(axis=1) == others.argmax(axis=1)))

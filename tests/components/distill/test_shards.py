@@ -8,6 +8,7 @@ import pytest
 from components.distill import shards
 from components.distill.shards import cut, fill, rows_file
 from decant.data.tokens import TokenRows
+from decant.runtime.cache_folder import write_once
 
 
 @pytest.mark.parametrize(
@@ -26,13 +27,13 @@ def test_every_row_lies_in_one_shard(
 
 def test_only_missing_files_are_computed_and_not_at_all_when_none_is(tmp_path: Path) -> None:
     files = [tmp_path / f"{index}" for index in range(4)]
-    files[1].touch()
+    write_once(files[1], Path.touch)
     requested: list[list[int]] = []
 
     def compute(missing: list[int]) -> None:
         requested.append(missing)
         for index in missing:
-            files[index].touch()
+            write_once(files[index], Path.touch)
 
     assert fill(files, compute) == 3
     assert fill(files, compute) == 0
@@ -50,20 +51,20 @@ def test_rows_lie_under_recipe_and_code() -> None:
 
 def test_processes_share_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files = [tmp_path / str(number) for number in range(7)]
-    files[0].touch()
+    write_once(files[0], Path.touch)
     requested: list[list[int]] = []
     waited = []
 
     def compute(missing: list[int]) -> None:
         requested.append(missing)
         for index in missing:
-            files[index].touch()
+            write_once(files[index], Path.touch)
 
     def wait_for_all() -> None:
         waited.append(len(requested))
         if len(waited) == 2:  # the others have done their share, but for one on another machine
             for index in (1, 3, 4):
-                files[index].touch()
+                write_once(files[index], Path.touch)
 
     monkeypatch.setattr("decant.training.processes.index", lambda: 1)
     monkeypatch.setattr("decant.training.processes.count", lambda: 3)

@@ -16,7 +16,9 @@ from components.distill.soft_targets import SoftTargets, soft_targets
 from decant.data.tokens import TokenRows, pad
 from decant.models.encoder import load_encoder
 from decant.models.teacher import MEMBERS, Teacher, TeacherConfig, load_teacher, save_teacher
+from decant.runtime.log_lines import logged_by
 from decant.runtime.reporter import Reporter
+from tests.damages import DAMAGES, Damage
 from tests.errors import raises
 
 
@@ -94,6 +96,27 @@ def test_only_new_shards_are_labelled_and_counted(teacher: Path) -> None:
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damaged_answers_are_reported_and_computed_again(
+    teacher: Path, tiny_encoder: Path, tmp_path: Path, damage: Damage
+) -> None:
+    """Logits of two teachers, their means, and features: four kinds of files."""
+    write_teacher(teacher / MEMBERS / "2", tiny_encoder, 1)
+    first, _ = label(teacher, SHARDS, features=True)
+    expected = [array.copy() for array in (*first.logits, *first.features)]
+    files = sorted((tmp_path / "cache" / "logits").glob("*.npy"))
+    assert len(files) == 8
+    for file in files[::2]:
+        damage(file)
+    lines: list[str] = []
+    with logged_by(lines.append):
+        again, _ = label(teacher, SHARDS, features=True)
+    for one, other in zip(expected, (*again.logits, *again.features), strict=True):
+        np.testing.assert_array_equal(one, other)
+    if damage is not Path.unlink:
+        assert sorted(line.split()[0] for line in lines) == [str(file) for file in files[::2]]
+
+
 def test_members_logits_are_averaged_and_features_are_the_main_teachers(
     teacher: Path, tiny_encoder: Path
 ) -> None:
@@ -123,7 +146,7 @@ def test_a_mean_lies_in_a_file_and_is_made_once(
 ) -> None:
     write_teacher(teacher / MEMBERS / "2", tiny_encoder, 1)
     first, _ = label(teacher, SHARDS)
-    written = {file: file.stat().st_mtime_ns for file in (tmp_path / "cache/logits").iterdir()}
+    written = {file: file.stat().st_mtime_ns for file in (tmp_path / "cache/logits").glob("*.npy")}
     assert len(written) == 6  # of two shards: two members' logits and the mean
     again, _ = label(teacher, SHARDS)
     assert {file: file.stat().st_mtime_ns for file in written} == written
@@ -184,7 +207,7 @@ def test_shards_labelled_by_several_processes_are_the_same_files(
     """Each of two ranks takes every second missing shard; what they leave is what one leaves."""
     many = [shard(seed, 3) for seed in range(5)]
     label(teacher, many, features=True)
-    alone = {file.name: file.read_bytes() for file in (tmp_path / "cache/logits").iterdir()}
+    alone = {file.name: file.read_bytes() for file in (tmp_path / "cache/logits").glob("*.npy")}
     monkeypatch.setenv("DECANT_CACHE", str(tmp_path / "shared"))
 
     def in_two_ranks(files: Sequence[Path], compute: Callable[[list[int]], None]) -> int:

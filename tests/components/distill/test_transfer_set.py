@@ -18,7 +18,9 @@ from components.distill.transfer_set import transfer_set
 from decant.data.tokens import TokenRows, TokensInfo, write_info
 from decant.models.encoder import load_encoder, load_tokenizer
 from decant.models.teacher import Teacher, TeacherConfig, save_teacher
+from decant.runtime.log_lines import logged_by
 from decant.runtime.reporter import Reporter
+from tests.damages import DAMAGES, Damage
 
 TRAIN = ["a good film", "the plot is dull", "a sad story"]
 UNLABELLED = ["the actor is great and funny", "it is a boring scene"]
@@ -94,7 +96,9 @@ def ids(rows: TokenRows) -> list[list[int]]:
 
 
 def cached(root: Path) -> dict[str, int]:
-    return {file.name: file.stat().st_mtime_ns for file in (root / "cache" / "rows").glob("*")}
+    return {
+        file.name: file.stat().st_mtime_ns for file in (root / "cache" / "rows").glob("*.arrow")
+    }
 
 
 @pytest.mark.parametrize(
@@ -185,6 +189,24 @@ def test_blocks_hold_every_real_row_once_a_copy_until_the_amount(
 
 
 @pytest.mark.usefixtures("blocks_of_two")
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damaged_rows_are_reported_and_made_again(artifacts: Path, damage: Damage) -> None:
+    shards, _ = shards_of(artifacts, 12)
+    expected = ids(TokenRows.joined(shards))
+    files = sorted((artifacts / "cache" / "rows").glob("*.arrow"))
+    for file in files[1:]:
+        damage(file)
+    before, lines = cached(artifacts), list[str]()
+    with logged_by(lines.append):
+        shards, _ = shards_of(artifacts, 12)
+    assert ids(TokenRows.joined(shards)) == expected
+    kept = [name for name, time in cached(artifacts).items() if before.get(name) == time]
+    assert kept == [files[0].name]
+    if damage is not Path.unlink:
+        assert sorted(line.split()[0] for line in lines) == [str(file) for file in files[1:]]
+
+
+@pytest.mark.usefixtures("blocks_of_two")
 @pytest.mark.parametrize("by", ["neighbours", "masked_lm"])
 def test_a_block_made_alone_is_the_same(
     artifacts: Path, by: By, monkeypatch: pytest.MonkeyPatch
@@ -200,7 +222,7 @@ def test_a_block_made_alone_is_the_same(
     monkeypatch.setattr(transfer_set_module, "fill", only_the_third)
     with pytest.raises(FileNotFoundError):  # as the other blocks are not there
         shards_of(artifacts, 20, by=by)
-    (alone,) = (artifacts / "other cache" / "rows").iterdir()
+    (alone,) = (artifacts / "other cache" / "rows").glob("*.arrow")
     assert alone.read_bytes() == (artifacts / "cache" / "rows" / alone.name).read_bytes()
     assert ids(TokenRows.map(alone)) == ids(all_of_them[3 + 3])  # behind three real shards
 

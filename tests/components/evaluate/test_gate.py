@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from components.evaluate.findings import class_findings, findings
-from components.evaluate.gate import Gate, gate_checks
+from components.evaluate.gate import Gate, gate_checks, unbeaten_controls
 from decant.figures.evaluation_figures import Verdict
 from decant.figures.gate_check import verdict_on
 from decant.runtime.settings import parse
@@ -129,6 +129,23 @@ def test_a_class_that_the_student_lost_fails_the_gate_from_a_number_of_rows(
         "is 7 ('class 0', 'class 1', 'class 2', 'class 3', 'class 4', ...),"
         in (judge(gate, figures).reasons[0])
     )
+
+
+def test_a_student_below_tfidf_is_said_whether_the_gate_demands_it_or_not(
+    figures: dict[str, Any],
+) -> None:
+    """Before register: where it is demanded as a reason of the gate, else as a warning."""
+    figures["student"]["accuracy"], figures["controls"]["tfidf"]["accuracy"] = 0.6, 0.66
+    figures["controls"]["undistilled"]["accuracy"] = 0.5
+    quality = figures_of(figures)
+    (sentence,) = unbeaten_controls(Gate(**OFF), quality, CLASSES)
+    assert "0.6" in sentence and "0.66" in sentence and "TF-IDF" in sentence
+    demanded = Gate(**OFF | {"must_beat_tfidf": True})
+    assert unbeaten_controls(demanded, quality, CLASSES) == []
+    (reason,) = judge(demanded, figures).reasons
+    assert sentence.startswith(reason)
+    figures["student"]["accuracy"] = 0.7
+    assert unbeaten_controls(Gate(**OFF), figures_of(figures), CLASSES) == []
 
 
 def test_a_class_that_the_student_never_answers_is_the_first_finding(

@@ -110,7 +110,7 @@ def write_card(folder: Path, port: str) -> None:
     card = Card(
         step="distill",
         port=port,
-        identity=f"identity of {port}",
+        identity="identity of distill",
         varying=False,
         params={},
         inputs={},

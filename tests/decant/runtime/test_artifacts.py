@@ -1,5 +1,6 @@
 """Outputs appear whole or not at all."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -68,3 +69,53 @@ def test_a_card_of_another_version_is_an_error_of_the_user(tmp_path: Path) -> No
 def test_a_folder_without_a_card_is_refused_with_a_remedy(tmp_path: Path) -> None:
     with raises("artifact-missing", "card.json", "dvc repro"):
         read_card(tmp_path)
+
+
+@pytest.mark.parametrize("renames", range(4))
+def test_an_error_between_two_renames_leaves_all_old_outputs(
+    renames: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C, SIGTERM, a full disk: old and new names of two ports, four renames."""
+    targets = {port: tmp_path / port for port in ("one", "two")}
+    for target in targets.values():
+        target.mkdir()
+        (target / "file").write_text("old")
+    rename, left = Path.rename, [renames]
+
+    def interrupted(self: Path, target: Path) -> Path:
+        if left[0] == 0:
+            left[0] -= 1
+            raise KeyboardInterrupt
+        left[0] -= 1
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", interrupted)
+    with pytest.raises(KeyboardInterrupt), written_whole(targets) as folders:
+        for folder in folders.values():
+            (folder / "file").write_text("new")
+    assert [(target / "file").read_text() for target in targets.values()] == ["old", "old"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["one", "two"]
+
+
+def test_bytes_are_on_the_disk_before_the_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every file and folder of an output is synced before it is renamed, its parent after that."""
+    events: list[str] = []
+    fsync, rename = os.fsync, Path.rename
+
+    def noted(number: int) -> None:
+        events.append(Path(f"/proc/self/fd/{number}").resolve().name)
+        fsync(number)
+
+    def renamed(self: Path, target: Path) -> Path:
+        events.append("renamed")
+        return rename(self, target)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    monkeypatch.setattr(Path, "rename", renamed)
+    with written_whole({"out": tmp_path / "out"}) as folders:
+        (folders["out"] / "deep").mkdir()
+        (folders["out"] / "deep" / "file").write_text("new")
+        partial = folders["out"].name
+    assert events == ["file", "deep", partial, "renamed", tmp_path.name]

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from decant.runtime import retrying
-from decant.runtime.retrying import limit_seconds, logged_by, passes_by_itself, retried
+from decant.runtime.log_lines import logged_by
+from decant.runtime.retrying import limit_seconds, passes_by_itself, retried
 from tests.errors import raises
 
 

@@ -71,6 +71,23 @@ def test_folder_git_file_and_git_url(repository: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("path", ["data/x.csv", "data"])
+def test_a_file_damaged_in_the_cache_of_dvc_is_refused(repository: Path, path: str) -> None:
+    """DVC takes a file of its cache by its name."""
+    md5 = hashlib.md5(SECOND).hexdigest()
+    (cached,) = (repository / ".dvc" / "cache").rglob(md5[2:])
+    whole = cached.read_bytes()
+    cached.chmod(0o644)
+    try:
+        cached.write_bytes(whole[:5])
+        with raises("sha256-mismatch", "data/x.csv", md5, hashlib.md5(whole[:5]).hexdigest()):
+            sources.fetch(f"dvc://{repository}@v2/{path}")
+    finally:
+        cached.write_bytes(whole)
+    assert sources.fetch(f"dvc://{repository}@v2/{path}").exists()
+
+
+@pytest.mark.slow
 def test_what_is_not_there(repository: Path) -> None:
     with raises("source-missing", "'data/none.csv'", str(repository), "v1"):
         sources.pin(f"dvc://{repository}@v1/data/none.csv")

@@ -211,3 +211,21 @@ def test_commit_is_its_own_pin(cache: Path) -> None:
 def test_uri_that_is_no_model() -> None:
     with raises("uri-invalid", "'hf://org/name/file.json'"):
         sources.pin("hf://org/name/file.json")
+
+
+@pytest.mark.slow
+def test_a_file_damaged_in_the_hubs_cache_is_fetched_again(
+    hub: str, tmp_path: Path, cache: Path
+) -> None:
+    """Decant's own copy may be a hard link to it: both are damaged at once."""
+    uri = f"hf://org/name@{COMMIT}"
+    assert resolve(uri, hub, tmp_path / "hf") == WHAT_COMES
+    blob = hashlib.sha256(FILES["model.safetensors"]).hexdigest()
+    (file,) = (tmp_path / "hf").rglob(blob)
+    file.chmod(0o644)
+    file.write_bytes(b"wei")
+    refused = resolve(uri, NO_HUB, tmp_path / "hf", HF_HUB_OFFLINE="1")
+    assert refused[0] == "refused:" and {"model.safetensors", "damaged"} <= {*refused}
+    assert resolve(uri, hub, tmp_path / "hf") == WHAT_COMES
+    (weights,) = cache.rglob("model.safetensors")
+    assert weights.read_bytes() == FILES["model.safetensors"] == file.read_bytes()

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from decant import sources
+from decant.runtime.log_lines import logged_by
 from tests.errors import raises
 
 WHEEL = "tinydata-1.0-py3-none-any.whl"
@@ -55,6 +56,19 @@ def test_file_and_folder_are_extracted_alone_and_only_once(index: Path) -> None:
     (index / WHEEL).unlink()  # pip would fail now
     assert sources.fetch(file_uri) == file
     assert sources.pin(file_uri) == f"sha256:{digest}"
+
+
+def test_a_damaged_copy_is_fetched_again(index: Path) -> None:
+    digest = make_wheel(index)
+    uri = f"pypi://tinydata==1.0/tinydata/model#sha256={digest}"
+    folder = sources.fetch(uri)
+    (folder / "deep" / "part.txt").write_text("pa")
+    lines: list[str] = []
+    with logged_by(lines.append):
+        assert (sources.fetch(uri) / "deep" / "part.txt").read_text() == "part"
+    assert len(lines) == 1 and "tinydata-1.0" in lines[0]
+    (folder / "config.json").unlink()
+    assert (sources.fetch(uri) / "config.json").read_text() == "{}"
 
 
 def test_what_is_not_cached_yet_is_not_downloaded(index: Path, cache: Path) -> None:

@@ -14,7 +14,9 @@ import pytest
 from decant import sources
 from decant.runtime.errors import UserError
 from decant.runtime.identity import content_digest
+from decant.runtime.log_lines import logged_by
 from decant.sources._cache import cached
+from tests.damages import DAMAGES, Damage
 from tests.errors import raises
 
 
@@ -142,6 +144,53 @@ def test_cache_entry_that_fails_is_not_there(cache: Path) -> None:
     with raises("source-unreachable", "broken"):
         cached("kind", "key", fail)
     assert [path.name for path in (cache / "kind").iterdir() if path.suffix != ".lock"] == []
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("part", ["content/a.csv", "pin", "sha256"])
+@pytest.mark.parametrize("pinned", [True, False])
+def test_a_damaged_entry_is_reported_and_fetched_again(
+    part: str, damage: Damage, pinned: bool, cache: Path
+) -> None:
+    rows = b"text,label\n" + b"a,b\n" * 400
+    fsspec.filesystem("memory").pipe("/damaged/a.csv", rows)
+    uri = "memory://damaged/a.csv" + (f"#sha256={sha256(rows)}" if pinned else "")
+    entry = sources.fetch(uri).parents[1]
+    damage(entry / part)
+    assert sources.fetch_cached(uri) is None
+    lines: list[str] = []
+    with logged_by(lines.append):
+        assert sources.fetch(uri).read_bytes() == rows
+        assert sources.pin(uri) == f"sha256:{sha256(rows)}"
+    assert len(lines) == 1 and entry.name in lines[0] and "fetched again" in lines[0]
+    assert [path.name for path in entry.parent.iterdir() if path.suffix != ".lock"] == [entry.name]
+
+
+def test_a_damaged_entry_whose_source_is_gone_stays_refused(cache: Path) -> None:
+    filesystem = fsspec.filesystem("memory")
+    filesystem.pipe("/gone/a.csv", b"rows")
+    file = sources.fetch("memory://gone/a.csv")
+    file.write_bytes(b"ro")
+    filesystem.rm("/gone/a.csv")
+    for _ in range(2):
+        with raises("source-missing", "gone/a.csv"):
+            sources.fetch("memory://gone/a.csv")
+    assert file.read_bytes() == b"ro"  # nothing that a person could still need is removed
+
+
+def test_an_entry_is_read_whole_once_per_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    fsspec.filesystem("memory").pipe("/read/a.csv", b"rows")
+    sources.fetch("memory://read/a.csv")
+    reads: list[Path] = []
+
+    def counted(path: Path) -> str:
+        reads.append(path)
+        return content_digest(path)
+
+    monkeypatch.setattr("decant.sources._cache.content_digest", counted)
+    for _ in range(3):
+        sources.fetch("memory://read/a.csv")
+    assert len(reads) == 1
 
 
 def test_cache_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from decant import sources
-from decant.runtime.retrying import logged_by
+from decant.runtime.log_lines import logged_by
 from tests.errors import raises
 from tests.flaky_server import FlakyServer, serving
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from decant.runtime.retrying import logged_by
+from decant.runtime.log_lines import logged_by
 from decant.tracking import tracked_step as tracking
 from decant.tracking.spool import Spool, spool_uri
 from tests.mlflow_server import Trouble, serving, troubled

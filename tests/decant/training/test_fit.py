@@ -1,7 +1,9 @@
 """What a training run hands on: groups, the loss's own parameters, progress, the best epoch."""
 
 import io
+import json
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from decant.tasks.task import Task
 from decant.training.examples import Examples
 from decant.training.fit import FitResult, TrainingPlan, default_groups, fit
 from decant.training.losses import DistillationLoss, Loss, label_loss
+from tests.errors import raises
 
 TASK = Task.of_classes(["bad", "good"])
 PLAN = TrainingPlan(
@@ -123,3 +126,71 @@ def test_the_model_has_the_weights_of_the_best_epoch() -> None:
     assert result.curves["epoch"].tolist() == [1, 2]
     assert right == pytest.approx(result.validation_score)
     assert result.validation_score == result.curves["validation_accuracy"].max()
+
+
+def soft() -> Loss:
+    return DistillationLoss(
+        TASK,
+        "mse",
+        temperature=1.0,
+        hard_label_weight=0.0,
+        hidden_weight=0.0,
+        features=3,
+        teacher_features=0,
+    )
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_a_loss_that_is_no_number_stops_at_once_and_keeps_the_batch(
+    number: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One row of the teacher's answers is damaged; the batch that has it is the one."""
+    monkeypatch.setenv("DECANT_CACHE", str(tmp_path))
+    ids = [np.array([1 + row % 2, 3 + row % 7], dtype=np.int32) for row in range(16)]
+    ids[13] = np.array([2, 11], dtype=np.int32)
+    answers = np.zeros((16, 2), dtype=np.float32)
+    answers[13, 1] = number
+    rows = Examples(TokenRows.of(ids, [row % 2 for row in range(16)]), teacher_logits=[answers])
+    model = MeanOfEmbeddings()
+    with raises("training-diverged", "model", "epoch 1", str(tmp_path), "learning_rate") as caught:
+        train(model, soft(), rows)
+    (file,) = (tmp_path / "diverged").glob("*.json")
+    kept = json.loads(file.read_text("utf-8"))
+    assert f"step {kept['step']}" in str(caught.value) and str(file) in str(caught.value)
+    (found,) = [row for row in kept["batch"] if row["row"] == 13]
+    assert found["input_ids"] == [2, 11] and len(kept["batch"]) == 4
+    assert found["teacher_logits"] == [0.0, f"{number:g}"]
+    assert "batch_before" not in kept
+    assert all(torch.isfinite(weights).all() for weights in model.parameters())
+
+
+def test_weights_that_are_no_numbers_name_the_batch_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DECANT_CACHE", str(tmp_path))
+
+    def loss(
+        logits: Tensor, features: Tensor, batch: Mapping[str, Tensor], progress: float
+    ) -> Tensor:
+        """The square root has an infinite slope at 0: the loss is finite, its gradient is not."""
+        return (logits * 0).abs().sqrt().sum()
+
+    with raises("training-diverged", "step 2", "embedding.weight", "step before"):
+        train(MeanOfEmbeddings(), loss, examples())
+    (file,) = (tmp_path / "diverged").glob("*.json")
+    kept = json.loads(file.read_text("utf-8"))
+    assert (kept["step"], len(kept["batch"]), len(kept["batch_before"])) == (2, 4, 4)
+
+
+def test_the_last_steps_weights_are_looked_at_too() -> None:
+    """Validation follows it, and then the model is handed on."""
+
+    def loss(
+        logits: Tensor, features: Tensor, batch: Mapping[str, Tensor], progress: float
+    ) -> Tensor:
+        if not logits.requires_grad:
+            return logits.new_tensor(0.5)
+        return (logits * 0).abs().sqrt().sum()
+
+    with raises("training-diverged", "after epoch 1"):
+        train(MeanOfEmbeddings(), loss, examples(rows=4))  # one batch

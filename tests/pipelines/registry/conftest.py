@@ -25,6 +25,7 @@ from decant.tasks.task import Task
 from pipelines.__main__ import main
 from tests.conftest import NEGATIVE, POSITIVE, tiny_tokenizer
 from tests.example_figures import metrics
+from tests.word_models import seal
 
 # A row per telling word, ten times: every model that knows all words has them all right.
 TEXTS = [f"the {word} film {'it ' * copy}" for copy in range(5) for word in (*POSITIVE, *NEGATIVE)]
@@ -70,6 +71,7 @@ def register(tmp_path: Path, tiny_exported: Path, store: str) -> Register:
         student = root / "onnx" / "student"
         shutil.copytree(tiny_exported, student)
         forget(student, forgets, mark=count)
+        seal(student)
         return _register(root, student, list(texts), list(labels), teacher_wrong)
 
     return made

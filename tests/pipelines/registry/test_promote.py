@@ -21,6 +21,7 @@ from pipelines.registry.promotion_gate import read_gate
 from pipelines.registry.promotion_history import promotions_in_effect, read_history
 from pipelines.registry.versions import version_with_alias
 from tests.conftest import POSITIVE
+from tests.damages import flip_a_bit
 from tests.errors import raises
 from tests.pipelines.registry.conftest import LABELS, TEXTS, Cli, Register
 from tests.spooling import Killed, dying_at
@@ -68,6 +69,21 @@ def test_the_first_champion_and_an_equal_one(register: Register, cli: Cli) -> No
     on_version = json.loads(open_client().get_model_version("tiny", "1").tags["decant.promotion.1"])
     assert on_version["when"] == entry.decision.when
     assert on_version["figures"]["accuracy"] == 1.0
+
+
+def test_a_version_whose_files_were_damaged_in_the_store_is_refused(
+    register: Register, cli: Cli
+) -> None:
+    register()
+    assert cli("promote", "--model", "tiny").exit_code == 0
+    register(forgets=("it",))
+    source = open_client().get_model_version_download_uri("tiny", "2")
+    (graph,) = Path(source.removeprefix("file://")).rglob("model.onnx")
+    flip_a_bit(graph)
+    refused = cli("promote", "--model", "tiny")
+    assert refused.exit_code == 2
+    assert "error[model-damaged]" in refused.output and "model.onnx is damaged" in refused.output
+    assert champion() == "1"
 
 
 def test_a_worse_one_is_refused_unless_forced(register: Register, cli: Cli) -> None:
