@@ -55,7 +55,7 @@ def guess(
     """The columns as labels of the kind. Raises UserError where they cannot be, or as `metrics`."""
     metrics(kind)  # refuses an unknown kind
     for name in columns:
-        if not len(present(frame[name])):
+        if name in frame and not len(present(frame[name])):
             raise UserError(
                 f"the column '{name}' has no label in any row",
                 code="labels-missing",
