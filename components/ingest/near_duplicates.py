@@ -47,14 +47,16 @@ def drop_near_duplicates(
     than a tenth of the rows would go, it is a template that is alike, and `drop` only reports.
 
     Args:
-        similarity: of the character 5-grams (Jaccard) from which on two texts are nearly the same.
+        similarity: of the 5-grams of letters and digits (Jaccard) from which on two texts are
+            nearly the same.
     """
     if policy == "ignore":
         return
     _propose(engine, similarity - _MARGIN)
     engine.run("CREATE OR REPLACE TABLE near (id BIGINT, twin BIGINT, similarity DOUBLE)")
     pairs = f"""
-        SELECT proposed.id, twin, lower(one.text), lower(other.text) FROM proposed
+        SELECT proposed.id, twin, lower(one.text), lower(other.text),
+            {_compared("one.text")}, {_compared("other.text")} FROM proposed
         JOIN rows AS one ON one.id = proposed.id JOIN rows AS other ON other.id = twin
         JOIN live AS mine ON mine.id = proposed.id JOIN live AS its ON its.id = twin
         WHERE {" AND ".join(f"({_alike(target)})" for target in targets)}
@@ -62,8 +64,8 @@ def drop_near_duplicates(
     for batch in engine.batches(pairs, _ROWS_AT_ONCE):
         rows = zip(*(column.to_pylist() for column in batch.columns), strict=True)
         found = [
-            (row, twin, jaccard(text, its_text))
-            for row, twin, text, its_text in rows
+            (row, twin, jaccard(letters, its_letters))
+            for row, twin, text, its_text, letters, its_letters in rows
             if _NUMBER.findall(text) == _NUMBER.findall(its_text)
         ]
         near = [one for one in found if one[2] >= similarity]
@@ -78,6 +80,16 @@ def drop_near_duplicates(
             "printf(' (similarity %.2f)', similarity) AS reason "
             "FROM near JOIN rows ON rows.id = twin JOIN files USING (file)",
         )
+
+
+def _compared(text: str) -> str:
+    """SQL: of a text what is compared: letters and digits, so that `film, and` is `film , and`.
+
+    Data sets differ in blanks and punctuation where they took the same texts. A text of symbols
+    alone is compared as it is.
+    """
+    letters = f"regexp_replace(lower({text}), '[^\\p{{L}}\\p{{M}}\\p{{N}}]+', '', 'g')"
+    return f"coalesce(nullif({letters}, ''), lower({text}))"
 
 
 def _alike(target: Declared) -> str:
@@ -137,7 +149,8 @@ def _pairs(
 
 
 def _signed_rows(engine: Engine, where: str) -> Iterator[Signed]:
-    query = f"SELECT live.id, lower(rows.text) FROM live JOIN rows USING (id) WHERE {where}"
+    text = _compared("rows.text")
+    query = f"SELECT live.id, {text} FROM live JOIN rows USING (id) WHERE {where}"
     parts: list[Signed] = []
     for ids, texts in _batches(engine, query):
         parts.append(signed(ids, texts))

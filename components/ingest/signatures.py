@@ -1,8 +1,9 @@
 """How alike two texts are, exactly and from signatures.
 
 Texts are compared by their character 5-grams, which need no words: the share of all n-grams of two
-texts that both have (Jaccard). MinHash with locality-sensitive hashing proposes pairs (Broder 1997,
-"On the resemblance and containment of documents").
+texts that both have (Jaccard). near_duplicates.py says which characters count. MinHash with
+locality-sensitive hashing proposes pairs (Broder 1997, "On the resemblance and containment of
+documents").
 
 rensa makes the signatures: from NumPy arrays of hashes, in bulk, where datasketch takes 100
 microseconds a text.
