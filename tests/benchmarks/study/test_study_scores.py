@@ -15,6 +15,7 @@ from scipy.stats import spearmanr
 from benchmarks.study.scores import ExportedModels, Rows
 from decant.data.corpus import Schema, write_schema
 from decant.inference.classifier import OnnxClassifier
+from decant.runtime.identity import file_digest
 from decant.tasks.task import Task
 from tests.conftest import corpus_rows
 from tests.errors import raises
@@ -42,7 +43,8 @@ def exported(folder: Path, task: Task) -> Path:
     write_word_model(folder, OF_STARS, task.targets)
     file = folder / "manifest.json"
     manifest = json.loads(file.read_text("utf-8"))
-    file.write_text(json.dumps({**manifest, "files": {"model.onnx": "digest"}}), "utf-8")
+    digests = {name: file_digest(folder / name) for name in ("model.onnx", "tokenizer.json")}
+    file.write_text(json.dumps({**manifest, "files": digests}), "utf-8")
     return folder
 
 
