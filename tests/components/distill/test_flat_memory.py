@@ -28,7 +28,7 @@ from decant.runtime.reporter import Reporter
 from decant.training.examples import Examples
 
 SHARD, ROWS, TOKENS = 128, 128, 250  # rows of a shard, real rows of the small corpus, their length
-GROWTH = 8
+GROWTH = 16
 AUGMENTATION = Augmentation(
     mask_probability=0.1,
     replace_probability=0.3,

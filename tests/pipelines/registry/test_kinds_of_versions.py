@@ -103,8 +103,9 @@ def _register(root: Path, task: Task, name: str, texts: list[str]) -> str:
         ]
         columns |= dict(zip(names[target.name], found[target.name].T, strict=True))
     pd.DataFrame(columns).to_parquet(evaluation / "predictions.parquet")
-    write_json(evaluation / "quality.json", {"rows": len(texts)})
-    write_json(report / "metrics.json", _metrics(task, texts))
+    figures = _metrics(task, texts)
+    write_json(evaluation / "quality.json", {"student": {"score": figures["student"]["score"]}})
+    write_json(report / "metrics.json", figures)
     ports = {"onnx": root / "onnx", "evaluation": evaluation, "report": report}
     section = {
         "enabled": True,
