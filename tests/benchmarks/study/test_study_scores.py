@@ -1,7 +1,6 @@
 """Exported models on rows whose labels another run may have scaled differently."""
 
 import dataclasses
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,11 +14,10 @@ from scipy.stats import spearmanr
 from benchmarks.study.scores import ExportedModels, Rows
 from decant.data.corpus import Schema, write_schema
 from decant.inference.classifier import OnnxClassifier
-from decant.runtime.identity import file_digest
 from decant.tasks.task import Task
 from tests.conftest import corpus_rows
 from tests.errors import raises
-from tests.word_models import OF_STARS, STARS, write_word_model
+from tests.word_models import OF_STARS, STARS, seal, write_word_model
 
 TEXTS = [row["text"] for row in corpus_rows(60)]
 LABELS = [float(number % 5 + 1) if number % 7 else None for number in range(60)]
@@ -40,12 +38,7 @@ def stars(facts: Mapping[str, Any], **changes: Any) -> Task:
 
 def exported(folder: Path, task: Task) -> Path:
     """A model of the task; its manifest lists its files as export_onnx does."""
-    write_word_model(folder, OF_STARS, task.targets)
-    file = folder / "manifest.json"
-    manifest = json.loads(file.read_text("utf-8"))
-    digests = {name: file_digest(folder / name) for name in ("model.onnx", "tokenizer.json")}
-    file.write_text(json.dumps({**manifest, "files": digests}), "utf-8")
-    return folder
+    return seal(write_word_model(folder, OF_STARS, task.targets))
 
 
 def test_rows_are_the_same_where_only_the_scale_of_the_training_labels_differs(
