@@ -25,7 +25,11 @@ def close_lost(client: "MlflowClient", experiments: Sequence[str]) -> "list[Run]
         process = read_tag(run.data.tags[PROCESS_TAG])
         if process and process.is_here and not process.is_alive:
             lost.append(run)
-    _close(client, lost)
+    _end(client, lost)
+    for parent_id in {run.data.tags.get(PARENT_TAG, "") for run in lost} - {""}:
+        parent = client.get_run(parent_id)  # one that is not an execution's has an owner
+        if EXECUTION_TAG in parent.data.tags and parent.info.status == "RUNNING":
+            close_parent(client, parent.info.experiment_id, parent_id, is_ours=True)
     return lost
 
 
@@ -50,8 +54,7 @@ def close_earlier_attempts(
         is_alive = process is not None and process.is_here and process.is_alive
         if run.info.run_id != own and not is_alive:
             lost.append(run)
-    for run in lost:  # the parent goes on
-        client.set_terminated(run.info.run_id, "KILLED")
+    _end(client, lost)  # the parent goes on
     return lost
 
 
@@ -62,9 +65,8 @@ def close_execution(client: "MlflowClient", execution: str) -> "list[Run]":
     for parent in _search(client, all_experiments(client), wanted):
         experiment, parent_id = parent.info.experiment_id, parent.info.run_id
         own = _search(client, [experiment], f"tags.`{PARENT_TAG}` = '{parent_id}'")
-        _close(client, own)
-        if not own:
-            close_parent(client, experiment, parent_id, is_ours=True)
+        _end(client, own)
+        close_parent(client, experiment, parent_id, is_ours=True)
         lost += own
     return lost
 
@@ -79,11 +81,6 @@ def _search(client: "MlflowClient", experiments: Sequence[str], wanted: str) -> 
     return list(client.search_runs(list(experiments), wanted, max_results=_MOST))
 
 
-def _close(client: "MlflowClient", runs: "list[Run]") -> None:
-    """With their parents, where these are runs of executions: others have an owner."""
+def _end(client: "MlflowClient", runs: "list[Run]") -> None:
     for run in runs:
         client.set_terminated(run.info.run_id, "KILLED")
-    for parent_id in {run.data.tags.get(PARENT_TAG, "") for run in runs} - {""}:
-        parent = client.get_run(parent_id)
-        if EXECUTION_TAG in parent.data.tags and parent.info.status == "RUNNING":
-            close_parent(client, parent.info.experiment_id, parent_id, is_ours=True)

@@ -118,6 +118,11 @@ def experiment_id(client: "MlflowClient", name: str = "") -> str:
         raise
 
 
+def first_line(error: Exception) -> str:
+    """What an error of MLflow says in one line, without secrets."""
+    return without_secrets(str(error)).strip().partition("\n")[0]
+
+
 def store_root() -> Path:
     """The project's root, also from the temporary copy in which `dvc exp run --temp` works.
 

@@ -34,7 +34,7 @@ from decant.tracking.delivery import (
 )
 from decant.tracking.lost_runs import close_earlier_attempts, close_lost
 from decant.tracking.mlflow_retries import retried_in_mlflow
-from decant.tracking.mlflow_store import open_client, tracking_is_on, tracking_uri
+from decant.tracking.mlflow_store import first_line, open_client, tracking_is_on, tracking_uri
 from decant.tracking.parent_run import STEP_TAG, parent_here, source_tags
 from decant.tracking.record import Origin, RunRecord
 from decant.tracking.spool import Spool, spool_uri
@@ -147,7 +147,7 @@ class StepRun:
                         send(client, spool, run)
                         self.reporter.message(f"sent the spooled run of {record.step} to MLflow")
         except Exception as error:
-            self.reporter.warning(f"spooled runs were not sent: {_problem(error)}")
+            self.reporter.warning(f"spooled runs were not sent: {first_line(error)}")
 
     def _log_point(self, curve: str, at: int, value: float) -> None:
         """Live, so that a curve can be watched while the step runs."""
@@ -199,7 +199,7 @@ class StepRun:
 
     def _give_up(self, error: Exception) -> None:
         self.client = self.place = None
-        problem = _problem(error)
+        problem = first_line(error)
         try:
             self.spool = Spool(spool_uri())
         except UserError as spool_error:
@@ -268,8 +268,3 @@ def _record(
         },
         origins=list(origins),
     )
-
-
-def _problem(error: Exception) -> str:
-    """Its first line, without secrets."""
-    return without_secrets(str(error)).strip().partition("\n")[0]

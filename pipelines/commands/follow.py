@@ -9,7 +9,7 @@ from rich.markup import escape
 
 from decant.runtime.secrets import without_secrets
 from decant.tracking.lost_runs import close_execution
-from decant.tracking.mlflow_store import open_client
+from decant.tracking.mlflow_store import first_line, open_client
 from pipelines.kubeflow.cluster_options import ServerOptions, server_options
 from pipelines.kubeflow.connection import Connection
 from pipelines.kubeflow.display import clock_time, watching
@@ -70,8 +70,8 @@ def _close_in_mlflow(run_id: str, console: Console) -> None:
     try:
         lost = close_execution(open_client(), run_id)
     except Exception as error:  # the cluster's server may not be reached from here
-        problem = without_secrets(str(error)).strip().partition("\n")[0]
-        console.print(f"runs in MLflow that were left open were not closed: {escape(problem)}")
+        problem = escape(first_line(error))
+        console.print(f"runs in MLflow that were left open were not closed: {problem}")
         return
     if lost:
         steps = ", ".join(run.info.run_name for run in lost)

@@ -14,7 +14,7 @@ from decant.runtime.errors import UserError
 from decant.runtime.secrets import shown_uri, without_secrets
 from decant.tracking.delivery import send
 from decant.tracking.lost_runs import all_experiments, close_lost
-from decant.tracking.mlflow_store import open_client, store_exists, tracking_uri
+from decant.tracking.mlflow_store import first_line, open_client, store_exists, tracking_uri
 from decant.tracking.record import RunRecord
 from decant.tracking.spool import Spool, Spooled, spool_uri
 from pipelines.console import open_console
@@ -91,7 +91,7 @@ def _send_all(source: Spool, runs: list[Spooled], any_store: bool, rows: list[Ro
                 rows.append(_row(record, f"sent: run {place.run_id}"))
             except Exception as error:
                 is_complete = False
-                problem = without_secrets(str(error)).strip().partition("\n")[0]
+                problem = first_line(error)
                 rows.append(_row(record, f"kept: {problem}"))
                 client = _connect(here)  # it may be deleted
     return is_complete
@@ -105,7 +105,7 @@ def _close_lost(console: Console) -> None:
         client = open_client()
         lost = close_lost(client, all_experiments(client))
     except Exception as error:
-        problem = without_secrets(str(error)).strip().partition("\n")[0]
+        problem = first_line(error)
         console.print(Text(f"runs of killed processes were not closed: {problem}"))
         return
     for run in lost:

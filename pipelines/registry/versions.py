@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, TypeVar
 from requests.exceptions import RequestException
 
 from decant.runtime.errors import UserError
-from decant.runtime.secrets import shown_uri, without_secrets
-from decant.tracking.mlflow_store import open_client, tracking_uri
+from decant.runtime.secrets import shown_uri
+from decant.tracking.mlflow_store import first_line, open_client, tracking_uri
 from decant.tracking.model_reference import ModelReference
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ def _pages(search: "Callable[..., PagedList[T]]", *arguments: str) -> Iterator[T
 
 
 def _store_error(shown: str, error: Exception) -> UserError:
-    problem = without_secrets(str(error)).strip().partition("\n")[0]
+    problem = first_line(error)
     return UserError(
         f"MLflow at {shown}: {problem}",
         code="tracking-failed",
