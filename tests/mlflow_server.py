@@ -60,6 +60,15 @@ def serving(
 
 
 @contextmanager
+def serving_sqlite(folder: Path) -> Iterator[str]:
+    """A server of one worker with its database and files in the folder; its URL."""
+    command = ["server", "--backend-store-uri", f"sqlite:///{folder}/mlflow.db"]
+    command += ["--artifacts-destination", str(folder / "artifacts"), "--workers", "1"]
+    with serving(command, folder / "server.log", folder) as url:
+        yield url
+
+
+@contextmanager
 def postgres() -> Iterator[str]:
     """A new database in PostgreSQL; the URI for `mlflow server`.
 

@@ -40,6 +40,20 @@ def write_params(params: dict[str, Any], file: Path) -> None:
     YAML().dump(params, file)
 
 
+def write_data(folder: Path, tiny_params: dict[str, Any]) -> None:
+    """The tiny corpus and encoder in the folder, and parameters with relative paths."""
+    params = json.loads(json.dumps(tiny_params))
+    shutil.copytree(params["ingest"]["local_corpus"], folder / "data" / "corpus")
+    shutil.copytree(params["ingest"]["local_encoder"], folder / "data" / "encoder")
+    params["ingest"] |= {
+        "source": "data/corpus/reviews.csv",
+        "local_corpus": "data/corpus",
+        "encoder": "data/encoder",
+        "local_encoder": "data/encoder",
+    }
+    write_params(params, folder / "params.yaml")
+
+
 def make_checkout(parent: Path, tiny_params: dict[str, Any], environment: dict[str, str]) -> Path:
     """The project's folder; everything but what is ignored is committed."""
     folder = parent / "decant"
@@ -51,16 +65,7 @@ def make_checkout(parent: Path, tiny_params: dict[str, Any], environment: dict[s
         shutil.copytree(PROJECT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("requirements.lock", "pyproject.toml"):
         shutil.copy(PROJECT / name, folder / name)
-    params = json.loads(json.dumps(tiny_params))
-    shutil.copytree(params["ingest"]["local_corpus"], folder / "data" / "corpus")
-    shutil.copytree(params["ingest"]["local_encoder"], folder / "data" / "encoder")
-    params["ingest"] |= {
-        "source": "data/corpus/reviews.csv",
-        "local_corpus": "data/corpus",
-        "encoder": "data/encoder",
-        "local_encoder": "data/encoder",
-    }
-    write_params(params, folder / "params.yaml")
+    write_data(folder, tiny_params)
     run(["git", "init", "--quiet"], folder, environment)
     run(["git", "add", "--all"], folder, environment)
     run(["git", "commit", "--quiet", "--message", "start"], folder, environment)

@@ -1,20 +1,19 @@
 """The whole DAG in real containers makes the artifacts that subprocesses make."""
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from ruamel.yaml import YAML
 
 from decant.runtime.artifacts import read_json, read_sidecar
 from decant.runtime.identity import PROJECT, content_digest
 from decant.runtime.steps import STEPS, load_step
 from pipelines.local_run.docker_runner import RUN_LABEL
 from pipelines.local_run.pipeline_run import artifact_folder
+from tests.integration.checkout import write_data
 
 pytestmark = pytest.mark.slow
 CONTENT_PORTS = [
@@ -29,16 +28,7 @@ CONTENT_PORTS = [
 def folder(tmp_path_factory: pytest.TempPathFactory, tiny_params: dict[str, Any]) -> Path:
     """A working folder whose parameters name local data by relative paths."""
     folder = tmp_path_factory.mktemp("work")
-    params = {**tiny_params, "ingest": dict(tiny_params["ingest"])}
-    shutil.copytree(params["ingest"]["local_corpus"], folder / "data" / "corpus")
-    shutil.copytree(params["ingest"]["local_encoder"], folder / "data" / "encoder")
-    params["ingest"] |= {
-        "source": "data/corpus/reviews.csv",
-        "local_corpus": "data/corpus",
-        "encoder": "data/encoder",
-        "local_encoder": "data/encoder",
-    }
-    YAML().dump(params, folder / "params.yaml")
+    write_data(folder, tiny_params)
     return folder
 
 

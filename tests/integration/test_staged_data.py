@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ruamel.yaml import YAML
 
 from decant.runner.steps_image import STEPS_IMAGE
 from decant.runtime.artifacts import read_json
@@ -17,6 +16,7 @@ from decant.runtime.identity import PROJECT, content_digest
 from pipelines.local_run.pipeline_run import artifact_folder, run_pipeline
 from pipelines.profiles.profile import Profile, load_profile
 from pipelines.staging.sending import cluster_arguments, send_all
+from tests.integration.checkout import write_data
 
 pytestmark = pytest.mark.slow
 
@@ -34,16 +34,7 @@ def image(request: pytest.FixtureRequest) -> str | None:
 def here(tmp_path: Path, tiny_params: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working folder with data, an encoder, and parameters with relative paths."""
     folder = tmp_path / "here"
-    params = {**tiny_params, "ingest": dict(tiny_params["ingest"])}
-    shutil.copytree(params["ingest"]["local_corpus"], folder / "data" / "corpus")
-    shutil.copytree(params["ingest"]["local_encoder"], folder / "data" / "encoder")
-    params["ingest"] |= {
-        "source": "data/corpus/reviews.csv",
-        "local_corpus": "data/corpus",
-        "encoder": "data/encoder",
-        "local_encoder": "data/encoder",
-    }
-    YAML().dump(params, folder / "params.yaml")
+    write_data(folder, tiny_params)
     monkeypatch.setenv("DECANT_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("DECANT_TRACKING", "on")
     (tmp_path / "store").mkdir()

@@ -13,7 +13,7 @@ from decant.tracking.mlflow_store import experiment_id, open_client
 from decant.tracking.parent_run import parent_here
 from decant.tracking.spool import Spool, spool_uri
 from decant.tracking.tracked_step import Origin, tracked_step
-from tests.mlflow_server import serving
+from tests.mlflow_server import serving_sqlite
 from tests.spooling import Params, Store, quiet_reporter
 
 pytestmark = pytest.mark.slow
@@ -22,10 +22,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def mlflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A real server; its URL."""
-    folder = tmp_path_factory.mktemp("server")
-    command = ["server", "--backend-store-uri", f"sqlite:///{folder}/mlflow.db"]
-    command += ["--artifacts-destination", str(folder / "artifacts"), "--workers", "1"]
-    with serving(command, folder / "server.log", folder) as url:
+    with serving_sqlite(tmp_path_factory.mktemp("server")) as url:
         yield url
 
 

@@ -8,7 +8,7 @@ import pytest
 from decant.runtime.log_lines import logged_by
 from decant.tracking import tracked_step as tracking
 from decant.tracking.spool import Spool, spool_uri
-from tests.mlflow_server import Trouble, serving, troubled
+from tests.mlflow_server import Trouble, serving_sqlite, troubled
 from tests.spooling import Store, run_step
 
 pytestmark = pytest.mark.slow
@@ -17,10 +17,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def mlflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A real server; its URL."""
-    folder = tmp_path_factory.mktemp("server")
-    command = ["server", "--backend-store-uri", f"sqlite:///{folder}/mlflow.db"]
-    command += ["--artifacts-destination", str(folder / "artifacts"), "--workers", "1"]
-    with serving(command, folder / "server.log", folder) as url:
+    with serving_sqlite(tmp_path_factory.mktemp("server")) as url:
         yield url
 
 

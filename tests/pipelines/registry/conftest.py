@@ -1,6 +1,5 @@
 """Registered versions of a model whose answers are known: it counts words, and some forget some."""
 
-import dataclasses
 import json
 import shutil
 from collections.abc import Callable, Sequence
@@ -17,12 +16,13 @@ from onnx import numpy_helper
 from components.evaluate.tables import write_predictions
 from decant.inference.classifier import OnnxClassifier
 from decant.runner.run_step import run_step
-from decant.runtime.artifacts import Card, read_json, write_json
+from decant.runtime.artifacts import read_json, write_json
 from decant.runtime.errors import UserError
 from decant.runtime.identity import text_digest
 from decant.tasks.single_label.answers import softmax
 from decant.tasks.task import Task
 from pipelines.__main__ import main
+from tests.components.register.conftest import write_card
 from tests.conftest import NEGATIVE, POSITIVE, tiny_tokenizer
 from tests.example_figures import metrics
 from tests.word_models import seal
@@ -99,17 +99,7 @@ def _register(
         (evaluation, "evaluate"),
         (report, "evaluate"),
     ):
-        card = Card(
-            step=step,
-            port=folder.name,
-            identity=f"identity of {step}",
-            varying=folder.name == "report",
-            params={},
-            inputs={},
-            metrics={},
-            versions={},
-        )
-        write_json(folder / "card.json", dataclasses.asdict(card))
+        write_card(folder, step, {})
     test = pd.DataFrame({"row_id": range(len(texts)), "text": texts, "label": labels})
     classes = ("negative", "positive")
     probabilities = softmax(OnnxClassifier(student).logits(texts)).astype(np.float32)

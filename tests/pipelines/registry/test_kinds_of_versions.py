@@ -13,7 +13,7 @@ import pytest
 from decant.figures.quality_figures import ModelFigures
 from decant.inference.classifier import OnnxClassifier
 from decant.runner.run_step import run_step
-from decant.runtime.artifacts import Card, read_json, write_json
+from decant.runtime.artifacts import read_json, write_json
 from decant.tasks.answers import values
 from decant.tasks.comparison import recorded_columns
 from decant.tasks.labels import column_of, encode
@@ -22,6 +22,7 @@ from decant.tasks.spec import metric_of
 from decant.tasks.task import Target, Task
 from decant.tracking.mlflow_store import open_client
 from pipelines.registry.version_evidence import EvaluatedVersion, downloaded
+from tests.components.register.conftest import write_card
 from tests.errors import raises
 from tests.example_figures import metrics
 from tests.pipelines.registry.conftest import Cli
@@ -83,17 +84,7 @@ def _register(root: Path, task: Task, name: str, texts: list[str]) -> str:
         (report, "evaluate"),
     ):
         folder.mkdir(exist_ok=True)
-        card = Card(
-            step=step,
-            port=folder.name,
-            identity=f"identity of {step}",
-            varying=folder.name == "report",
-            params={},
-            inputs={},
-            metrics={},
-            versions={},
-        )
-        write_json(folder / "card.json", dataclasses.asdict(card))
+        write_card(folder, step, {})
     found = values(task, OnnxClassifier(root / "onnx" / "student").logits(texts, batch_size=1))
     columns: dict[str, Any] = {"row_id": range(len(texts)), "text": texts}
     names = recorded_columns(task, "student")
