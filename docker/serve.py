@@ -30,6 +30,9 @@ from typing import Any
 
 GRACE_SECONDS = 20  # for the open requests
 MAX_BODY_BYTES = 16 << 20  # a pod has a gigabyte of memory
+# Of a body that is too large so much is read without being kept: a client that is still sending
+# would meet a closed connection in place of the answer.
+MAX_DISCARDED_BYTES = 16 * MAX_BODY_BYTES
 JSON, CSV = "application/json", "text/csv"
 TEXT = "text"  # the column that the model reads
 _OF_THE_BODY = (b"content-type", b"content-length")
@@ -246,14 +249,19 @@ def _problem(value: Any) -> str:
 
 async def _body(receive: Receive) -> bytes:
     body = bytearray()
-    while True:
+    size = 0
+    more = True
+    while more and size <= MAX_DISCARDED_BYTES:
         message = await receive()
-        body += message.get("body", b"")
-        if len(body) > MAX_BODY_BYTES:
-            limit = f"{MAX_BODY_BYTES:,} bytes"
-            raise Refused(f"the body is larger than {limit}; send fewer texts at once", status=413)
-        if not message.get("more_body"):
-            return bytes(body)
+        part = message.get("body", b"")
+        size += len(part)
+        if size <= MAX_BODY_BYTES:
+            body += part
+        more = message.get("more_body", False)
+    if size > MAX_BODY_BYTES:
+        limit = f"{MAX_BODY_BYTES:,} bytes"
+        raise Refused(f"the body is larger than {limit}; send fewer texts at once", status=413)
+    return bytes(body)
 
 
 async def _answer(send: Send, status: int, code: str, message: str) -> None:

@@ -6,6 +6,7 @@ pushed to Git here: that is the user's to decide.
 """
 
 import hashlib
+import logging
 import os
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
@@ -91,7 +92,7 @@ class DvcPush:
         from dvc.repo import Repo
 
         try:
-            with Repo(str(self.project)) as repo:
+            with _silent_log("dvc", "dvc_data", "dvc_objects"), Repo(str(self.project)) as repo:
                 yield repo
         except Exception as error:  # DVC's and the store's
             raise self._failed(without_secrets(str(error)) or type(error).__name__) from None
@@ -106,6 +107,20 @@ class DvcPush:
             code="staging-failed",
             hint=f"see why: dvc push --remote {self.remote} {' '.join(self.targets[:3])}",
         )
+
+
+@contextmanager
+def _silent_log(*names: str) -> Iterator[None]:
+    """DVC's own lines stay out: its errors are raised, and what is missing is looked at here."""
+    loggers = [logging.getLogger(name) for name in names]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 def in_dvc(path: Path, reaches: Reaches) -> DvcPush:
