@@ -14,7 +14,7 @@ VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 COMMIT = $(shell git describe --always --dirty --abbrev=40 --match=)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro run test test-fast coverage lint lock docs step compile image ui clean
+.PHONY: help setup repro run test test-fast coverage lint lock audit docs step compile image ui clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -92,6 +92,10 @@ lock: $(READY) ## Resolve the lock files anew from pyproject.toml
 	mv requirements.lock.new requirements.lock
 	uv pip compile -q --universal -p 3.11 --no-annotate --no-header --group dev --group docs \
 	  -c requirements.lock -o requirements-dev.lock
+
+# Its advisories come from the package index; a finding ends it with an error.
+audit: $(READY) ## Look up known vulnerabilities of the locked packages (needs the internet)
+	uv tool run pip-audit@2.10.1 --requirement requirements.lock --no-deps --disable-pip
 
 clean: ## Remove the artifacts of the last runs (not DVC's cache, not the registry)
 	rm -rf artifacts reports build runs

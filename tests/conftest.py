@@ -209,6 +209,7 @@ def tiny_params(tiny_csv: Path, tiny_encoder: Path) -> dict[str, Any]:
     content["distill"]["undistilled_training"] |= {"epochs": 2}
     # Times of a tiny graph are noise: here they are to decide nothing.
     content["export_onnx"]["quantisation"]["max_slowdown"] = 1000.0
+    content["export_onnx"]["quantisation"]["student"]["min_speedup"] = 1000.0
     content["evaluate"] |= {
         "bootstrap_samples": 100,
         "latency_texts": 10,

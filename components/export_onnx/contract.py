@@ -12,7 +12,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Int8Form = Literal[
     "int8_embeddings", "dynamic_int8_layers", "static_int8_layers", "dynamic_int8", "static_int8"
 ]
-SmallForm = Literal["float16_embeddings", Int8Form]
+SmallForm = Literal["float16_embeddings", "folded_int8", Int8Form]
 
 
 @settings
@@ -25,9 +25,11 @@ class Limits:
 
 @settings
 class StudentForms(Limits):
-    """The forms that are tried for the student, in this order, and what each must keep."""
+    """The forms that are tried for the student, what each must keep, and which is taken."""
 
     forms: list[SmallForm]
+    max_size_mb: Annotated[float, Field(gt=0)]
+    min_speedup: Annotated[float, Field(ge=1)]
 
 
 @settings

@@ -34,6 +34,8 @@ class Facts:
         vocabulary_size: rows of the embedding table.
         source_identity: of the step execution that trained the model.
         parity: of the float32 graph with PyTorch.
+        wordpiece_texts: on how many texts a dictionary of words gave the tokenizer's ids; None
+            where it may not be used.
     """
 
     architecture: str
@@ -46,6 +48,7 @@ class Facts:
     source_identity: str
     opset: int
     parity: Parity
+    wordpiece_texts: int | None
 
 
 def facts_of(
@@ -56,6 +59,7 @@ def facts_of(
     encoder: str,
     opset: int,
     parity: Parity,
+    wordpiece_texts: int | None,
 ) -> Facts:
     """Of a model and the artifact that it was loaded from."""
     config = model.config
@@ -70,6 +74,7 @@ def facts_of(
         source_identity=_artifact_card(source).identity,
         opset=opset,
         parity=parity,
+        wordpiece_texts=wordpiece_texts,
     )
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from components.export_onnx.embedding_table import TableFormat, quantise_tables
 from components.export_onnx.equalise import equalise_table
+from components.export_onnx.folded import fold
 from components.export_onnx.graph import serialised
 from components.export_onnx.layers_int8 import dynamic_int8, static_int8
 
@@ -21,7 +22,7 @@ class _Form:
     """None: stays float32."""
 
     embeddings: TableFormat | None
-    layers: Literal["dynamic", "static"] | None
+    layers: Literal["dynamic", "static", "folded"] | None
 
 
 _FORMS: Mapping[str, _Form] = {
@@ -31,6 +32,7 @@ _FORMS: Mapping[str, _Form] = {
     "static_int8_layers": _Form(embeddings=None, layers="static"),
     "dynamic_int8": _Form(embeddings="int8", layers="dynamic"),
     "static_int8": _Form(embeddings="int8", layers="static"),
+    "folded_int8": _Form(embeddings=None, layers="folded"),
 }
 
 
@@ -53,4 +55,6 @@ def quantised(form: str, float32: bytes, calibration: Sequence[NDArray[np.int64]
         model = dynamic_int8(model)
     elif how.layers == "static":
         model = static_int8(model, calibration)
+    elif how.layers == "folded":
+        fold(model)
     return serialised(model)

@@ -1,4 +1,4 @@
-"""Put the smallest accepted form of teacher and student into its folder, with the reasons."""
+"""Put the form of teacher and student that is taken into its folder, with the reasons."""
 
 import shutil
 import tempfile
@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.export_onnx.contract import Quantisation, StudentForms, TeacherForms
+from components.export_onnx.choice import fastest, reason, smallest
+from components.export_onnx.contract import Limits, Quantisation, StudentForms, TeacherForms
 from components.export_onnx.folder import Facts, role_of, write_manifest
 from components.export_onnx.forms import FLOAT32
 from components.export_onnx.refused import Refused
@@ -16,7 +17,6 @@ from components.export_onnx.trials import (
     Material,
     Trial,
     Trials,
-    smallest,
 )
 from decant.inference.model_files import GRAPH, TOKENIZER
 from decant.runtime.reporter import Reporter
@@ -41,9 +41,10 @@ def quantise_teacher(teacher: Exported, plan: Quantisation, reporter: Reporter) 
     with tempfile.TemporaryDirectory() as work:
         trials = Trials(teacher.folder / GRAPH, teacher.material, Path(work))
         tried = _try_all("teacher", trials, plan.teacher, plan.max_slowdown, reporter)
-        record = trials.record(tried, plan.teacher)
+        won = smallest(tried)
+        record = _chosen("teacher", trials, tried, plan.teacher, won, reporter)
         _finish(teacher.folder, teacher.facts, FLOAT32, reporter, quantisation=record)
-        if won := smallest(tried):
+        if won:
             folder = _copy_of(teacher.folder, "teacher_int8")
             _take(folder, teacher.facts, won, trials, reporter)
 
@@ -63,8 +64,9 @@ def quantise_students(
     with tempfile.TemporaryDirectory() as work:
         trials = Trials(student.folder / GRAPH, student.material, Path(work))
         tried = _try_all("student", trials, plan.student, plan.max_slowdown, reporter)
-        record = trials.record(tried, plan.student)
-        if won := smallest(tried):
+        won = fastest(tried, plan.student)
+        record = _chosen("student", trials, tried, plan.student, won, reporter)
+        if won:
             float32 = _copy_of(student.folder, "student_float32")
             _finish(float32, student.facts, FLOAT32, reporter)
             _take(student.folder, student.facts, won, trials, reporter, quantisation=record)
@@ -105,22 +107,28 @@ def _try_all(
         if trial.times_as_slow is not None:
             reporter.measure(f"{role}_{form}_times_as_slow", trial.times_as_slow)
         tried.append(trial)
-    _show(role, task_metric(trials.task), trials.float32, tried, reporter)
     return tried
 
 
-def _show(
-    role: str, metric: Metric, float32: Figures, tried: Sequence[Trial], reporter: Reporter
-) -> None:
-    won = smallest(tried)
-    rows = [(FLOAT32, *_cells(float32, metric), "" if won else "taken")]
-    for trial in tried:
+def _chosen(
+    role: str,
+    trials: Trials,
+    tried: Sequence[Trial],
+    limits: Limits,
+    won: Made | None,
+    reporter: Reporter,
+) -> dict[str, object]:
+    """Show what was tried and what is taken; returns the record for the manifest."""
+    reasons = [reason(trial, won) for trial in tried]
+    metric = task_metric(trials.task)
+    rows = [(FLOAT32, *_cells(trials.float32, metric), "-", "" if won else "taken")]
+    for trial, why in zip(tried, reasons, strict=True):
         cells = _cells(trial.made.figures, metric) if trial.made else ("-", "-", "-")
-        taken = "taken" if won and trial.made is won else "accepted"
-        rows.append((trial.form, *cells, "; ".join(trial.refused) or taken))
-    reporter.table(
-        f"forms of the {role}", ("form", "graph", metric.title, "same labels", "verdict"), rows
-    )
+        slower = trial.times_as_slow
+        rows.append((trial.form, *cells, "-" if slower is None else f"{1 / slower:.2f}", why))
+    headers = ("form", "graph", metric.title, "same labels", "times as fast", "verdict")
+    reporter.table(f"forms of the {role}", headers, rows)
+    return trials.record(tried, limits, won, reasons)
 
 
 def _cells(figures: Figures, metric: Metric) -> tuple[str, str, str]:

@@ -2,7 +2,7 @@
 
 teacher/           float32; all ratios are against it
 teacher_int8/      the smallest accepted int8 form of it; absent without one
-student/           the smallest accepted form of the student, float32 without one
+student/           the fastest accepted form of the student within a size, float32 without one
 student_float32/   the float32 graph that it was made of; absent where student/ is that graph
 undistilled/       the control in the student's form, so that the two differ in training alone
 alone/TARGET/      of several targets: the student trained for one of them, in the same form
@@ -22,6 +22,7 @@ from components.export_onnx.quantisation import (
     quantise_teacher,
 )
 from components.export_onnx.trials import Material, graph_logits, some_of
+from components.export_onnx.wordpiece_check import texts_read_alike
 from decant.data.corpus import read_schema
 from decant.data.retokenize import Retokenizer
 from decant.data.tokens import TokenRows, pad
@@ -51,7 +52,9 @@ def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) ->
         folder = outputs.onnx / role
         folder.mkdir(parents=True)
         with reporter.activity(f"exporting the {role} and checking its parity"):
-            exported[role] = _export(model, task, source, folder, encoder, inputs.tokens, params)
+            exported[role] = _export(
+                model, task, source, folder, encoder, inputs.tokens, params, reporter
+            )
     _show_parity(exported, reporter)
     quantise_teacher(exported["teacher"], params.quantisation, reporter)
     controls = [one for role, one in exported.items() if role not in ("teacher", "student")]
@@ -66,6 +69,7 @@ def _export(
     encoder: str,
     tokens: Path,
     params: Params,
+    reporter: Reporter,
 ) -> Exported:
     """Write graph and tokenizer. Raises UserError when the graph does not answer as the model."""
     config = model.config
@@ -97,11 +101,16 @@ def _export(
         logits = graph_logits(folder / GRAPH, material)
         task = decided(task, logits, material.rows.labels)
         material = dataclasses.replace(material, task=task)
-    return Exported(
-        folder=folder,
-        facts=facts_of(model, task, source, encoder=encoder, opset=params.opset, parity=parity),
-        material=material,
+    facts = facts_of(
+        model,
+        task,
+        source,
+        encoder=encoder,
+        opset=params.opset,
+        parity=parity,
+        wordpiece_texts=texts_read_alike(folder, validation, reporter),
     )
+    return Exported(folder=folder, facts=facts, material=material)
 
 
 def _show_parity(exported: Mapping[str, Exported], reporter: Reporter) -> None:

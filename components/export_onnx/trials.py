@@ -2,8 +2,7 @@
 
 A form is accepted when its file is smaller, its score on validation rows stays within a
 tolerance of the float32 graph's, its answers agree with that graph's, and it is not clearly slower.
-Of the accepted forms the smallest wins; of equally small ones the first in the list. So the choice
-depends on the machine only where a form is about `max_slowdown` times as slow.
+So that depends on the machine only where a form is about `max_slowdown` times as slow.
 """
 
 from collections.abc import Callable, Sequence
@@ -137,9 +136,14 @@ class Trials:
             "label_agreement": made.figures.label_agreement,
         }
 
-    def record(self, tried: Sequence[Trial], limits: Limits) -> dict[str, object]:
-        """For the manifest: the limits, what was tried, and what won. Without times."""
-        won = smallest(tried)
+    def record(
+        self, tried: Sequence[Trial], limits: Limits, won: Made | None, reasons: Sequence[str]
+    ) -> dict[str, object]:
+        """For the manifest: the limits, what was tried, and what won. Without times.
+
+        Args:
+            reasons: for each trial why it was refused, not taken, or taken.
+        """
         return {
             "rows": len(self._material.rows),
             "max_accuracy_loss": limits.max_accuracy_loss,
@@ -149,10 +153,10 @@ class Trials:
                 {
                     "form": trial.form,
                     "accepted": not trial.refused,
-                    "reason": "; ".join(trial.refused) or _why_not_taken(trial, won),
+                    "reason": reason,
                     **(self._recorded(trial.made.figures) if trial.made else {}),
                 }
-                for trial in tried
+                for trial, reason in zip(tried, reasons, strict=True)
             ],
             "won": won.form if won else FLOAT32,
         }
@@ -229,22 +233,11 @@ def graph_logits(graph: Path, material: Material) -> NDArray[np.float32]:
     return np.asarray(logits[np.argsort(order)])
 
 
-def smallest(tried: Sequence[Trial]) -> Made | None:
-    """Of the accepted forms; None without any."""
-    accepted = [trial.made for trial in tried if trial.made and not trial.refused]
-    return min(accepted, key=lambda made: made.figures.size_bytes, default=None)
-
-
 def some_of(rows: TokenRows, wanted: int) -> TokenRows:
     """At most `count` of the rows, evenly over all of them."""
     taken = min(len(rows), wanted)
     chosen = [index * len(rows) // taken for index in range(taken)]
     return TokenRows.of((rows[row] for row in chosen), rows.labels[chosen])
-
-
-def _why_not_taken(trial: Trial, won: Made | None) -> str:
-    """Of an accepted form."""
-    return "the smallest accepted" if trial.made is won else "another accepted form is smaller"
 
 
 def _candidate(session: onnxruntime.InferenceSession, rows: int) -> Candidate[NDArray[np.int64]]:

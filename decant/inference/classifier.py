@@ -7,6 +7,7 @@ manifest.json     the targets and what their logits mean, pad_id, parity, sizes;
 """
 
 import json
+import math
 import reprlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,12 +20,15 @@ from tokenizers import Tokenizer
 
 from decant.inference.manifest_task import manifest_task
 from decant.inference.model_files import GRAPH, MANIFEST, TOKENIZER, checked_files
+from decant.inference.wordpiece import WordPiece, read_wordpiece
 from decant.tasks.answers import answerer
 from decant.tasks.task import Task
 
 # A tokenizer reads a whole text before it cuts it, in seconds per million characters, while a model
 # reads some hundred tokens: without a limit one text could block a server for minutes.
 MAX_CHARACTERS = 100_000
+_OUTPUTS = ("logits",)
+_FEW = 100
 
 
 class NotFinite(ArithmeticError):
@@ -65,22 +69,36 @@ class OnnxClassifier:
             self._answer = answerer(self.task)
             self.tokenizer: Tokenizer = Tokenizer.from_file(str(self.folder / TOKENIZER))
             self.tokenizer.no_padding()
+            # Only where the export has found it to be exact. Older manifests do not say.
+            checked = self.manifest.get("wordpiece_texts") is not None
+            self._words: WordPiece | None = (
+                read_wordpiece(self.folder / TOKENIZER) if checked else None
+            )
             self.session = open_session(self.folder / GRAPH, threads, device)
             _check_outputs(self.session, self.labels)
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.int64]:
         """Token ids (batch, longest), padded with pad_id."""
-        if len(texts) == 1:
-            return np.array([self.tokenizer.encode(texts[0]).ids], dtype=np.int64)
-        rows = [encoding.ids for encoding in self.tokenizer.encode_batch_fast(list(texts))]
+        rows = self._ids(texts)
+        if len(rows) == 1:
+            return np.array(rows, dtype=np.int64)
         ids = np.full((len(rows), max(map(len, rows), default=0)), self.pad_id, dtype=np.int64)
         for index, row in enumerate(rows):
             ids[index, : len(row)] = row
         return ids
 
+    def _ids(self, texts: Sequence[str]) -> list[list[int]]:
+        """Of each text, from the words that are known, the others from the tokenizer."""
+        found = [self._words.ids(text) if self._words else None for text in texts]
+        left = [text for text, ids in zip(texts, found, strict=True) if ids is None]
+        if not left:
+            return [ids for ids in found if ids is not None]
+        rest = iter(self.tokenizer.encode_batch_fast(left))
+        return [next(rest).ids if ids is None else ids for ids in found]
+
     def run(self, input_ids: NDArray[np.int64]) -> NDArray[np.float32]:
         """Logits (batch, outputs) of token ids (batch, length): the model alone."""
-        logits: NDArray[np.float32] = self.session.run(None, {"input_ids": input_ids})[0]
+        logits: NDArray[np.float32] = self.session.run(_OUTPUTS, {"input_ids": input_ids})[0]
         return logits
 
     def logits(self, texts: Sequence[str], *, batch_size: int = 32) -> NDArray[np.float32]:
@@ -91,11 +109,12 @@ class OnnxClassifier:
         parts = []
         for start in range(0, len(texts), batch_size):
             part = self.run(self.encode(texts[start : start + batch_size]))
-            if not np.isfinite(part).all():
+            if not _is_finite(part):
                 raise self._not_finite(part, start)
             parts.append(part)
-        empty = np.zeros((0, len(self.labels)), dtype=np.float32)
-        return np.concatenate(parts) if parts else empty
+        if len(parts) == 1:
+            return parts[0]
+        return np.concatenate(parts) if parts else np.zeros((0, len(self.labels)), np.float32)
 
     def predict(self, texts: Sequence[str], *, batch_size: int = 1) -> list[Any]:
         """An answer per text: a Prediction, Labels or a Number, by the kind of the target.
@@ -165,6 +184,13 @@ def open_session(graph: Path, threads: int, device: str) -> onnxruntime.Inferenc
             "check the driver and that onnxruntime-gpu's CUDA major is torch's"
         )
     return session
+
+
+def _is_finite(logits: NDArray[np.float32]) -> bool:
+    """Of few numbers in Python: NumPy's calls would take longer than the numbers."""
+    if logits.size <= _FEW:
+        return all(map(math.isfinite, logits.ravel().tolist()))
+    return bool(np.isfinite(logits).all())
 
 
 def _check_outputs(session: onnxruntime.InferenceSession, outputs: Sequence[str]) -> None:

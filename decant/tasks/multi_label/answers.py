@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -29,13 +30,13 @@ def values(logits: NDArray[np.floating[Any]], target: Target) -> NDArray[np.floa
 
 def answers(values: NDArray[np.float64], target: Target) -> list[Labels]:
     """Labels at or above their thresholds."""
-    chosen = thresholds(target)
+    least, names = thresholds(target).tolist(), target.outputs
     found = []
-    for row in values:
-        order = np.argsort(-row, kind="stable")
-        labels = tuple(target.outputs[index] for index in order if row[index] >= chosen[index])
-        scores = dict(zip(target.outputs, map(float, row), strict=True))
-        found.append(Labels(labels=labels, scores=scores))
+    for row in values.tolist():  # plain numbers: of one text, arrays would take most of the time
+        chosen = [index for index, value in enumerate(row) if value >= least[index]]
+        chosen.sort(key=row.__getitem__, reverse=True)  # equal ones stay in the model's order
+        labels = tuple(names[index] for index in chosen)
+        found.append(Labels(labels=labels, scores=dict(zip(names, row, strict=True))))
     return found
 
 
@@ -44,7 +45,7 @@ def thresholds(target: Target) -> NDArray[np.float64]:
     chosen = target.facts.get("decision", {}).get("thresholds")
     if chosen is None:
         return np.full(len(target.outputs), float(target.facts["threshold"]))
-    return _sigmoid(np.array(chosen, dtype=np.float64))
+    return _probabilities(tuple(chosen))
 
 
 def cells(answer: Labels) -> dict[str, Any]:
@@ -56,6 +57,13 @@ def shown(answer: Labels) -> str:
     """Such as `anger (0.93), fear (0.61)`; `-` for none."""
     found = [f"{label} ({answer.scores[label]:.3f})" for label in answer.labels]
     return ", ".join(found) or "-"
+
+
+@lru_cache
+def _probabilities(logits: tuple[float, ...]) -> NDArray[np.float64]:
+    found = _sigmoid(np.array(logits, dtype=np.float64))
+    found.flags.writeable = False  # all callers share it
+    return found
 
 
 def _sigmoid(logits: NDArray[np.float64]) -> NDArray[np.float64]:

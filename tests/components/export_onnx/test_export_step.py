@@ -121,7 +121,8 @@ def write_card(folder: Path, port: str) -> None:
 
 
 ANY = {"max_accuracy_loss": 1.0, "min_label_agreement": 0.0}
-ALL = {"forms": ["float16_embeddings", "int8_embeddings", "dynamic_int8", "static_int8"], **ANY}
+FORMS = ["float16_embeddings", "int8_embeddings", "dynamic_int8", "static_int8", "folded_int8"]
+ALL = {"forms": FORMS, **ANY}
 TEACHER = {"forms": ["static_int8", "dynamic_int8"], **ANY}
 Export = Callable[[Path, dict[str, Any], dict[str, Any]], Path]
 
@@ -186,12 +187,15 @@ def test_small_forms_beside_float32(small: Path) -> None:
         assert manifests[smaller]["against_float32"]["rows"] == 60
         assert "against_float32" not in manifests[whole]
     tried = {one["form"]: one for one in manifests["student"]["quantisation"]["tried"]}
-    assert tried["static_int8"]["reason"] == "the smallest accepted"
-    assert tried["int8_embeddings"]["accepted"]
+    assert tried["static_int8"]["reason"] == "taken"
+    assert tried["int8_embeddings"]["reason"] == "accepted; static_int8 is smaller"
+    assert tried["folded_int8"]["accepted"]
+    assert tried["folded_int8"]["label_agreement"] >= tried["static_int8"]["label_agreement"]
     assert tried["dynamic_int8"]["reason"].startswith("the graph has no layer")
     for role, found in manifests.items():
         files = [small / role / name for name in ("model.onnx", "tokenizer.json")]
         assert found["size_bytes"] == sum(file.stat().st_size for file in files)
+        assert found["wordpiece_texts"] > 1000
         classifier = OnnxClassifier(small / role)
         assert classifier.encode(TEXTS).shape == (len(TEXTS), LENGTH)
         assert len(classifier.predict(TEXTS)) == len(TEXTS)

@@ -8,14 +8,13 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from components.export_onnx.choice import reason, smallest
 from components.export_onnx.trials import (
     Figures,
     Limits,
-    Made,
     Material,
     Trial,
     Trials,
-    smallest,
     some_of,
 )
 from decant.data.tokens import TokenRows
@@ -141,35 +140,18 @@ def test_logits_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
     assert "beyond float16" in trial.refused[0]
 
 
-def test_the_smallest_accepted_form_wins() -> None:
-    def trial(form: str, size: int, refused: tuple[str, ...] = ()) -> Trial:
-        made = Made(
-            form=form,
-            graph=Path(form),
-            figures=Figures(size_bytes=size, score=1, label_agreement=1),
-        )
-        return Trial(form=form, made=made, times_as_slow=1, refused=refused)
-
-    impossible = Trial(form="static_int8", made=None, times_as_slow=None, refused=("no",))
-    tried = [trial("a", 9), trial("b", 5), trial("c", 5), trial("d", 1, ("no",)), impossible]
-    won = smallest(tried)
-    assert won is not None
-    assert won.form == "b"
-    assert smallest([trial("d", 1, ("no",)), impossible]) is None
-    assert smallest([]) is None
-
-
 def test_the_record_says_what_was_tried_and_no_time(close: Trials) -> None:
     limits = Limits(max_accuracy_loss=0.01, min_label_agreement=0.99)
     forms = ("float16_embeddings", "int8_embeddings", "dynamic_int8")
     tried = [attempt(close, form, limits) for form in forms]
-    record = close.record(tried, limits)
+    won = smallest(tried)
+    record = close.record(tried, limits, won, [reason(trial, won) for trial in tried])
     assert record == json.loads(json.dumps(record))
     assert record["won"] == "float16_embeddings"
     assert (record["rows"], record["max_accuracy_loss"]) == (200, 0.01)
     assert record["float32"]["size_bytes"] == close.float32.size_bytes
     taken, lossy, impossible = record["tried"]
-    assert (taken["accepted"], taken["reason"]) == (True, "the smallest accepted")
+    assert (taken["accepted"], taken["reason"]) == (True, "taken")
     assert (lossy["accepted"], lossy["accuracy"]) == (False, 0.985)
     assert "1.50 points" in lossy["reason"]
     assert impossible == {
@@ -177,7 +159,7 @@ def test_the_record_says_what_was_tried_and_no_time(close: Trials) -> None:
         "accepted": False,
         "reason": "the graph has no layer of the kinds LSTM, MatMul",
     }
-    assert close.record([], limits)["won"] == "float32"
+    assert close.record([], limits, None, [])["won"] == "float32"
 
 
 def test_made_forms_do_not_depend_on_what_was_made_before(close: Trials) -> None:

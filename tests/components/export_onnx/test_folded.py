@@ -1,0 +1,230 @@
+"""Folded convolutions: sums by hand, and graphs that answer as before."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from components.export_onnx.folded import fold
+from components.export_onnx.refused import Refused
+
+PAD = 0
+WIDTHS = (1, 2, 3, 4)
+# In quarters of whole numbers with 127 among them, so that int8 rounds nothing.
+ROWS = 9
+random = np.random.default_rng(13)
+TABLE = random.integers(-126, 127, (ROWS, 5)).astype(np.float32) / 4
+TABLE[:, 0] = 127 / 4
+
+
+def graph_of(
+    *,
+    table: NDArray[np.float32] = TABLE,
+    widths: tuple[int, ...] = WIDTHS,
+    row_map: list[int] | None = None,
+    bias: bool = True,
+    change: Callable[[list[onnx.NodeProto], dict[str, Any]], None] | None = None,
+) -> onnx.ModelProto:
+    """As torch exports masked parallel convolutions with maxima and means."""
+    dice = np.random.default_rng(14)
+    constants: dict[str, Any] = {
+        "table": table,
+        "pad": np.array(PAD, dtype=np.int64),
+        "one": np.array([1], dtype=np.int64),
+        "last": np.array([2], dtype=np.int64),
+    }
+    nodes = [
+        helper.make_node("Equal", ["input_ids", "pad"], ["is_pad"]),
+        helper.make_node("Not", ["is_pad"], ["given"]),
+    ]
+    rows = "input_ids"
+    if row_map is not None:
+        constants["map"] = np.array(row_map, dtype=np.uint16)
+        nodes += [
+            helper.make_node("Gather", ["map", "input_ids"], ["narrow"]),
+            helper.make_node("Cast", ["narrow"], ["wide"], to=TensorProto.INT64),
+        ]
+        rows = "wide"
+    nodes += [
+        helper.make_node("Gather", ["table", rows], ["states"]),
+        helper.make_node("Unsqueeze", ["given", "one"], ["column"]),
+        helper.make_node("Cast", ["column"], ["mask"], to=TensorProto.FLOAT),
+        helper.make_node("Transpose", ["states"], ["turned"], perm=[0, 2, 1]),
+        helper.make_node("Mul", ["turned", "mask"], ["masked"]),
+    ]
+    for width in widths:
+        constants[f"weight{width}"] = dice.normal(size=(3, table.shape[1], width)).astype("f4")
+        constants[f"bias{width}"] = dice.normal(size=3).astype("f4")
+        before = (width - 1) // 2
+        inputs = ["masked", f"weight{width}", *([f"bias{width}"] if bias else [])]
+        pads = [before, width - 1 - before]
+        nodes += [
+            helper.make_node("Conv", inputs, [f"conv{width}"], pads=pads),
+            helper.make_node("Relu", [f"conv{width}"], [f"relu{width}"]),
+        ]
+    joined = f"relu{widths[0]}"
+    if len(widths) > 1:
+        joined = "joined"
+        nodes.append(
+            helper.make_node("Concat", [f"relu{width}" for width in widths], [joined], axis=1)
+        )
+    nodes += [
+        helper.make_node("Mul", [joined, "mask"], ["active"]),
+        helper.make_node("ReduceMax", ["active", "last"], ["maxima"], keepdims=0),
+        helper.make_node("ReduceSum", ["active", "last"], ["sums"], keepdims=0),
+        helper.make_node("ReduceSum", ["mask", "last"], ["count"], keepdims=0),
+        helper.make_node("Div", ["sums", "count"], ["means"]),
+        helper.make_node("Concat", ["maxima", "means"], ["logits"], axis=1),
+    ]
+    if change:
+        change(nodes, constants)
+    used = {name for node in nodes for name in node.input}
+    graph = helper.make_graph(
+        nodes,
+        "convolutions",
+        [helper.make_tensor_value_info("input_ids", TensorProto.INT64, ["batch", "length"])],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", "values"])],
+        [numpy_helper.from_array(value, name) for name, value in constants.items() if name in used],
+    )
+    opset = helper.make_opsetid("", 20)
+    return helper.make_model(graph, opset_imports=[opset], ir_version=10)
+
+
+def answers(model: onnx.ModelProto, ids: list[list[int]]) -> NDArray[np.float32]:
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    found: NDArray[np.float32] = session.run(None, {"input_ids": np.array(ids, dtype=np.int64)})[0]
+    return found
+
+
+def folded(model: onnx.ModelProto) -> onnx.ModelProto:
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    fold(copy)
+    onnx.checker.check_model(copy, full_check=True)
+    return copy
+
+
+def kinds(model: onnx.ModelProto) -> set[str]:
+    return {node.op_type for node in model.graph.node}
+
+
+TEXTS = [
+    [[3]],
+    [[1, 2]],
+    [[4, 5, 6, 7, 8, 1, 1, 2, 3]],
+    [[5, 3, 8, 2], [1, PAD, PAD, PAD], [7, 7, PAD, PAD]],
+]
+
+
+@pytest.mark.parametrize("widths", [(1,), (3,), (2, 1), WIDTHS])
+@pytest.mark.parametrize("ids", TEXTS)
+def test_it_answers_as_the_convolutions(widths: tuple[int, ...], ids: list[list[int]]) -> None:
+    model = graph_of(widths=widths)
+    small = folded(model)
+    assert "Conv" in kinds(model)
+    assert not kinds(small) & {"Conv", "Transpose"}
+    np.testing.assert_allclose(answers(small, ids), answers(model, ids), atol=2e-5)
+
+
+def test_sums_by_hand() -> None:
+    """One kernel of two taps over the tokens 1, 2: max and mean of its two sums."""
+    table = np.array([[127, 127], [127, 2], [4, 127]], dtype=np.float32)  # padding's row is full
+
+    def weights(nodes: list[onnx.NodeProto], constants: dict[str, Any]) -> None:
+        constants["weight2"] = np.array([[[1, 0.5], [2, -1]]], dtype=np.float32)  # (1, 2, 2)
+        constants["bias2"] = np.array([10], dtype=np.float32)
+
+    small = folded(graph_of(table=table, widths=(2,), change=weights))
+    # token 1: 127 + 2*2 + (0.5*4 - 127) + 10 = 16; token 2: 4 + 2*127 + nothing behind + 10 = 268
+    assert answers(small, [[1, 2]]).tolist() == [[268, 142]]
+    assert answers(small, [[1, 2, PAD, PAD]]).tolist() == [[268, 142]]
+    # alone: 127 + 4 + 10
+    assert answers(small, [[1, PAD, PAD], [1, 2, PAD]]).tolist() == [[141, 141], [268, 142]]
+
+
+def test_a_text_has_the_same_answer_in_every_batch() -> None:
+    small = folded(graph_of())
+    (alone,) = answers(small, [[5, 3, 8]])
+    beside = answers(small, [[5, 3, 8, PAD, PAD, PAD], [1, 2, 3, 4, 5, 6]])[0]
+    np.testing.assert_allclose(beside, alone, rtol=1e-6)
+
+
+def test_rows_through_a_map() -> None:
+    model = graph_of(row_map=[4, 1, 1, 8, 0, 2])  # padding reads row 4
+    ids = [[1, 2, 3, 4, 5], [5, 4, PAD, PAD, PAD]]
+    np.testing.assert_allclose(answers(folded(model), ids), answers(model, ids), atol=2e-5)
+
+
+def test_kernels_without_bias() -> None:
+    model = graph_of(bias=False)
+    np.testing.assert_allclose(
+        answers(folded(model), TEXTS[3]), answers(model, TEXTS[3]), atol=2e-5
+    )
+
+
+def test_only_embeddings_are_stored_in_int8_and_nothing_is_left_over() -> None:
+    small = folded(graph_of())
+    stored = {item.name: item for item in small.graph.initializer}
+    assert stored["folded.codes"].data_type == TensorProto.INT8
+    assert list(stored["folded.codes"].dims) == list(TABLE.shape)
+    assert {"table", *(f"weight{width}" for width in WIDTHS)}.isdisjoint(stored)
+    assert set(stored) <= {name for node in small.graph.node for name in node.input}
+
+
+def second_layer(nodes: list[onnx.NodeProto], constants: dict[str, Any]) -> None:
+    """Something else reads the embeddings."""
+    nodes.insert(-1, helper.make_node("ReduceMax", ["states", "one"], ["other"], keepdims=0))
+
+
+def no_mask(nodes: list[onnx.NodeProto], constants: dict[str, Any]) -> None:
+    constants["ones"] = np.ones((1, 1, 1), dtype=np.float32)
+    nodes[next(i for i, node in enumerate(nodes) if node.output[0] == "active")].input[1] = "ones"
+
+
+def strides(nodes: list[onnx.NodeProto], constants: dict[str, Any]) -> None:
+    node = next(node for node in nodes if node.op_type == "Conv")
+    node.attribute.append(helper.make_attribute("dilations", [2]))
+
+
+def unpadded(nodes: list[onnx.NodeProto], constants: dict[str, Any]) -> None:
+    node = next(node for node in nodes if node.output[0] == "conv3")
+    node.attribute[0].ints[:] = [0, 0]
+
+
+def over_filters(nodes: list[onnx.NodeProto], constants: dict[str, Any]) -> None:
+    next(node for node in nodes if node.op_type == "ReduceMax").input[1] = "one"
+
+
+def no_activation(nodes: list[onnx.NodeProto], constants: dict[str, Any]) -> None:
+    next(node for node in nodes if node.op_type == "Relu").op_type = "Sigmoid"
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (second_layer, "read by other layers"),
+        (strides, "read by other layers"),
+        (unpadded, "read by other layers"),
+        (no_activation, "read by other layers"),
+        (no_mask, "not masked and pooled"),
+        (over_filters, "not masked and pooled"),
+    ],
+)
+def test_other_graphs_are_refused(
+    change: Callable[[list[onnx.NodeProto], dict[str, Any]], None], why: str
+) -> None:
+    model = graph_of(change=change)
+    before = model.SerializeToString()
+    with pytest.raises(Refused, match=why):
+        fold(model)
+    assert model.SerializeToString() == before
+
+
+def test_a_row_that_padding_shares_with_a_token_is_refused() -> None:
+    with pytest.raises(Refused, match="other tokens read the row of padding"):
+        fold(graph_of(row_map=[4, 1, 4, 8]))

@@ -1,0 +1,93 @@
+"""The lock files give every package that pyproject.toml asks for, each in one version."""
+
+import re
+import tomllib
+from collections.abc import Iterator
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+from decant.runtime.identity import PROJECT
+
+PYPROJECT = tomllib.loads((PROJECT / "pyproject.toml").read_text("utf-8"))
+RUN, DEVELOP = "requirements.lock", "requirements-dev.lock"
+# On each system one of ONNX Runtime's two builds is there, under another name.
+ENVIRONMENTS = (
+    {"sys_platform": "linux", "platform_system": "Linux", "python_version": "3.11"},
+    {"sys_platform": "darwin", "platform_system": "Darwin", "python_version": "3.13"},
+)
+
+
+def pins(*names: str) -> Iterator[Requirement]:
+    for name in names:
+        for line in (PROJECT / name).read_text("utf-8").splitlines():
+            if line.strip() and not line.lstrip().startswith("#"):
+                yield Requirement(line)
+
+
+def locked(environment: dict[str, str], *names: str) -> dict[str, Version]:
+    """The version of every package that is installed there."""
+    found: dict[str, Version] = {}
+    for pin in pins(*names):
+        if pin.marker is None or pin.marker.evaluate(environment):
+            (one,) = pin.specifier
+            name, version = canonicalize_name(pin.name), Version(one.version)
+            assert found.setdefault(name, version) == version, f"{name} is there twice"
+    return found
+
+
+def to_run() -> list[Requirement]:
+    project = PYPROJECT["project"]
+    extras = (line for lines in project["optional-dependencies"].values() for line in lines)
+    lines = [*project["dependencies"], *extras]
+    return [Requirement(line) for line in lines if not line.startswith("decant[")]
+
+
+def to_develop() -> list[Requirement]:
+    groups = PYPROJECT["dependency-groups"]
+    return [Requirement(line) for group in ("dev", "docs") for line in groups[group]]
+
+
+@pytest.mark.parametrize("name", [RUN, DEVELOP])
+def test_every_line_is_one_version(name: str) -> None:
+    lines = list(pins(name))
+    assert len(lines) > 50
+    for pin in lines:
+        assert re.fullmatch(r"==[^*,]+", str(pin.specifier)), pin
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS, ids=lambda one: one["sys_platform"])
+def test_what_the_project_asks_for_is_locked(environment: dict[str, str]) -> None:
+    found = locked(environment, RUN)
+    for needed in to_run():
+        if needed.marker and not needed.marker.evaluate(environment):
+            continue
+        name = canonicalize_name(needed.name)
+        if name == "onnxruntime" and "onnxruntime-gpu" in found:
+            name = canonicalize_name("onnxruntime-gpu")  # the same package
+        assert name in found, f"{needed} is not in {RUN}: make lock"
+        assert needed.specifier.contains(found[name], prereleases=True), f"{needed}: {found[name]}"
+    both = locked(environment, RUN, DEVELOP)
+    for needed in to_develop():
+        name = canonicalize_name(needed.name)
+        assert name in both, f"{needed} is not in {DEVELOP}: make lock"
+        assert needed.specifier.contains(both[name], prereleases=True), f"{needed}: {both[name]}"
+
+
+def test_what_is_installed_here_is_what_is_locked() -> None:
+    from importlib.metadata import PackageNotFoundError, version
+
+    missing = []
+    for pin in pins(RUN):
+        if pin.marker is None or pin.marker.evaluate():
+            (one,) = pin.specifier
+            try:
+                here = Version(version(pin.name))
+            except PackageNotFoundError:
+                missing.append(pin.name)
+                continue
+            # A build of torch for the processor has a local part: 2.13.0+cpu.
+            assert here.public == Version(one.version).public, pin.name
+    assert not missing
