@@ -41,7 +41,7 @@ def arguments() -> dict[str, str]:
 def test_outside_development_an_image_needs_its_digest(
     image: str | None, code: str, tmp_path: Path, arguments: dict[str, str]
 ) -> None:
-    with raises(code, image or STEPS_IMAGE):
+    with raises(code, image or STEPS_CPU_IMAGE):
         compiled(tmp_path, arguments, load_profile("gpu"), image=image)
 
 
