@@ -4,9 +4,12 @@ VENV := .venv
 READY := $(VENV)/ready
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-# `make image IMAGES=steps` builds one of them; BUILD_OPTIONS go to `docker build`.
-IMAGES := steps serve mlflow
+# `make image IMAGES=steps` builds one of them; BUILD_OPTIONS go to `docker build`. steps-cpu is
+# `steps` without CUDA. Torch's build is the one that the package index serves: where that is CUDA's,
+# steps-cpu needs TORCH_INDEX, the address of PyTorch's index of builds for the processor.
+IMAGES := steps steps-cpu serve mlflow
 BUILD_OPTIONS :=
+TORCH_INDEX :=
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 COMMIT = $(shell git describe --always --dirty --abbrev=40 --match=)
 
@@ -66,10 +69,11 @@ step: $(READY) ## Begin a new step: make step NAME=my_step INPUTS=corpus,tokens 
 compile: $(READY) ## Write the package for a Kubeflow cluster: build/decant.yaml
 	decant compile
 
-image: ## Build the images: of the steps, to serve a model, and MLflow's server
+image: ## Build the images: of the steps, with and without CUDA, to serve a model, and MLflow's server
 	@for target in $(IMAGES); do \
 	  echo "== image decant-$$target:$(VERSION)"; \
-	  docker build $(BUILD_OPTIONS) --file docker/Dockerfile --target $$target \
+	  case $$target in steps-cpu) on="--build-arg COMPUTE=cpu --build-arg TORCH_INDEX=$(TORCH_INDEX)";; *) on=;; esac; \
+	  docker build $(BUILD_OPTIONS) --file docker/Dockerfile --target $${target%-cpu} $$on \
 	    --build-arg VERSION=$(VERSION) --build-arg COMMIT=$(COMMIT) \
 	    --tag decant-$$target:$(VERSION) . || exit; \
 	done

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from decant.runner.font_list import take_font_list
 from decant.runner.relayed_output import relayed_output
 from decant.runner.run_step import run_step
 from decant.runner.train_job.node_plan import plan_from_environment
@@ -30,6 +31,7 @@ def run_component(
     is_lost_with_the_pod = "KUBERNETES_SERVICE_HOST" in os.environ and not os.environ.get(SPOOL)
     if is_lost_with_the_pod:
         os.environ[SPOOL] = metrics.path
+    take_font_list()
     with relayed_output(name), exit_on_user_error():
         if plan := plan_from_environment():
             from decant.runner.train_job.launch import run_as_train_job

@@ -3,6 +3,7 @@
 from importlib.metadata import version
 
 STEPS_IMAGE = f"decant-steps:{version('decant')}"
+STEPS_CPU_IMAGE = f"decant-steps-cpu:{version('decant')}"  # without CUDA
 SERVE_IMAGE = f"decant-serve:{version('decant')}"
 
 

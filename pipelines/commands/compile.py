@@ -5,9 +5,8 @@ from pathlib import Path
 
 import click
 
-from decant.runner.steps_image import STEPS_IMAGE
 from pipelines.kubeflow.compiling import compile_pipeline, prepare_output, step_images
-from pipelines.kubeflow.package import staging_option
+from pipelines.kubeflow.package import image_options, staging_option
 from pipelines.profiles.profile import load_profile, shipped_profiles
 from pipelines.staging.place_sources import STEP
 from pipelines.staging.sending import cluster_arguments, send_all
@@ -22,7 +21,7 @@ from pipelines.staging.sending import cluster_arguments, send_all
     metavar="NAME_OR_PATH",
     help=f"How and where the steps run: {', '.join(shipped_profiles())}, or a YAML file.",
 )
-@click.option("--image", help=f"Image of every step; else the profile's, else {STEPS_IMAGE}.")
+@image_options
 @click.option("--mlflow-uri", help="Tracking server that the cluster reaches, without secrets.")
 @staging_option
 @click.option(
@@ -37,6 +36,7 @@ def compile_command(
     overrides: tuple[str, ...],
     profile_name: str | None,
     image: str | None,
+    cpu_image: str | None,
     mlflow_uri: str | None,
     staging: str | None,
     output: Path,
@@ -55,10 +55,11 @@ def compile_command(
             arguments,
             profile=profile,
             image=image,
+            cpu_image=cpu_image,
             mlflow_uri=mlflow_uri,
             uncached=[STEP] if placed.unpinned else [],
         )
         send_all(placed)
         file.replace(output)
-    images = dict.fromkeys(step_images(profile, image).values())
+    images = dict.fromkeys(step_images(profile, image, cpu_image).values())
     click.echo(f"{output}: pipeline decant-distillation, steps from {', '.join(images)}")

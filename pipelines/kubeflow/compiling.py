@@ -10,7 +10,7 @@ from typing import Any
 from kfp import compiler
 from ruamel.yaml import YAML
 
-from decant.runner.steps_image import STEPS_IMAGE, is_fixed
+from decant.runner.steps_image import STEPS_CPU_IMAGE, STEPS_IMAGE, is_fixed
 from decant.runner.train_job.node_plan import VARIABLE as PLAN_VARIABLE
 from decant.runtime.errors import UserError
 from decant.runtime.secrets import holds_secret
@@ -29,13 +29,14 @@ def compile_pipeline(
     *,
     profile: Profile | None = None,
     image: str | None = None,
+    cpu_image: str | None = None,
     mlflow_uri: str | None = None,
     uncached: Collection[str] = (),
 ) -> None:
     """Compile with the arguments as defaults, and the image and environment in every executor.
 
-    Without a profile every task runs with the cluster's defaults. A given `image` is used for every
-    step and overrides the profile's, and `mlflow_uri` overrides its MLFLOW_TRACKING_URI. KFP's
+    Without a profile every task runs with the cluster's defaults. `image` and `cpu_image` override
+    the profile's, see `step_images`, and `mlflow_uri` overrides its MLFLOW_TRACKING_URI. KFP's
     cache does not answer for the `uncached` steps.
 
     Raises UserError for an image that can change under its name (KFP's cache compares names), a
@@ -50,7 +51,7 @@ def compile_pipeline(
         )
     if profile and mlflow_uri:
         _refuse_two_tracking_uris(profile)
-    images = step_images(profile, image)
+    images = step_images(profile, image, cpu_image)
     for each in dict.fromkeys(images.values()):
         check_image(each, profile)
     pipeline = apply_profile(distillation, profile) if profile else distillation
@@ -107,10 +108,27 @@ def read_package(file: Path) -> list[dict[str, Any]]:
     return list(YAML(typ="safe").load_all(file.read_text("utf-8")))
 
 
-def step_images(profile: Profile | None, image: str | None) -> dict[str, str]:
-    """The image of every step: the given one, else the profile's, else this version's."""
-    own = {step: profile.steps[step].image if profile else None for step in STEPS}
-    return {step: image or own[step] or STEPS_IMAGE for step in STEPS}
+def step_images(
+    profile: Profile | None, image: str | None, cpu_image: str | None = None
+) -> dict[str, str]:
+    """The image of every step: the given one, else the profile's, else this version's.
+
+    Args:
+        image: of every step.
+        cpu_image: of the steps for which the profile requests no GPU, in place of `image`.
+    """
+    return {step: _step_image(profile, step, image, cpu_image) for step in STEPS}
+
+
+def _step_image(
+    profile: Profile | None, step: str, image: str | None, cpu_image: str | None
+) -> str:
+    if profile is None:
+        return cpu_image or image or STEPS_IMAGE
+    settings = profile.steps[step]
+    if settings.gpu.count:
+        return image or settings.image or STEPS_IMAGE
+    return cpu_image or image or settings.image or STEPS_CPU_IMAGE
 
 
 def check_image(image: str, profile: Profile | None = None) -> None:
@@ -132,8 +150,8 @@ def check_image(image: str, profile: Profile | None = None) -> None:
         raise UserError(
             f"{profile.file}: image: '{image}' has no digest, and the tag can be moved",
             code="image-not-fixed",
-            hint="push the image and give --image REGISTRY/decant-steps@sha256:<64 hex>, "
-            "or set `development: true` in the profile",
+            hint="push the image and give --image REGISTRY/decant-steps@sha256:<64 hex> (and "
+            "--cpu-image of the steps without a GPU), or set `development: true` in the profile",
         )
 
 

@@ -29,6 +29,7 @@ class PackageOptions:
     profile: str | None
     image: str | None
     mlflow_uri: str | None
+    cpu_image: str | None = None
     staging: str | None = None
     use_cache: bool = True
 
@@ -70,9 +71,7 @@ def package_options(command: Callable[..., Any]) -> Callable[..., Any]:
     )
     @click.option("--set", "overrides", multiple=True, help="SECTION.KEY=VALUE, repeatable.")
     @click.option("--profile", help="Where and on which hardware the tasks run: a name or a file.")
-    @click.option(
-        "--image", help="Image of every step; else the profile's or decant-steps:VERSION."
-    )
+    @image_options
     @click.option("--mlflow-uri", help="Tracking server that the cluster reaches, without secrets.")
     @staging_option
     @functools.wraps(command)
@@ -82,6 +81,7 @@ def package_options(command: Callable[..., Any]) -> Callable[..., Any]:
         overrides: tuple[str, ...],
         profile: str | None,
         image: str | None,
+        cpu_image: str | None,
         mlflow_uri: str | None,
         staging: str | None,
         no_cache: bool = False,
@@ -92,6 +92,7 @@ def package_options(command: Callable[..., Any]) -> Callable[..., Any]:
             overrides=overrides,
             profile=profile,
             image=image,
+            cpu_image=cpu_image,
             mlflow_uri=mlflow_uri,
             staging=staging,
             use_cache=not no_cache,
@@ -99,6 +100,17 @@ def package_options(command: Callable[..., Any]) -> Callable[..., Any]:
         return command(package=package, **others)
 
     return with_package
+
+
+def image_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options for the images."""
+    of_all = click.option(
+        "--image", help="Image of every step; else the profile's, else this version's by its tag."
+    )
+    without_gpu = click.option(
+        "--cpu-image", help="Image of the steps without a GPU in the profile, in place of --image."
+    )
+    return of_all(without_gpu(command))
 
 
 def staging_option(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -137,6 +149,7 @@ def make_package(options: PackageOptions, folder: Path) -> Package:
         arguments,
         profile=profile,
         image=options.image,
+        cpu_image=options.cpu_image,
         mlflow_uri=options.mlflow_uri,
         uncached=[STEP] if placed.unpinned else [],
     )

@@ -219,7 +219,8 @@ class StepSettings:
     """How and where one step runs.
 
     Attributes:
-        image: the command line overrides it; decant-steps of this version by default.
+        image: the command line overrides it; by default decant-steps of this version, or
+            decant-steps-cpu where no GPU is requested.
         image_pull_secrets: names of Kubernetes secrets.
         shared_memory: size of /dev/shm, a part of the memory limit; 64 MiB without it.
         volumes: existing claim → where it is mounted.

@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from decant.runner.steps_image import STEPS_IMAGE
+from decant.runner.steps_image import STEPS_CPU_IMAGE, STEPS_IMAGE
 from decant.runtime.identity import PROJECT
 from decant.runtime.steps import STEPS
 from pipelines.arguments import pipeline_arguments
 from pipelines.commands.compile import compile_command
-from pipelines.kubeflow.compiling import read_package
+from pipelines.kubeflow.compiling import read_package, step_images
 from pipelines.profiles.profile import load_profile
 from tests.errors import raises
 from tests.pipelines.packages import compiled, container, written
@@ -41,7 +41,7 @@ def arguments() -> dict[str, str]:
 def test_outside_development_an_image_needs_its_digest(
     image: str | None, code: str, tmp_path: Path, arguments: dict[str, str]
 ) -> None:
-    with raises(code, image or STEPS_IMAGE):
+    with raises(code, image or STEPS_CPU_IMAGE):
         compiled(tmp_path, arguments, load_profile("gpu"), image=image)
 
 
@@ -51,10 +51,29 @@ def test_the_image_of_a_profile_is_checked_too(tmp_path: Path, arguments: dict[s
         compiled(tmp_path, arguments, written(tmp_path, f"all: {{image: '{DIGEST}'}}\n{tagged}"))
     package = compiled(tmp_path, arguments, written(tmp_path, f"development: true\n{tagged}"))
     assert container(package, "evaluate")["image"] == "mine:1"
-    assert container(package, "ingest")["image"] == STEPS_IMAGE
+    assert container(package, "ingest")["image"] == STEPS_CPU_IMAGE
     with raises("image-not-fixed", "'mine:latest'"):
         latest = "development: true\nall: {image: 'mine:latest'}"
         compiled(tmp_path, arguments, written(tmp_path, latest))
+
+
+def test_steps_without_a_gpu_have_an_image_of_their_own() -> None:
+    profile = load_profile("gpu")
+    on_gpus = {"finetune", "transfer_weights", "distill"}
+    assert {step for step in STEPS if profile.steps[step].gpu.count} == on_gpus
+    for given, expected in (
+        ((None, None), (STEPS_IMAGE, STEPS_CPU_IMAGE)),
+        (("a:1", None), ("a:1", "a:1")),
+        (("a:1", "b:1"), ("a:1", "b:1")),
+        ((None, "b:1"), (STEPS_IMAGE, "b:1")),
+    ):
+        images = step_images(profile, *given)
+        assert {step: images[step] for step in STEPS} == {
+            step: expected[step not in on_gpus] for step in STEPS
+        }
+    assert set(step_images(load_profile("cpu"), None).values()) == {STEPS_CPU_IMAGE}
+    assert set(step_images(None, None).values()) == {STEPS_IMAGE}
+    assert set(step_images(None, "a:1", "b:1").values()) == {"b:1"}
 
 
 def test_the_command_lines_image_and_server_win(tmp_path: Path, arguments: dict[str, str]) -> None:
@@ -90,7 +109,7 @@ def test_the_command_takes_a_name_or_a_path(tmp_path: Path) -> None:
         (tmp_path / "mine.yaml").write_text("development: true\nall: {memory: {limit: 7Gi}}\n")
         done = CliRunner().invoke(compile_command, [*options, profile], catch_exceptions=False)
         assert done.exit_code == 0
-        assert f"steps from {STEPS_IMAGE}" in done.output
+        assert f"steps from {STEPS_CPU_IMAGE}" in done.output
         limits = container(read_package(file), "distill")["resources"]
         assert limits["resourceMemoryLimit"] == memory
     with raises("profile-unknown", "'cpus'"):
