@@ -11,6 +11,7 @@ from ruamel.yaml.error import YAMLError
 
 from decant.runtime import identity
 from decant.runtime.errors import UserError
+from decant.runtime.secrets import without_secrets
 from decant.runtime.settings_errors import did_you_mean, unknown_key
 
 NAME = "params.yaml"
@@ -60,7 +61,9 @@ def read_sections(file: Path) -> dict[str, Any]:
     try:
         content = YAML(typ="safe").load(file.read_text("utf-8"))
     except (YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{file} is not valid YAML: {error}", code="file-invalid") from None
+        raise UserError(
+            f"{file} is not valid YAML: {without_secrets(str(error))}", code="file-invalid"
+        ) from None
     if content is None:
         return {}
     if not isinstance(content, dict):
@@ -138,7 +141,7 @@ def _apply_override(content: dict[str, Any], override: str) -> None:
     path, equals, text = override.partition("=")
     if not equals or not path:
         raise UserError(
-            f"'{override}' is not a valid override",
+            f"'{without_secrets(override)}' is not a valid override",
             code="override-invalid",
             hint="write SECTION.KEY=VALUE",
         )
@@ -149,7 +152,7 @@ def _apply_override(content: dict[str, Any], override: str) -> None:
         if not isinstance(target, dict):
             sections = [key for key, value in content.items() if isinstance(value, dict)]
             raise UserError(
-                f"no parameter section '{parent}' (from '{override}')",
+                f"no parameter section '{parent}' (from '{without_secrets(override)}')",
                 code="parameter-unknown",
                 hint=f"{did_you_mean(parent, sections)} sections: {', '.join(sections)}".lstrip(),
             )
@@ -163,7 +166,8 @@ def _apply_override(content: dict[str, Any], override: str) -> None:
         target[key] = YAML(typ="safe").load(text)
     except YAMLError:
         raise UserError(
-            f"the value of '{override}' is not valid YAML: {text!r}", code="override-invalid"
+            f"the value of '{without_secrets(override)}' is not valid YAML",
+            code="override-invalid",
         ) from None
 
 
