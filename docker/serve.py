@@ -257,11 +257,9 @@ def _failure(status: int, body: bytes) -> Refused:
     """MLflow's error, with code and message only."""
     try:
         content = json.loads(body)
-        refused = Refused(str(content["message"]), status)
-        refused.code = str(content["error_code"])
+        return Refused(str(content["message"]), status, str(content["error_code"]))
     except (ValueError, TypeError, KeyError):  # MLflow sends some in plain text
-        refused = Refused(body.decode("utf-8", "replace"), status)
-    return refused
+        return Refused(body.decode("utf-8", "replace"), status)
 
 
 async def _refuse(send: Send, refused: Refused) -> None:

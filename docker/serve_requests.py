@@ -19,20 +19,17 @@ JSON, CSV = "application/json", "text/csv"
 TEXT = "text"  # the column that the model reads
 OTHER_DELIMITERS = {"\t": "tabs", ";": "semicolons", "|": "vertical bars"}
 EXAMPLE = '{"dataframe_split": {"columns": ["text"], "data": [["a text"]]}}'
+_CODES = {500: "INTERNAL_ERROR", 503: "TEMPORARILY_UNAVAILABLE"}
 _FORMS = ("dataframe_split", "dataframe_records", "inputs", "instances")
 
 
 class Refused(Exception):
-    """A request that is answered with `status` and a message.
+    """A request that is answered with `status`, a code as MLflow has them, and a message."""
 
-    `code` is MLflow's, where the error is.
-    """
-
-    code = "BAD_REQUEST"
-
-    def __init__(self, message: str, status: int = 400) -> None:
+    def __init__(self, message: str, status: int = 400, code: str = "") -> None:
         super().__init__(message)
         self.status = status
+        self.code = code or _CODES.get(status, "BAD_REQUEST")
 
 
 def checked(body: bytes, content_type: str) -> tuple[bytes, str]:
