@@ -96,6 +96,14 @@ def shown_uri(uri: str) -> str:
     return re.split(r"[?#]", _read_users(uri).shown, maxsplit=1)[0]
 
 
+def kept_uri(uri: str) -> str:
+    """The address as it may be written down: as it is, unless it has a secret.
+
+    Parameters with one are refused; cards of earlier versions have some.
+    """
+    return without_secrets(uri) if holds_secret(uri) else uri
+
+
 def without_secrets(text: str, known: Iterable[str] = ()) -> str:
     """A message as it may be shown: addresses without users, `?...` for queries, else `***`.
 

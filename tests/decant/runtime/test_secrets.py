@@ -6,6 +6,7 @@ import pytest
 
 from decant.runtime.secrets import (
     holds_secret,
+    kept_uri,
     looks_secret,
     shown_uri,
     without_secrets,
@@ -145,6 +146,11 @@ def test_a_user_name_is_a_token_over_http_only() -> None:
     assert not holds_secret("sftp://me@host/x")
     assert holds_secret("sftp://me:hunter2@host/x")
     assert without_secrets("sftp://me@host/x") == "sftp://host/x"
+
+
+def test_an_address_to_write_down_stays_whole_unless_it_has_a_secret() -> None:
+    assert kept_uri("s3://b/a.csv?versionId=3") == "s3://b/a.csv?versionId=3"
+    assert kept_uri("https://b/a.csv?sig=hunter2") == "https://b/a.csv?..."
 
 
 def test_an_address_to_show_has_no_query() -> None:
