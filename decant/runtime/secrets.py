@@ -10,7 +10,8 @@ Secret are:
 - what has the form of a well-known token, such as the Hugging Face Hub's;
 - known values: those of such environment variables, and those given by a caller.
 
-Shown are neither these nor the rest of an address's query and fragment, except `#sha256=`.
+Shown are neither these nor the rest of an address's query and fragment, except a pin (`#sha256=`)
+and a page of Kubeflow's or MLflow's (`#/runs/details/...`).
 """
 
 import os
@@ -44,7 +45,7 @@ _QUERY_AT_END = re.compile(r"(?<=[^\s?])\?[^\s#]+")
 _QUERY_OF_ADDRESS = re.compile(r"(?<=://)(?P<path>[^\s'\"?#]*)\?[^\s'\")\]#]*[^\s'\")\].,:;#]")
 _QUERY = re.compile(r"(?<=[^\s?])\?(?=[^\s'\")\]?]*=)[^\s'\")\]#]*[^\s'\")\].,:;#]")
 _FRAGMENT = re.compile(
-    r"(?<=://)(?P<path>[^\s'\"#]*)\#(?!sha256=(?:[0-9a-fA-F]*|[A-Z_]*)(?![\w=]))"
+    r"(?<=://)(?P<path>[^\s'\"#]*)\#(?!sha256=(?:[0-9a-fA-F]*|[A-Z_]*)(?![\w=])|/[a-z_]+/)"
     r"[^\s'\")\]]*[^\s'\")\].,:;]"
 )
 _ASSIGNED = re.compile(r"(?P<name>[\w-]{1,100})=(?P<quote>['\"]?)(?P<value>[^\s&;,'\")\]]+)")

@@ -102,6 +102,7 @@ HARMLESS = [
     "pypi://pkg==1.0/data/a.csv#sha256=00",
     "pin them: file:///PATH#sha256=DIGEST",
     "two hosts, http://a:80/x,http://b:80/y@z",
+    "http://host/pipeline/#/runs/details/4711, http://host/#/experiments/1",
     "found unexpected token: x",
     "token: it cannot be read",
     "models:/name@champion",
