@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from decant.runtime import identity
 from decant.runtime.errors import UserError
@@ -60,10 +60,13 @@ def read_sections(file: Path) -> dict[str, Any]:
         )
     try:
         content = YAML(typ="safe").load(file.read_text("utf-8"))
+    except MarkedYAMLError as error:  # its text would quote the line, which may have a secret
+        place = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        problem = str(error.problem).partition(" with value")[0]
+        raise UserError(f"{file}{place}: not valid YAML: {problem}", code="file-invalid") from None
     except (YAMLError, UnicodeDecodeError) as error:
-        raise UserError(
-            f"{file} is not valid YAML: {without_secrets(str(error))}", code="file-invalid"
-        ) from None
+        problem = without_secrets(str(error))
+        raise UserError(f"{file} is not valid YAML: {problem}", code="file-invalid") from None
     if content is None:
         return {}
     if not isinstance(content, dict):
