@@ -63,6 +63,8 @@ def read_sections(file: Path) -> dict[str, Any]:
     except MarkedYAMLError as error:  # its text would quote the line, which may have a secret
         place = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
         problem = str(error.problem).partition(" with value")[0]
+        if error.context and error.context_mark:
+            problem += f" {error.context} of line {error.context_mark.line + 1}"
         raise UserError(f"{file}{place}: not valid YAML: {problem}", code="file-invalid") from None
     except (YAMLError, UnicodeDecodeError) as error:
         problem = without_secrets(str(error))
@@ -169,7 +171,8 @@ def _apply_override(content: dict[str, Any], override: str) -> None:
         target[key] = YAML(typ="safe").load(text)
     except YAMLError:
         raise UserError(
-            f"the value of '{without_secrets(override)}' is not valid YAML",
+            f"the value of '{without_secrets(override)}' is not valid YAML: "
+            f"{without_secrets(repr(text))}",
             code="override-invalid",
         ) from None
 

@@ -21,7 +21,7 @@ from tests.docker.test_serve import SERVE, post, serving, table_of
 from tests.word_models import TASKS, write_word_model
 
 SERVER = runpy.run_path(str(SERVE))
-READ_SECONDS = 2.0
+READ_SECONDS = 1.0
 MOST = 40
 HEAD = (
     b"POST /invocations HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n"
