@@ -5,6 +5,7 @@ What Decant prints itself goes through `without_secrets` where it is printed.
 
 import logging
 import sys
+import threading
 import traceback
 import warnings
 from collections.abc import Callable
@@ -19,6 +20,7 @@ def hide_secrets() -> None:
     if sys.excepthook is _show_exception:
         return
     sys.excepthook = _show_exception
+    threading.excepthook = _show_exception_of_thread
     logging.setLogRecordFactory(_without(logging.getLogRecordFactory()))
     warnings.formatwarning = _formatted_without(warnings.formatwarning)  # type: ignore[assignment]
 
@@ -28,8 +30,8 @@ def _without(factory: Callable[..., logging.LogRecord]) -> Callable[..., logging
         made = factory(*told, **more)
         try:
             text = made.getMessage()
-        except (TypeError, ValueError, KeyError):  # of a library's mistake logging reports itself
-            return made
+        except (TypeError, ValueError, KeyError):  # a library's mistake: logging shows all of it
+            text, made.args = str(made.msg), (without_secrets(str(made.args)),)
         if (shown := without_secrets(text)) != text:
             made.msg, made.args = shown, None
         if made.exc_info and made.exc_info[0]:
@@ -51,3 +53,8 @@ def _show_exception(
         return
     lines = traceback.format_exception(kind, error, place)
     print(without_secrets("".join(lines)), end="", file=sys.stderr, flush=True)
+
+
+def _show_exception_of_thread(told: threading.ExceptHookArgs) -> None:
+    if told.exc_type is not SystemExit and told.exc_value is not None:
+        _show_exception(told.exc_type, told.exc_value, told.exc_traceback)
