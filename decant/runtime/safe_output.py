@@ -22,7 +22,7 @@ def hide_secrets() -> None:
     sys.excepthook = _show_exception
     threading.excepthook = _show_exception_of_thread
     logging.setLogRecordFactory(_without(logging.getLogRecordFactory()))
-    warnings.formatwarning = _formatted_without(warnings.formatwarning)  # type: ignore[assignment]
+    warnings.formatwarning = _formatted_without(warnings.formatwarning)
 
 
 def _without(factory: Callable[..., logging.LogRecord]) -> Callable[..., logging.LogRecord]:
