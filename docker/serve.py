@@ -4,40 +4,53 @@ MODEL_URI   models:/NAME/VERSION or models:/NAME@ALIAS, with MLFLOW_TRACKING_URI
             has a model in MLflow's layout. /model in the image.
 PORT        8080 in the image
 HOST        0.0.0.0, all addresses, when it is not set
+MAX_CONNECTIONS, MAX_BODIES_BYTES, READ_SECONDS, DRAIN_SECONDS: see serve_limits.py
 
-Routes: /ping, /health, /version, /invocations, as `mlflow models serve` has them. That command
-would start a second process and not wait for its end; here SIGTERM reaches the server itself.
+Routes: /ping, /health, /version, /invocations, as `mlflow models serve` has them; /ready and
+/metrics. That command would start a second process and not wait for its end; here SIGTERM reaches
+the server itself.
 
-MLflow answers a request without a content type with code 500, turns `inputs` that are not
-strings into strings, reads the texts `NA` and `null` of a CSV file as missing, and sends a stack
-trace with some errors. Here Requests checks a request first and reports what is wrong, with the
-row; CSV goes to MLflow as the JSON table that it is.
+serve_requests.py checks a request before MLflow sees it. An answer has as many predictions as the
+request has rows, and an error is a code and a message, never a stack trace.
 """
 
-import codecs
-import csv
+import asyncio
+import contextlib
 import gc
-import io
 import json
 import os
 import re
-import reprlib
 import signal
 import sys
+import time
 import urllib.request
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).resolve().parent))  # PYTHONSAFEPATH leaves it out
+
+from serve_limits import (
+    RETRY_AFTER_SECONDS,
+    SMALL_BODY_BYTES,
+    Bodies,
+    Body,
+    Connections,
+    Figures,
+    Limits,
+    protocol_of,
+)
+from serve_requests import EXAMPLE, JSON, MAX_BODY_BYTES, Refused, checked, counted
+
+__all__ = ["checked"]  # for the tests of what is sent
+
 GRACE_SECONDS = 20  # for the open requests
-MAX_BODY_BYTES = 16 << 20  # a pod has a gigabyte of memory
-# Of a body that is too large so much is read without being kept: a client that is still sending
+# Of a body that is refused so much is read without being kept: a client that is still sending
 # would meet a closed connection in place of the answer.
 MAX_DISCARDED_BYTES = 16 * MAX_BODY_BYTES
-JSON, CSV = "application/json", "text/csv"
-TEXT = "text"  # the column that the model reads
+GONE = 499  # as nginx counts a client that went away
 _OF_THE_BODY = (b"content-type", b"content-length")
-OTHER_DELIMITERS = {"\t": "tabs", ";": "semicolons", "|": "vertical bars"}
-EXAMPLE = '{"dataframe_split": {"columns": ["text"], "data": [["a text"]]}}'
+_SECRETS = ("MLFLOW_TRACKING_TOKEN", "MLFLOW_TRACKING_PASSWORD", "AWS_SECRET_ACCESS_KEY")
 
 Message = dict[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -49,19 +62,24 @@ def main() -> None:
     """Serve until SIGTERM, then answer the open requests, and end with code 0."""
     # The first process of a container ignores the signals that it does not handle.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    limits = Limits.of_environment()
     import uvicorn
     from mlflow.pyfunc.scoring_server import init
 
-    app = Requests(init(_load(os.environ["MODEL_URI"])))
+    app = Requests(init(_load(os.environ["MODEL_URI"])), limits)
     gc.collect()
     gc.freeze()  # or a request may wait a third of a second for the collector
-    uvicorn.run(
+    config = uvicorn.Config(
         app,
         host=os.environ.get("HOST", "0.0.0.0"),
         port=int(os.environ["PORT"]),
         access_log=False,
+        http=protocol_of(app.connections),
+        ws="none",
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
+    with contextlib.suppress(KeyboardInterrupt):
+        _server(config, app).run()
 
 
 def is_healthy() -> None:
@@ -69,233 +87,203 @@ def is_healthy() -> None:
     urllib.request.urlopen(f"http://127.0.0.1:{os.environ['PORT']}/ping", timeout=2).close()
 
 
-class Refused(Exception):
-    """A request that is answered with `status` and a message."""
+def _server(config: Any, app: "Requests") -> Any:
+    import uvicorn
 
-    def __init__(self, message: str, status: int = 400) -> None:
-        super().__init__(message)
-        self.status = status
+    class Server(uvicorn.Server):
+        """Becomes ready with an answer of the model; after SIGTERM it is not, and goes on a while.
+
+        A second signal ends it at once.
+        """
+
+        async def startup(self, sockets: Any = None) -> None:
+            await super().startup(sockets)
+            self._loop = asyncio.get_running_loop()
+            await app.try_out()
+
+        def handle_exit(self, sig: int, frame: Any) -> None:
+            is_first = not app.is_ending
+            app.is_ending = True
+            if sig == signal.SIGTERM and is_first and app.limits.drain_seconds and self.started:
+                end = super().handle_exit
+                wait = app.limits.drain_seconds
+                self._loop.call_soon_threadsafe(self._loop.call_later, wait, end, sig, frame)
+            else:
+                super().handle_exit(sig, frame)
+
+    return Server(config)
 
 
 class Requests:
-    """Refuses what the model cannot answer; passes the rest to MLflow's application."""
+    """Refuses what the model cannot answer, or the server not hold; MLflow's app does the rest."""
 
-    def __init__(self, app: App) -> None:
-        self.app = app
+    def __init__(self, app: App, limits: Limits) -> None:
+        self.app, self.limits = app, limits
+        self.bodies, self.connections = Bodies(limits.bodies_bytes), Connections(limits)
+        self.figures = Figures(self.bodies, self.connections)
+        self.has_answered = False
+        self.is_ending = False
+
+    @property
+    def is_ready(self) -> bool:
+        return self.has_answered and not self.is_ending
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or (scope["method"], scope["path"]) != ("POST", "/invocations"):
+        route = (scope.get("method"), scope.get("path")) if scope["type"] == "http" else None
+        if route == ("POST", "/invocations"):
+            await self._score(scope, receive, send)
+        elif route == ("GET", "/ready"):
+            state = "ending" if self.is_ending else "ready" if self.has_answered else "starting"
+            status = 200 if self.is_ready else 503
+            await _answer(send, status, json.dumps({"status": state}).encode())
+        elif route == ("GET", "/metrics"):
+            text = self.figures.text(is_ready=self.is_ready).encode()
+            await _answer(send, 200, text, kind="text/plain; version=0.0.4; charset=utf-8")
+        else:
             await self.app(scope, receive, send)
-            return
+
+    async def try_out(self) -> None:
+        """Have the model answer a text; logs why it does not, and is then never ready."""
+        body = EXAMPLE.encode()
+        scope = {
+            "type": "http",
+            "asgi": {"version": "3.0"},
+            "http_version": "1.1",
+            "method": "POST",
+            "scheme": "http",
+            "path": "/invocations",
+            "raw_path": b"/invocations",
+            "query_string": b"",
+            "root_path": "",
+            "headers": [],
+            "client": None,
+            "server": None,
+        }
         try:
-            kind = dict(scope["headers"]).get(b"content-type", b"").decode("latin-1")
-            body, kind = checked(await _body(receive), kind)
+            await self._scored(scope, body, JSON)
         except Refused as refused:
-            await _answer(send, refused.status, "BAD_REQUEST", str(refused))
-            return
+            print(f"error[model-unreadable]: no answer to a text: {refused}", file=sys.stderr)
+        else:
+            self.has_answered = True
+
+    async def _score(self, scope: Message, receive: Receive, send: Send) -> None:
+        began, rows, status = time.perf_counter(), 0, GONE
+        kind = dict(scope["headers"]).get(b"content-type", b"").decode("latin-1")
+        try:
+            with self.bodies.one() as body:
+                await self._read(receive, body)
+                answer, found = await self._scored(scope, body.whole(), kind)
+            rows, status = found or 0, 200
+            await _answer(send, status, answer)
+        except Refused as refused:
+            status = refused.status
+            await _refuse(send, refused)
+        except ConnectionError:  # nobody is left to answer
+            pass
+        except Exception:
+            status = 500  # a mistake of this program, which uvicorn logs and answers
+            raise
+        finally:
+            self.figures.add(status, rows, time.perf_counter() - began)
+
+    async def _read(self, receive: Receive, body: Body) -> None:
+        """Raises Refused for one too many, too large or too slow, ConnectionError for a part."""
+        size, is_kept, more = 0, True, True
+        try:
+            async with asyncio.timeout(self.limits.read_seconds):
+                while more and size <= MAX_DISCARDED_BYTES:
+                    message = await receive()
+                    if message["type"] == "http.disconnect":
+                        raise ConnectionError
+                    part = message.get("body", b"")
+                    size += len(part)
+                    is_kept = is_kept and size <= MAX_BODY_BYTES and body.add(part)
+                    if not is_kept:
+                        body.drop()
+                    more = message.get("more_body", False)
+        except TimeoutError:
+            seconds = f"{self.limits.read_seconds:g} s"
+            raise Refused(f"the body did not arrive within {seconds}", status=408) from None
+        if size > MAX_BODY_BYTES:
+            limit = f"{MAX_BODY_BYTES:,} bytes"
+            raise Refused(f"the body is larger than {limit}; send fewer texts at once", status=413)
+        if not is_kept:
+            raise Refused("other requests take all room for bodies; send it again", status=503)
+
+    async def _scored(self, scope: Message, body: bytes, kind: str) -> tuple[bytes, int | None]:
+        """MLflow's answer and the rows in it. Raises Refused for everything but an answer to all.
+
+        The number of rows is None where MLflow alone knows it.
+        """
+        if len(body) > SMALL_BODY_BYTES:  # others are not to wait for it
+            body, kind, rows = await asyncio.to_thread(counted, body, kind)
+        else:
+            body, kind, rows = counted(body, kind)
         others = [one for one in scope["headers"] if one[0] not in _OF_THE_BODY]
         values = (kind.encode("latin-1"), str(len(body)).encode())
         scope = {**scope, "headers": [*others, *zip(_OF_THE_BODY, values, strict=True)]}
         unread = [{"type": "http.request", "body": body, "more_body": False}]
+        done = asyncio.Event()
+        status, answer = 500, bytearray()
 
         async def receive_again() -> Message:
-            return unread.pop() if unread else await receive()
+            if not unread:
+                await done.wait()
+                return {"type": "http.disconnect"}
+            return unread.pop()
 
-        await self.app(scope, receive_again, _without_stack_traces(send))
+        async def keep(message: Message) -> None:
+            nonlocal status
+            status = message.get("status", status)
+            answer.extend(message.get("body", b""))
+
+        await self.app(scope, receive_again, keep)
+        done.set()
+        if status != 200:
+            raise _failure(status, bytes(answer))
+        if rows is not None and (found := _predictions(answer)) != rows:
+            raise Refused(f"the model gave {found} answers to {rows} rows", status=500)
+        return bytes(answer), rows
 
 
-def checked(body: bytes, content_type: str) -> tuple[bytes, str]:
-    """The body for MLflow and its content type. Raises Refused, naming the row if one is wrong."""
-    kind, _, parameters = content_type.partition(";")
-    kind = kind.strip().lower()
-    if not kind:
-        raise Refused(f"the request has no content type; send `content-type: {JSON}`", status=415)
-    if kind not in (JSON, CSV):
-        return body, content_type  # MLflow reads Parquet, and answers the others with 415
-    body = body.removeprefix(codecs.BOM_UTF8)
-    if not body.strip():
-        raise Refused(f"the body is empty; send for example {EXAMPLE}")
-    text = body.decode("utf-8", "surrogateescape")  # a byte that is not UTF-8 becomes U+DC00 + byte
-    if kind == CSV:
-        _check_lines(text)
-        # MLflow judges the parameters, such as a charset.
-        return _as_table(_csv_texts(text)), f"{JSON};{parameters}" if parameters else JSON
+def _predictions(answer: bytes | bytearray) -> int:
     try:
-        content = json.loads(text, object_pairs_hook=_object)
-    except (ValueError, RecursionError) as error:
-        raise Refused(f"the body is not JSON: {error}; send for example {EXAMPLE}") from None
-    rows = list(_rows(content))
-    for number, value in enumerate(rows):
-        if problem := _problem(value):
-            raise Refused(f"row {number} of the input {problem} (rows are counted from 0)")
-    _check_lines(text)
-    return _as_table(rows) if _is_list(content) else body, content_type
+        return len(json.loads(answer)["predictions"])
+    except (ValueError, TypeError, KeyError):
+        return 0
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Raises Refused for a key that is there twice: of the two, json would keep the last."""
-    content: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in content:
-            raise Refused(f"the body has the key {reprlib.repr(key)} twice in one object")
-        content[key] = value
-    return content
-
-
-def _check_lines(text: str) -> None:
-    for number, line in enumerate(text.split("\n"), start=1):
-        if problem := _problem(line):
-            raise Refused(f"line {number} of the body {problem} (the first line is 1)")
-
-
-def _csv_texts(content: str) -> list[str]:
-    """The column `text` as it stands there: `NA` is a text, an empty field is the empty text.
-
-    As for `decant predict --file`, blank lines are no rows, blanks around a column's name do not
-    count, and a table without rows has no texts. Other columns are ignored, as MLflow does with
-    those of a JSON table.
-    """
-    csv.field_size_limit(MAX_BODY_BYTES)
-    lines = io.StringIO(content.removeprefix("\ufeff"), newline="")
-    reader = filter(None, csv.reader(lines, strict=True))
-    header: list[str] = []
-    texts: list[str] = []
-    try:
-        header = [name.strip() for name in next(reader, [])]
-        if header.count(TEXT) != 1:
-            problem = f"{'more than one' if TEXT in header else 'no'} column '{TEXT}'"
-            raise Refused(
-                f"the CSV has {problem}; its header is {reprlib.repr(header)}"
-                + _delimiter_note(content)
-            )
-        place, width = header.index(TEXT), len(header)
-        for fields in reader:
-            if len(fields) != width:
-                raise csv.Error(f"{len(fields)} fields, but the header has {width}")
-            texts.append(fields[place])
-    except csv.Error as error:
-        note = "" if header else _delimiter_note(content)
-        raise Refused(
-            f"row {len(texts)} of the input is not CSV: {error} (rows are counted from 0, without "
-            "the header)"
-            + (note or '; write a field with a comma, a quote or a line break "like ""this"""')
-        ) from None
-    return texts
-
-
-def _delimiter_note(content: str) -> str:
-    """Which other delimiter gives the column, or nothing: a server does not guess."""
-    (header,) = re.findall(r"\A[\ufeff\r\n]*([^\r\n]*)", content)
-    for delimiter, name in OTHER_DELIMITERS.items():
-        fields = [field.strip(' "') for field in header.split(delimiter)]
-        if len(fields) > 1 and TEXT in fields:
-            return f"; its fields are separated by {name}, send them separated by commas"
-    return ""
-
-
-def _is_list(content: Any) -> bool:
-    """MLflow makes an array of these in which every text has the size of the longest."""
-    forms = content if isinstance(content, dict) else {}
-    given = next(iter(forms.values()), None)
-    return set(forms) in ({"inputs"}, {"instances"}) and isinstance(given, list | dict)
-
-
-def _as_table(rows: list[str]) -> bytes:
-    table = {"columns": [TEXT], "data": [[text] for text in rows]}
-    return json.dumps({"dataframe_split": table}).encode()
-
-
-def _rows(content: Any) -> Iterator[Any]:
-    """The value in place of each text; nothing where MLflow will refuse the form."""
-    if not isinstance(content, dict):
-        return
-    split = content.get("dataframe_split")
-    if isinstance(split, dict):
-        yield from _rows_of_split(split)
-    for key in ("dataframe_records", "inputs", "instances"):
-        given = content.get(key, [])
-        if isinstance(given, dict):
-            given = given.get(TEXT, [])
-        for row in given if isinstance(given, list) else [given]:
-            yield row.get(TEXT) if isinstance(row, dict) and TEXT in row else row
-
-
-def _rows_of_split(split: dict[str, Any]) -> Iterator[Any]:
-    columns, data = split.get("columns"), split.get("data")
-    if not isinstance(data, list):  # MLflow would take {"0": ["a"]} for a table without rows
-        raise Refused(f"dataframe_split has no list `data` of rows; send for example {EXAMPLE}")
-    if not isinstance(columns, list) or TEXT not in columns:
-        return
-    if columns.count(TEXT) > 1:
-        raise Refused(f"`columns` of dataframe_split has '{TEXT}' more than once")
-    place = columns.index(TEXT)
-    for row in data:
-        if isinstance(row, list):
-            yield row[place] if place < len(row) else None
-
-
-def _problem(value: Any) -> str:
-    if not isinstance(value, str):
-        return f"is {'missing' if value is None else reprlib.repr(value)}, not text"
-    try:
-        value.encode()
-    except UnicodeEncodeError as error:
-        code = ord(value[error.start])
-        if 0xDC80 <= code <= 0xDCFF:
-            return f"is not UTF-8: byte 0x{code - 0xDC00:02x} at position {error.start}"
-        return f"is not Unicode: half a surrogate pair, U+{code:04X}, at position {error.start}"
-    return ""
-
-
-async def _body(receive: Receive) -> bytes:
-    body = bytearray()
-    size = 0
-    more = True
-    while more and size <= MAX_DISCARDED_BYTES:
-        message = await receive()
-        part = message.get("body", b"")
-        size += len(part)
-        if size <= MAX_BODY_BYTES:
-            body += part
-        more = message.get("more_body", False)
-    if size > MAX_BODY_BYTES:
-        limit = f"{MAX_BODY_BYTES:,} bytes"
-        raise Refused(f"the body is larger than {limit}; send fewer texts at once", status=413)
-    return bytes(body)
-
-
-async def _answer(send: Send, status: int, code: str, message: str) -> None:
-    body = json.dumps({"error_code": code, "message": message}).encode()
-    length = str(len(body)).encode()
-    headers = [(b"content-type", JSON.encode()), (b"content-length", length)]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
-
-
-def _without_stack_traces(send: Send) -> Send:
-    """Passes answers on; a failure with code and message only."""
-    failure: dict[str, Any] = {"status": 0, "body": b""}
-
-    async def send_on(message: Message) -> None:
-        if message["type"] == "http.response.start" and message["status"] >= 400:
-            failure["status"] = message["status"]
-        elif not failure["status"]:
-            await send(message)
-        else:
-            failure["body"] += message.get("body", b"")
-            if not message.get("more_body"):
-                await _failure(send, failure["status"], failure["body"])
-
-    return send_on
-
-
-async def _failure(send: Send, status: int, body: bytes) -> None:
+def _failure(status: int, body: bytes) -> Refused:
+    """MLflow's error, with code and message only."""
     try:
         content = json.loads(body)
-        code, message = str(content["error_code"]), str(content["message"])
+        return Refused(str(content["message"]), status, str(content["error_code"]))
     except (ValueError, TypeError, KeyError):  # MLflow sends some in plain text
-        code, message = "BAD_REQUEST", body.decode("utf-8", "replace")
-    await _answer(send, status, code, message)
+        return Refused(body.decode("utf-8", "replace"), status)
+
+
+async def _refuse(send: Send, refused: Refused) -> None:
+    body = json.dumps({"error_code": refused.code, "message": str(refused)}).encode()
+    headers = []
+    if refused.status == 503:
+        headers.append((b"retry-after", str(RETRY_AFTER_SECONDS).encode()))
+    if refused.status in (408, 503):
+        headers.append((b"connection", b"close"))
+    await _answer(send, refused.status, body, headers=headers)
+
+
+async def _answer(
+    send: Send,
+    status: int,
+    body: bytes,
+    *,
+    kind: str = JSON,
+    headers: list[tuple[bytes, bytes]] | None = None,
+) -> None:
+    values = (kind.encode(), str(len(body)).encode())
+    headers = [*zip(_OF_THE_BODY, values, strict=True), *(headers or [])]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
 
 
 def _load(uri: str) -> object:
@@ -304,12 +292,22 @@ def _load(uri: str) -> object:
     try:
         return load_model(uri)
     except Exception as error:  # MLflow's, the network's, the model's
-        problem = re.sub(r"://[^/@\s]+@", "://", f"{type(error).__name__}: {error}")
+        problem = without_secrets(f"{type(error).__name__}: {error}")
         sys.exit(
-            f"error[model-unreadable]: the model {uri} cannot be loaded: {problem}\n"
+            f"error[model-unreadable]: the model {without_secrets(uri)} cannot be loaded: "
+            f"{problem}\n"
             "  hint: set MODEL_URI and MLFLOW_TRACKING_URI, or mount a folder with an MLflow model "
             "at /model"
         )
+
+
+def without_secrets(text: str) -> str:
+    """Of an address that may have a secret the scheme alone: this program has no more to go by."""
+    for name in _SECRETS:
+        if value := os.environ.get(name):
+            text = text.replace(value, "***")
+    text = re.sub(r"://(?=\S*[@?#])\S*", "://...", text)
+    return re.sub(r"(?<=\S)\?\S*=\S*", "?...", text)  # the path of a request
 
 
 if __name__ == "__main__":

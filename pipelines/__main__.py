@@ -2,10 +2,12 @@
 
 import importlib
 from importlib.metadata import version
+from typing import Any
 
 import click
 
 from decant.runtime.errors import exit_on_user_error
+from decant.runtime.secrets import without_secrets
 
 # Name and one line of help, in the order of a project. Each is a file of pipelines/commands with a
 # `<name>_command`, a dash written as an underscore. The lines are here so that `decant --help`
@@ -50,6 +52,14 @@ class CommandGroup(click.Group):
         module = importlib.import_module(_MODULES.get(cmd_name, f"pipelines.commands.{name}"))
         command: click.Command = getattr(module, f"{name}_command")
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Click's own errors quote the arguments."""
+        try:
+            return super().invoke(ctx)
+        except click.ClickException as error:
+            vars(error).update(message=without_secrets(error.message))
+            raise
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

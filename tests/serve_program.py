@@ -58,7 +58,7 @@ def serving(model_uri: str) -> Iterator[Server]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    given = {"MODEL_URI": model_uri, "HOST": "127.0.0.1", "PORT": str(port)}
+    given = {"MODEL_URI": model_uri, "HOST": "127.0.0.1", "PORT": str(port), "DRAIN_SECONDS": "0"}
     environment = {"MLFLOW_TRACKING_URI": tracking_uri(), **MLFLOW_QUIET, **os.environ, **given}
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
@@ -67,7 +67,7 @@ def serving(model_uri: str) -> Iterator[Server]:
         url = f"http://127.0.0.1:{port}"
         try:
             deadline = time.monotonic() + START_SECONDS
-            while not _answers(f"{url}/ping"):
+            while not _answers(f"{url}/ready"):
                 if process.poll() is not None or time.monotonic() > deadline:
                     log.seek(0)
                     raise RuntimeError(_reason(log.read().decode("utf-8", "replace")))

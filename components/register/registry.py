@@ -24,6 +24,7 @@ from decant.runtime.identity import (
     library_closure,
     text_digest,
 )
+from decant.runtime.secrets import kept_uri
 from decant.tasks.answers import columns
 from decant.tasks.task import Task
 from decant.tracking.delivery import IDENTITY_TAG, log_points
@@ -152,7 +153,7 @@ def source_tags(client: "MlflowClient", ingest_run: str) -> dict[str, str]:
         for source, pin in card["inputs"].items()
     }
     named = {key: card["params"].get(key) for key in ("source", "encoder")}
-    return pins | {SOURCE_TAG + key: str(uri) for key, uri in named.items() if uri}
+    return pins | {SOURCE_TAG + key: kept_uri(str(uri)) for key, uri in named.items() if uri}
 
 
 def identity_tags(client: "MlflowClient", tags: Mapping[str, str]) -> dict[str, str]:

@@ -21,7 +21,7 @@ ERROR_CODES: dict[str, str] = {
     "step-unknown": "There is no step of this name.",
     "variable-missing": "An environment variable is needed that is not set.",
     "variable-value": "The value of an environment variable is not allowed.",
-    "secret-exposed": "A password or token would be written where others can read it.",
+    "secret-exposed": "A password, token or signature would be written where others can read it.",
     # Files and folders
     "cell-not-text": "A cell holds a list, an object or bytes, where one text is expected.",
     "column-not-text": "A column cannot be read as text.",

@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.markup import escape
 
 from decant.runtime.error_codes import ERROR_CODES
+from decant.runtime.safe_output import hide_secrets
+from decant.runtime.secrets import without_secrets
 
 
 class UserError(Exception):
@@ -58,8 +60,10 @@ class UserError(Exception):
 def exit_on_user_error() -> Iterator[None]:
     """Show a UserError of the block on standard error and end the process with code 2.
 
-    A package that is not installed, since the base installation only uses models, is one too.
+    A package that is not installed, since the base installation only uses models, is one too. What
+    else the process prints, a traceback too, has no secrets from here on.
     """
+    hide_secrets()
     try:
         yield
     except UserError as error:
@@ -82,7 +86,9 @@ def exit_on_user_error() -> Iterator[None]:
 def show_error(error: UserError) -> None:
     """Print the code and the message to standard error."""
     console = Console(stderr=True, soft_wrap=True, highlight=False)
-    console.print(f"[bold red]error{escape(f'[{error.code}]')}:[/] {escape(str(error))}")
+    console.print(
+        f"[bold red]error{escape(f'[{error.code}]')}:[/] {escape(without_secrets(str(error)))}"
+    )
 
 
 def _extra_with(package: str) -> str:

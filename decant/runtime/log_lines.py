@@ -4,6 +4,8 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from decant.runtime.secrets import without_secrets
+
 
 def log_line(line: str) -> None:
     """To the log of the block `logged_by` that runs; elsewhere to standard error."""
@@ -22,7 +24,7 @@ def logged_by(log: Callable[[str], None]) -> Iterator[None]:
 
 
 def _to_standard_error(line: str) -> None:
-    print(f"warning: {line}", file=sys.stderr, flush=True)
+    print(f"warning: {without_secrets(line)}", file=sys.stderr, flush=True)
 
 
 _log: Callable[[str], None] = _to_standard_error

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from decant.runtime import identity
 from decant.runtime.errors import UserError
+from decant.runtime.secrets import without_secrets
 from decant.runtime.settings_errors import did_you_mean, unknown_key
 
 NAME = "params.yaml"
@@ -59,8 +60,15 @@ def read_sections(file: Path) -> dict[str, Any]:
         )
     try:
         content = YAML(typ="safe").load(file.read_text("utf-8"))
+    except MarkedYAMLError as error:  # its text would quote the line, which may have a secret
+        place = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        problem = str(error.problem).partition(" with value")[0]
+        if error.context and error.context_mark:
+            problem += f" {error.context} of line {error.context_mark.line + 1}"
+        raise UserError(f"{file}{place}: not valid YAML: {problem}", code="file-invalid") from None
     except (YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{file} is not valid YAML: {error}", code="file-invalid") from None
+        problem = without_secrets(str(error))
+        raise UserError(f"{file} is not valid YAML: {problem}", code="file-invalid") from None
     if content is None:
         return {}
     if not isinstance(content, dict):
@@ -138,7 +146,7 @@ def _apply_override(content: dict[str, Any], override: str) -> None:
     path, equals, text = override.partition("=")
     if not equals or not path:
         raise UserError(
-            f"'{override}' is not a valid override",
+            f"'{without_secrets(override)}' is not a valid override",
             code="override-invalid",
             hint="write SECTION.KEY=VALUE",
         )
@@ -149,7 +157,7 @@ def _apply_override(content: dict[str, Any], override: str) -> None:
         if not isinstance(target, dict):
             sections = [key for key, value in content.items() if isinstance(value, dict)]
             raise UserError(
-                f"no parameter section '{parent}' (from '{override}')",
+                f"no parameter section '{parent}' (from '{without_secrets(override)}')",
                 code="parameter-unknown",
                 hint=f"{did_you_mean(parent, sections)} sections: {', '.join(sections)}".lstrip(),
             )
@@ -163,7 +171,9 @@ def _apply_override(content: dict[str, Any], override: str) -> None:
         target[key] = YAML(typ="safe").load(text)
     except YAMLError:
         raise UserError(
-            f"the value of '{override}' is not valid YAML: {text!r}", code="override-invalid"
+            f"the value of '{without_secrets(override)}' is not valid YAML: "
+            f"{without_secrets(repr(text))}",
+            code="override-invalid",
         ) from None
 
 

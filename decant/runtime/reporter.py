@@ -20,6 +20,7 @@ from rich.table import Table
 
 from decant.runtime.argo_progress import ProgressFile
 from decant.runtime.progress_lines import Pace, ProgressLines
+from decant.runtime.secrets import without_secrets
 
 Advance = Callable[[int], None]
 PointListener = Callable[[str, int, float], None]
@@ -54,11 +55,11 @@ class Reporter:
 
     def message(self, text: str) -> None:
         """Log a line."""
-        self.console.print(f"[bold cyan]{self.step}[/] {escape(text)}")
+        self._print("", text)
 
     def warning(self, text: str) -> None:
         """Log a line that a person should see, though the step goes on."""
-        self.console.print(f"[bold cyan]{self.step}[/] [bold yellow]warning:[/] {escape(text)}")
+        self._print("[bold yellow]warning:[/] ", text)
 
     def metric(self, name: str, value: float) -> None:
         """A figure that the same inputs always give. See `metrics`."""
@@ -105,7 +106,7 @@ class Reporter:
             TimeElapsedColumn(),
         )
         with self._bar(*columns, TextColumn("left"), TimeRemainingColumn()) as bar:
-            task = bar.add_task(escape(description), total=total, completed=done)
+            task = bar.add_task(escape(without_secrets(description)), total=total, completed=done)
             yield lambda amount: bar.advance(task, amount)
 
     @contextmanager
@@ -116,7 +117,7 @@ class Reporter:
                 yield
             return
         with self._bar(TimeElapsedColumn(), SpinnerColumn()) as bar:
-            bar.add_task(escape(description), total=None)
+            bar.add_task(escape(without_secrets(description)), total=None)
             yield
 
     @contextmanager
@@ -152,6 +153,9 @@ class Reporter:
         for row in rows:
             table.add_row(*(escape(_cell(value)) for value in row))
         self.console.print(table)
+
+    def _print(self, mark: str, text: str) -> None:
+        self.console.print(f"[bold cyan]{self.step}[/] {mark}{escape(without_secrets(text))}")
 
 
 def _console() -> Console:

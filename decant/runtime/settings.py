@@ -11,6 +11,7 @@ import pydantic
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from decant.runtime.errors import UserError
+from decant.runtime.refused_secrets import refuse_secrets
 from decant.runtime.settings_errors import Mistake, code_of, validated
 
 T = TypeVar("T")
@@ -32,7 +33,11 @@ def settings(cls: type[T]) -> type[T]:
 
 
 def parse(params_class: type[T], section: Mapping[str, Any], step: str) -> T:
-    """Validate a section; raises UserError naming every bad key, its value and what is allowed."""
+    """Validate a section.
+
+    Raises UserError naming every bad key, its value and what is allowed, and for a secret.
+    """
+    refuse_secrets(section, step)
     params, mistakes = validated(params_class, section, lambda _: step)
     if params is None:
         lines = "\n".join(mistake.line for mistake in mistakes)

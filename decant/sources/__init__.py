@@ -15,9 +15,10 @@ from typing import Protocol, cast
 
 from decant.runtime.errors import UserError
 from decant.runtime.plugins import plugins
+from decant.runtime.refused_secrets import refuse_secrets
 from decant.runtime.secrets import without_secrets
 from decant.sources._cache import NotCached, only_cached
-from decant.sources._uri import refuse_password, scheme_of
+from decant.sources._uri import scheme_of
 from decant.sources.local import path_and_pin
 
 __all__ = ["fetch", "fetch_cached", "is_local", "pin"]
@@ -74,7 +75,7 @@ def is_local(uri: str) -> bool:
 
 
 def _source(uri: str) -> Source:
-    refuse_password(uri)
+    refuse_secrets(uri, "the source")
     scheme = scheme_of(uri)
     sources = _sources()
     if source := sources.get(scheme, sources.get(ANY_SCHEME)):

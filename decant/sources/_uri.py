@@ -4,7 +4,7 @@ import re
 from urllib.parse import unquote
 
 from decant.runtime.errors import UserError
-from decant.runtime.secrets import holds_password, without_secrets
+from decant.runtime.secrets import without_secrets
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -23,9 +23,9 @@ def split_sha256(uri: str) -> tuple[str, str]:
     name, _, digest = fragment.partition("=")
     if name != "sha256" or not _SHA256.fullmatch(digest.lower()):
         raise UserError(
-            f"'{without_secrets(uri)}' ends in '#{fragment}', which is not a pin",
+            f"'{without_secrets(uri)}' ends in a fragment, after '#', which is not a pin",
             code="uri-invalid",
-            hint="write #sha256= and 64 hexadecimal digits",
+            hint="write #sha256= and 64 hexadecimal digits, or %23 for a '#' of the name",
         )
     return address, digest.lower()
 
@@ -33,17 +33,6 @@ def split_sha256(uri: str) -> tuple[str, str]:
 def path_part(uri: str) -> str:
     """What follows `scheme://`, percent-decoded."""
     return unquote(uri.partition("://")[2])
-
-
-def refuse_password(uri: str) -> None:
-    """Parameters are written to cards and to MLflow, so no secret may be among them."""
-    if holds_password(uri):
-        raise UserError(
-            f"the URI of {without_secrets(uri)} has a password or a token, which would be "
-            "written to every artifact",
-            code="secret-exposed",
-            hint="keep credentials in the environment or in the client's own settings file",
-        )
 
 
 def check_sha256(uri: str, expected: str, found: str) -> None:

@@ -4,9 +4,11 @@ REPO is a local path, a Git URL, or empty for this project; REV a commit, tag or
 written %2F, '@' in PATH written %40).
 """
 
+import atexit
 import hashlib
 import re
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote
@@ -129,6 +131,8 @@ def _refuse_damaged(filesystem: Any, address: Address, target: Path, uri: str) -
 def _open(address: Address, rev: str, uri: str) -> Any:
     from dvc.api import DVCFileSystem
 
+    _remove_clones_at_exit()
+
     def opened() -> Any:
         filesystem = DVCFileSystem(address.repo, rev=rev)
         filesystem.repo  # noqa: B018  opens the repository, or raises
@@ -138,6 +142,14 @@ def _open(address: Address, rev: str, uri: str) -> Any:
         return retried(f"opening {without_secrets(address.repo)}", opened)
     except Exception as error:
         raise _failed(uri, error) from None
+
+
+@cache
+def _remove_clones_at_exit() -> None:
+    """DVC keeps its clones in the temporary folder; its own command removes them, a library not."""
+    from dvc.repo.open_repo import clean_repos
+
+    atexit.register(clean_repos)
 
 
 def _failed(uri: str, error: Exception) -> UserError:

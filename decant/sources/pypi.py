@@ -56,7 +56,7 @@ def _parse(uri: str) -> _Address:
     match = _ADDRESS.fullmatch(path_part(split_sha256(uri)[0]).rstrip("/"))
     if not match:
         raise UserError(
-            f"'{uri}' does not name a file in a wheel",
+            f"'{without_secrets(uri)}' does not name a file in a wheel",
             code="uri-invalid",
             hint="write pypi://NAME==VERSION/PATH/IN/WHEEL#sha256=DIGEST_OF_THE_WHEEL",
         )

@@ -158,7 +158,7 @@ def check_reachable(uri: str) -> None:
         if "CERTIFICATE_VERIFY_FAILED" in str(reason):
             return  # the client may have a certificate that Python has not
         host = urlsplit(shown_uri(uri)).netloc
-        raise ConnectionError(f"no answer from {host}: {reason}") from None
+        raise ConnectionError(f"no answer from {host}: {without_secrets(str(reason))}") from None
 
 
 def _is_local(uri: str) -> bool:

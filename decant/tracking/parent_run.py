@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from decant.runtime.secrets import shown_uri
 from decant.tracking.execution import execution_identity, git_commit
 from decant.tracking.mlflow_store import (
     experiment_id,
@@ -130,7 +131,8 @@ def _run_of_the_server() -> str:
         endpoint, run_id = str(config["endpoint"]), str(config["parentRunId"])
     except (ValueError, TypeError, KeyError):
         return ""
-    return run_id if urlsplit(endpoint).netloc == urlsplit(tracking_uri()).netloc else ""
+    ours = urlsplit(shown_uri(tracking_uri())).netloc
+    return run_id if urlsplit(shown_uri(endpoint)).netloc == ours else ""
 
 
 def _status_of(children: "Sequence[Run]") -> str:

@@ -22,7 +22,7 @@ from filelock import FileLock, Timeout
 from decant.runtime.errors import UserError
 from decant.runtime.publishing import publish
 from decant.runtime.retrying import retried
-from decant.runtime.secrets import shown_uri
+from decant.runtime.secrets import shown_uri, without_secrets
 from decant.tracking.mlflow_store import store_root
 from decant.tracking.record import RunRecord, milliseconds_now, read_record
 
@@ -55,7 +55,7 @@ class Spool:
             self.files, self.root = fsspec.url_to_fs(uri)
         except (ImportError, ValueError) as error:
             raise UserError(
-                f"the spool {shown_uri(uri)} cannot be opened: {error}",
+                f"the spool {shown_uri(uri)} cannot be opened: {without_secrets(str(error))}",
                 code="spool-unusable",
                 hint=f"set {SPOOL} to a folder, s3://BUCKET/FOLDER or gs://BUCKET/FOLDER",
             ) from None

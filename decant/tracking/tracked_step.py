@@ -219,7 +219,8 @@ class StepRun:
             self.spool.write(self.record)
             action()
         except Exception as error:
-            self.reporter.warning(f"tracking is lost, {self.spool} cannot be written: {error}")
+            problem = first_line(error)
+            self.reporter.warning(f"tracking is lost, {self.spool} cannot be written: {problem}")
             self.spool = None
         return self.spool is not None
 

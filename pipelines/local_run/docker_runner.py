@@ -39,7 +39,7 @@ PATIENCE_SECONDS = 600  # for one answer: some storage drivers copy the image fo
 SHARED_MEMORY = "2g"  # of /dev/shm, where the processes of a step exchange tensors
 
 # Prefixes of environment variables that containers get, as a subprocess does.
-_OF_TOOLS = ("MLFLOW_", "DECANT_", "AWS_", "HF_", "OMP_", "CUDA_", "TOKENIZERS_")
+_OF_TOOLS = ("MLFLOW_", "DECANT_", "AWS_", "HF_", "FSSPEC_", "OMP_", "CUDA_", "TOKENIZERS_")
 _OF_NETWORK = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 _PASSED = _OF_TOOLS + _OF_NETWORK
 _DIGESTS = (

@@ -26,7 +26,12 @@ def guarded(name: str, check: Callable[[], Result]) -> Result:
     try:
         return check()
     except UserError as error:
-        return Result(name=name, status="failed", detail=one_line(error.problem), hint=error.hint)
+        return Result(
+            name=name,
+            status="failed",
+            detail=one_line(without_secrets(error.problem)),
+            hint=error.hint,
+        )
     except Exception as error:
         detail = one_line(without_secrets(f"{type(error).__name__}: {error}"))
         return Result(name=name, status="failed", detail=detail)

@@ -6,10 +6,12 @@ from pathlib import Path
 _FILES = ("config", "config.local")  # the later one overrides the earlier one
 
 
-def write_dvc_config(ours: Path, theirs: Path) -> None:
+def write_dvc_config(ours: Path, theirs: Path) -> Path:
     """Write `config.local` of another `.dvc` folder: our remotes, our local settings.
 
     A remote's path is relative to the `.dvc` folder of its file, so it is made absolute.
+
+    Returns the file. It may have credentials: its owner alone reads it, and removes it.
     """
     merged = _parser()
     for name in _FILES:
@@ -26,9 +28,11 @@ def write_dvc_config(ours: Path, theirs: Path) -> None:
                     is_path = is_remote and key == "url" and "://" not in value
                     merged.set(section, key, str((ours / value).resolve()) if is_path else value)
     file = theirs / "config.local"
-    file.touch(mode=0o600)  # it has credentials of remotes
+    file.unlink(missing_ok=True)
+    file.touch(mode=0o600)
     with file.open("w", encoding="utf-8") as stream:
         merged.write(stream)
+    return file
 
 
 def _parser() -> RawConfigParser:

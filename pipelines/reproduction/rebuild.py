@@ -61,15 +61,18 @@ def rebuild(project: Path, *, from_cache: bool) -> None:
 
     Raises UserError when a stage failed.
     """
-    write_dvc_config(PROJECT / ".dvc", project / ".dvc")
-    _dvc(project, "config", "--local", "core.no_scm", "true")
-    if from_cache:
-        cache = _dvc(PROJECT, "cache", "dir", captured=True).strip()
-        _dvc(project, "cache", "dir", "--local", cache)
-    options = [] if from_cache else ["--force"]
-    if from_cache and _has_remote(project):
-        options += ["--pull"] if _pull(project) else []
-    _dvc(project, "repro", *options, LAST_STAGE)
+    config = write_dvc_config(PROJECT / ".dvc", project / ".dvc")
+    try:
+        _dvc(project, "config", "--local", "core.no_scm", "true")
+        if from_cache:
+            cache = _dvc(PROJECT, "cache", "dir", captured=True).strip()
+            _dvc(project, "cache", "dir", "--local", cache)
+        options = [] if from_cache else ["--force"]
+        if from_cache and _has_remote(project):
+            options += ["--pull"] if _pull(project) else []
+        _dvc(project, "repro", *options, LAST_STAGE)
+    finally:
+        config.unlink()  # a copy of the remotes' credentials; the worktree may stay for long
 
 
 def remove(folder: Path) -> None:

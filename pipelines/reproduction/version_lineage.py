@@ -17,6 +17,7 @@ from components.register.version_tags import METRIC_TAG, TASK_TAG
 from decant.figures.metrics_file import METRICS, read_figures
 from decant.figures.timing_figures import Machine
 from decant.runtime.artifacts import CARD, read_json
+from decant.runtime.secrets import kept_uri
 from decant.runtime.steps import STEPS, load_step
 from decant.tasks.task import CLASSES
 from decant.tracking.delivery import IDENTITY_TAG
@@ -113,7 +114,7 @@ def read_lineage(client: "MlflowClient", version: "ModelVersion") -> Lineage:
         dirty=commit.endswith(DIRTY),
         dvc_lock=tags.get("decant.dvc_lock", ""),
         test_digest=tags.get("decant.test_digest", ""),
-        sources={key: ingest[key] for key in ("source", "encoder") if key in ingest}
+        sources={key: kept_uri(str(ingest[key])) for key in ("source", "encoder") if key in ingest}
         | _with_prefix(tags, SOURCE_TAG),
         pins=_with_prefix(tags, PIN_TAG),
         digests=digests,

@@ -2,11 +2,12 @@
 
 KServe runs our container, not `modelFormat: mlflow`: its MLflow runtime would have to install the
 model's packages into every new pod, and cannot load `models:/`. The serve image has them, pinned,
-and answers /ping and /invocations in the same way behind KServe and a plain Service.
+and answers /ready, /metrics and /invocations in the same way behind KServe and a plain Service.
 
 Security settings are per container: Knative refuses most of them for a pod.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from decant.runtime.settings import settings
@@ -17,6 +18,12 @@ CONTAINER = "kserve-container"  # KServe requires this name
 RESOURCES = {
     "requests": {"cpu": "500m", "memory": "512Mi"},
     "limits": {"cpu": "2", "memory": "1Gi"},
+}
+# By which Prometheus finds the figures of a pod.
+METRICS = {
+    "prometheus.io/scrape": "true",
+    "prometheus.io/port": str(PORT),
+    "prometheus.io/path": "/metrics",
 }
 _MODEL_ANNOTATION = "decant/model"
 _REQUESTED_ANNOTATION = "decant/asked-for"
@@ -47,7 +54,7 @@ def inference_service(served: ServedModel) -> dict[str, Any]:
     return {
         "apiVersion": "serving.kserve.io/v1beta1",
         "kind": "InferenceService",
-        "metadata": _metadata(served, served.name),
+        "metadata": _metadata(served, served.name, METRICS),  # KServe hands them on to the pods
         "spec": {
             "predictor": {
                 "minReplicas": served.replicas,
@@ -74,7 +81,8 @@ def deployment(served: ServedModel) -> dict[str, Any]:
             "template": {
                 "metadata": {
                     "labels": _selector(name),
-                    "annotations": _annotations(served),  # a new version replaces the pods
+                    "annotations": _annotations(served)
+                    | METRICS,  # a new version replaces the pods
                 },
                 "spec": _pod(served),
             },
@@ -125,10 +133,10 @@ def _pod(served: ServedModel) -> dict[str, Any]:
                     },
                 ],
                 "resources": {kind: dict(amounts) for kind, amounts in RESOURCES.items()},
-                # The model is loaded before the port opens: two minutes for that.
-                "startupProbe": _probe(period=2, failures=60),
-                "readinessProbe": _probe(period=5, failures=2),
-                "livenessProbe": _probe(period=10, failures=3),
+                # The model is loaded, and has answered a text: two minutes for that.
+                "startupProbe": _probe("/ready", period=2, failures=60),
+                "readinessProbe": _probe("/ready", period=5, failures=2),
+                "livenessProbe": _probe("/ping", period=10, failures=3),
                 "securityContext": {
                     "runAsNonRoot": True,
                     "runAsUser": USER,
@@ -144,21 +152,23 @@ def _pod(served: ServedModel) -> dict[str, Any]:
     }
 
 
-def _probe(*, period: int, failures: int) -> dict[str, Any]:
+def _probe(path: str, *, period: int, failures: int) -> dict[str, Any]:
     return {
-        "httpGet": {"path": "/ping", "port": PORT},
+        "httpGet": {"path": path, "port": PORT},
         "periodSeconds": period,
         "timeoutSeconds": 2,
         "failureThreshold": failures,
     }
 
 
-def _metadata(served: ServedModel, name: str) -> dict[str, Any]:
+def _metadata(
+    served: ServedModel, name: str, annotations: Mapping[str, str] | None = None
+) -> dict[str, Any]:
     metadata: dict[str, Any] = {"name": name}
     if served.namespace:
         metadata["namespace"] = served.namespace
     metadata["labels"] = {**_selector(name), "app.kubernetes.io/managed-by": "decant"}
-    metadata["annotations"] = _annotations(served)
+    metadata["annotations"] = _annotations(served) | dict(annotations or {})
     return metadata
 
 

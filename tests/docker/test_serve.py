@@ -107,7 +107,10 @@ def model(tmp_path_factory: pytest.TempPathFactory, tiny_exported: Path) -> Path
 
 
 @contextmanager
-def serving(folder: Path, log: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+def serving(
+    folder: Path, log: Path, **settings: str
+) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """The port and the process, once it answers; ended at once unless `settings` say otherwise."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = str(probe.getsockname()[1])
@@ -117,11 +120,11 @@ def serving(folder: Path, log: Path) -> Iterator[tuple[str, subprocess.Popen[byt
             cwd=log.parent,
             stdout=stream,
             stderr=stream,
-            env=environment(MODEL_URI=str(folder), PORT=port),
+            env=environment(MODEL_URI=str(folder), PORT=port, **{"DRAIN_SECONDS": "0"} | settings),
         )
     try:
         deadline = time.monotonic() + 120
-        while not answers(f"http://127.0.0.1:{port}/ping"):
+        while not answers(f"http://127.0.0.1:{port}/ready"):
             assert process.poll() is None, log.read_text()
             assert time.monotonic() < deadline, log.read_text()
             time.sleep(0.2)
@@ -275,9 +278,26 @@ def test_json_that_begins_with_a_byte_order_mark_is_read() -> None:
         ('{"dataframe_split": {"columns": ["text"], "data": {"0": ["good"]}}}', "no list `data`"),
         ('{"dataframe_split": {"columns": ["text"]}}', "no list `data`"),
         ('{"dataframe_split": {"columns": ["text", "text"], "data": [["a", "b"]]}}', "than once"),
-        ('{"dataframe_split": {"columns": ["a", "text"], "data": [["a"]]}}', "row 0 .* missing"),
+        (
+            '{"dataframe_split": {"columns": ["a", "text"], "data": [["a"]]}}',
+            "row 0 .* has 1 values",
+        ),
         ('{"inputs": ["a"], "inputs": ["b"]}', "the key 'inputs' twice"),
         ('{"inputs": {"text": ["a"], "text": ["b"]}}', "the key 'text' twice"),
+        ('{"inputs": {"other": ["a"]}}', "`inputs` has no column 'text'"),
+        ('{"instances": {"text": ["a", "b"], "other": ["c"]}}', "not equally long"),
+        (
+            '{"dataframe_split": {"columns": ["text", "b"], "data": [["a", 1], ["b"]]}}',
+            "row 1 of the input has 1 values, but there are 2 columns",
+        ),
+        (
+            '{"dataframe_split": {"columns": ["text"], "data": [["a", "b"]]}}',
+            "row 0 of the input has 2 values, but there are 1 columns",
+        ),
+        (
+            '{"dataframe_split": {"columns": ["text", "b"], "data": [{"b": "a"}]}}',
+            "row 0 of the input is {'b': 'a'}, not a list of values",
+        ),
     ],
 )
 def test_json_of_which_a_text_would_be_lost_is_refused(body: str, problem: str) -> None:

@@ -9,6 +9,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pandas as pd
 import pytest
@@ -23,6 +24,7 @@ from decant.tracking.mlflow_store import open_client
 from decant.tracking.tracked_step import tracked_step
 from tests.example_figures import metrics
 from tests.mlflow_server import serving
+from tests.planted import PASSWORD, is_leak, leaks
 
 SECTION = {
     "enabled": True,
@@ -74,7 +76,9 @@ def test_a_server_keeps_runs_artifacts_and_the_model(
     command = ["server", "--workers", "1", "--artifacts-destination", str(files)]
     command += ["--backend-store-uri", f"sqlite:///{tmp_path / 'server.db'}"]
     with serving(command, tmp_path / "server.log", tmp_path) as url:
-        monkeypatch.setenv("MLFLOW_TRACKING_URI", url.replace("://", "://user:secret@"))
+        monkeypatch.setenv(
+            "MLFLOW_TRACKING_URI", url.replace("://", f"://user:{quote(PASSWORD, safe='')}@")
+        )
         reporter = Reporter(step="distill")
         with tracked_step("distill", "key", Params(**SECTION), [], reporter) as run:
             reporter.point("validation_accuracy", 1, 0.7)
@@ -110,7 +114,8 @@ def test_a_server_keeps_runs_artifacts_and_the_model(
         assert missing.returncode == 2
         assert "models:/tiny/9" in missing.stderr
         assert "Traceback" not in missing.stderr
-        assert "secret" not in missing.stderr
+        assert not is_leak(missing.stderr + done.stderr)
+    assert not leaks(tmp_path)
 
 
 @pytest.mark.slow

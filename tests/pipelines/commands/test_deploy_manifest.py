@@ -190,7 +190,7 @@ def test_both_kinds_have_different_names(tmp_path: Path) -> None:
     assert predictor == pods_of(deployment)
 
 
-def test_a_pod_has_no_rights_a_probe_on_ping_and_bounds(tmp_path: Path) -> None:
+def test_a_pod_has_no_rights_probes_and_bounds(tmp_path: Path) -> None:
     (document,) = manifest(tmp_path)
     pod = pods_of(document)
     (container,) = pod["containers"]
@@ -201,11 +201,24 @@ def test_a_pod_has_no_rights_a_probe_on_ping_and_bounds(tmp_path: Path) -> None:
     assert security["capabilities"] == {"drop": ["ALL"]}
     assert pod["automountServiceAccountToken"] is False
     port = container["ports"][0]["containerPort"]
-    for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
-        assert container[probe]["httpGet"] == {"path": "/ping", "port": port}
+    probes = {"startupProbe": "/ready", "readinessProbe": "/ready", "livenessProbe": "/ping"}
+    for probe, path in probes.items():
+        assert container[probe]["httpGet"] == {"path": path, "port": port}
     assert set(container["resources"]) == {"requests", "limits"}
     writable = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
     assert writable == {pod["volumes"][0]["name"]: "/tmp"}
+
+
+def test_prometheus_finds_the_figures_of_a_pod_and_of_nothing_else(tmp_path: Path) -> None:
+    inference, deployment, service = manifest(tmp_path, "--kind", "both")
+    port = str(pods_of(deployment)["containers"][0]["ports"][0]["containerPort"])
+    for metadata in (inference["metadata"], deployment["spec"]["template"]["metadata"]):
+        annotations = metadata["annotations"]
+        assert annotations["prometheus.io/scrape"] == "true"
+        assert annotations["prometheus.io/path"] == "/metrics"
+        assert annotations["prometheus.io/port"] == port
+    for document in (deployment, service):
+        assert "prometheus.io/scrape" not in document["metadata"]["annotations"]
 
 
 def test_the_token_is_a_reference_to_a_secret(tmp_path: Path) -> None:
@@ -238,10 +251,9 @@ def test_an_alias_becomes_the_version_that_it_names_now(
     (document,) = manifest(tmp_path, model="models:/tiny@champion")
     environment = {entry["name"]: entry for entry in pods_of(document)["containers"][0]["env"]}
     assert environment["MODEL_URI"]["value"] == "models:/tiny/2"
-    assert document["metadata"]["annotations"] == {
-        "decant/model": "models:/tiny/2",
-        "decant/asked-for": "models:/tiny@champion",
-    }
+    annotations = document["metadata"]["annotations"]
+    assert annotations["decant/model"] == "models:/tiny/2"
+    assert annotations["decant/asked-for"] == "models:/tiny@champion"
     assert "which models:/tiny@champion named" in (tmp_path / "serving.yaml").read_text("utf-8")
     with raises("model-version-unknown", "models:/tiny@rival"):
         manifest(tmp_path, model="models:/tiny@rival")
