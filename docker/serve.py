@@ -40,7 +40,7 @@ from serve_limits import (
     Limits,
     protocol_of,
 )
-from serve_requests import EXAMPLE, JSON, MAX_BODY_BYTES, Refused, checked, counted
+from serve_requests import EXAMPLE, JSON, MAX_BODY_BYTES, Checked, Refused, checked, read_request
 
 __all__ = ["checked"]  # for the tests of what is sent
 
@@ -56,6 +56,7 @@ Message = dict[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Message, Receive, Send], Awaitable[None]]
+Rows = Callable[[list[str]], list[dict[str, Any]]]
 
 
 def main() -> None:
@@ -66,7 +67,8 @@ def main() -> None:
     import uvicorn
     from mlflow.pyfunc.scoring_server import init
 
-    app = Requests(init(_load(os.environ["MODEL_URI"])), limits)
+    model = _load(os.environ["MODEL_URI"])
+    app = Requests(init(model), limits, _rows_of(model))
     gc.collect()
     gc.freeze()  # or a request may wait a third of a second for the collector
     config = uvicorn.Config(
@@ -115,10 +117,15 @@ def _server(config: Any, app: "Requests") -> Any:
 
 
 class Requests:
-    """Refuses what the model cannot answer, or the server not hold; MLflow's app does the rest."""
+    """Refuses what the model cannot answer, or the server not hold; MLflow's app does the rest.
 
-    def __init__(self, app: App, limits: Limits) -> None:
-        self.app, self.limits = app, limits
+    Args:
+        rows: gives texts to the model itself, which takes a tenth of the time of the way through
+            MLflow's tables. It answers what holds texts alone; None leaves that to MLflow too.
+    """
+
+    def __init__(self, app: App, limits: Limits, rows: Rows | None = None) -> None:
+        self.app, self.limits, self.rows = app, limits, rows
         self.bodies, self.connections = Bodies(limits.bodies_bytes), Connections(limits)
         self.figures = Figures(self.bodies, self.connections)
         self.has_answered = False
@@ -216,9 +223,28 @@ class Requests:
         The number of rows is None where MLflow alone knows it.
         """
         if len(body) > SMALL_BODY_BYTES:  # others are not to wait for it
-            body, kind, rows = await asyncio.to_thread(counted, body, kind)
+            request = await asyncio.to_thread(read_request, body, kind)
+            answer = await asyncio.to_thread(self._own_answer, request)
         else:
-            body, kind, rows = counted(body, kind)
+            request = read_request(body, kind)
+            answer = self._own_answer(request)
+        return (
+            (answer, request.rows)
+            if answer is not None
+            else await self._through_mlflow(scope, request)
+        )
+
+    def _own_answer(self, request: Checked) -> bytes | None:
+        """The same bytes as MLflow's, from the model itself; None where it is to answer."""
+        if self.rows is None or request.texts is None:
+            return None
+        try:
+            return json.dumps({"predictions": self.rows(request.texts)}).encode()
+        except Exception:  # whatever it is, MLflow says it in its own words
+            return None
+
+    async def _through_mlflow(self, scope: Message, request: Checked) -> tuple[bytes, int | None]:
+        body, kind, rows, _ = request
         others = [one for one in scope["headers"] if one[0] not in _OF_THE_BODY]
         values = (kind.encode("latin-1"), str(len(body)).encode())
         scope = {**scope, "headers": [*others, *zip(_OF_THE_BODY, values, strict=True)]}
@@ -299,6 +325,15 @@ def _load(uri: str) -> object:
             "  hint: set MODEL_URI and MLFLOW_TRACKING_URI, or mount a folder with an MLflow model "
             "at /model"
         )
+
+
+def _rows_of(model: Any) -> Rows | None:
+    """How the model answers texts without a table; None of a model of before, or of others."""
+    try:
+        rows: Rows | None = getattr(model.unwrap_python_model(), "rows", None)
+    except Exception:  # of another flavour
+        return None
+    return rows
 
 
 def without_secrets(text: str) -> str:

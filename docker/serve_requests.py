@@ -12,7 +12,7 @@ import json
 import re
 import reprlib
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 MAX_BODY_BYTES = 16 << 20  # a pod has a gigabyte of memory
 JSON, CSV = "application/json", "text/csv"
@@ -32,19 +32,34 @@ class Refused(Exception):
         self.code = code or _CODES.get(status, "BAD_REQUEST")
 
 
+class Checked(NamedTuple):
+    """A request as MLflow is to see it.
+
+    Attributes:
+        rows: how many are to be answered; None where MLflow alone reads them.
+        texts: of all rows, where the request holds nothing else.
+    """
+
+    body: bytes
+    kind: str
+    rows: int | None = None
+    texts: list[str] | None = None
+
+
 def checked(body: bytes, content_type: str) -> tuple[bytes, str]:
     """The body for MLflow and its content type. Raises Refused, naming the row if one is wrong."""
-    return counted(body, content_type)[:2]
+    found = read_request(body, content_type)
+    return found.body, found.kind
 
 
-def counted(body: bytes, content_type: str) -> tuple[bytes, str, int | None]:
-    """As `checked`, and the number of rows to answer; None where MLflow alone reads them."""
+def read_request(body: bytes, content_type: str) -> Checked:
+    """As `checked`, with the texts where they can be answered without MLflow."""
     kind, _, parameters = content_type.partition(";")
     kind = kind.strip().lower()
     if not kind:
         raise Refused(f"the request has no content type; send `content-type: {JSON}`", status=415)
     if kind not in (JSON, CSV):
-        return body, content_type, None  # MLflow reads Parquet, and answers others with 415
+        return Checked(body, content_type)  # MLflow reads Parquet, and answers others with 415
     body = body.removeprefix(codecs.BOM_UTF8)
     if not body.strip():
         raise Refused(f"the body is empty; send for example {EXAMPLE}")
@@ -53,7 +68,8 @@ def counted(body: bytes, content_type: str) -> tuple[bytes, str, int | None]:
         _check_lines(text)
         # MLflow judges the parameters, such as a charset.
         texts = _csv_texts(text)
-        return _as_table(texts), f"{JSON};{parameters}" if parameters else JSON, len(texts)
+        kind = f"{JSON};{parameters}" if parameters else JSON
+        return Checked(_as_table(texts), kind, len(texts), None if parameters else texts)
     try:
         content = json.loads(text, object_pairs_hook=_object)
     except (ValueError, RecursionError) as error:
@@ -63,9 +79,31 @@ def counted(body: bytes, content_type: str) -> tuple[bytes, str, int | None]:
         if problem := _problem(value):
             raise Refused(f"row {number} of the input {problem} (rows are counted from 0)")
     _check_lines(text)
-    is_table = isinstance(content, dict) and not set(_FORMS).isdisjoint(content)
+    if not isinstance(content, dict) or set(_FORMS).isdisjoint(content):
+        return Checked(body, content_type)
     body = _as_table(rows) if _is_list(content) else body
-    return body, content_type, len(rows) if is_table else None
+    texts = rows if not parameters and _is_texts_alone(content) else None
+    return Checked(body, content_type, len(rows), texts)
+
+
+def _is_texts_alone(content: dict[str, Any]) -> bool:
+    """No other column, no parameters of the model, no index."""
+    if _is_list(content):
+        return True
+    if set(content) == {"dataframe_split"}:
+        split = content["dataframe_split"]
+        return (
+            isinstance(split, dict)
+            and set(split) == {"columns", "data"}
+            and split["columns"] == [TEXT]
+            and all(isinstance(row, list) and len(row) == 1 for row in split["data"])
+        )
+    records = content.get("dataframe_records")
+    return (
+        set(content) == {"dataframe_records"}
+        and isinstance(records, list)
+        and all(isinstance(row, dict) and set(row) == {TEXT} for row in records)
+    )
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

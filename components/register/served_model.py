@@ -53,17 +53,28 @@ class ServedModel(PythonModel):
         server answers 400; and for an answer that is not a finite number: 500.
         """
         texts, index = _texts(model_input)
-        task = self.classifier.task
+        rows = self.rows(texts)
+        found = {}
+        for name, kind in columns(self.classifier.task).items():
+            dtype = float if kind is float else object
+            found[name] = pd.Series([row[name] for row in rows], index=index, dtype=dtype)
+        return pd.DataFrame(found, index=index)
+
+    def rows(self, texts: Sequence[str]) -> list[dict[str, Any]]:
+        """The cells of an answer per text. The `serve` image asks it where there is no table.
+
+        Raises MlflowException as `predict` does.
+        """
+        for row, text in enumerate(texts):
+            if problem := problem_of(text):
+                raise MlflowException.invalid_parameter_value(
+                    f"row {row} of the input is {problem} (rows are counted from 0)"
+                )
         try:
             answers = self.classifier.predict(texts)
         except NotFinite as error:
             raise MlflowException(str(error)) from None
-        rows = [cells(task, answer) for answer in answers]
-        found = {}
-        for name, kind in columns(task).items():
-            dtype = float if kind is float else object
-            found[name] = pd.Series([row[name] for row in rows], index=index, dtype=dtype)
-        return pd.DataFrame(found, index=index)
+        return [cells(self.classifier.task, answer) for answer in answers]
 
 
 def _read_csv_as_texts() -> None:
@@ -109,11 +120,6 @@ def _texts(model_input: object) -> tuple[list[str], pd.Index]:
     series = (
         model_input if isinstance(model_input, pd.Series) else pd.Series(model_input, dtype=object)
     )
-    for row, text in enumerate(series):
-        if problem := problem_of(text):
-            raise MlflowException.invalid_parameter_value(
-                f"row {row} of the input is {problem} (rows are counted from 0)"
-            )
     return list(series), series.index
 
 
