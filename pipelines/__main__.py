@@ -5,7 +5,7 @@ from importlib.metadata import version
 
 import click
 
-from decant.runtime.errors import exit_on_user_error
+from decant.runtime.ending import exit_on_error
 
 # Name and one line of help, in the order of a project. Each is a file of pipelines/commands with a
 # `<name>_command`, a dash written as an underscore. The lines are here so that `decant --help`
@@ -63,7 +63,7 @@ def main() -> None:
 
 
 def entry() -> None:
-    with exit_on_user_error():
+    with exit_on_error():
         main()
 
 

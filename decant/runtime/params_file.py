@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from decant.runtime import identity
 from decant.runtime.errors import UserError
 from decant.runtime.settings_errors import did_you_mean, unknown_key
+from decant.runtime.yaml_text import load_yaml
 
 NAME = "params.yaml"
 
@@ -58,7 +58,7 @@ def read_sections(file: Path) -> dict[str, Any]:
             f"no parameter file at {file}", code="file-missing", hint="give --params FILE"
         )
     try:
-        content = YAML(typ="safe").load(file.read_text("utf-8"))
+        content = load_yaml(file.read_text("utf-8"))
     except (YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"{file} is not valid YAML: {error}", code="file-invalid") from None
     if content is None:
@@ -160,7 +160,7 @@ def _apply_override(content: dict[str, Any], override: str) -> None:
             hint=_suggestion(content, parents, key, target),
         )
     try:
-        target[key] = YAML(typ="safe").load(text)
+        target[key] = load_yaml(text)
     except YAMLError:
         raise UserError(
             f"the value of '{override}' is not valid YAML: {text!r}", code="override-invalid"

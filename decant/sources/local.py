@@ -20,6 +20,12 @@ def fetch(uri: str) -> Path:
                 code="file-missing",
                 hint=f"paths are relative to the current folder, which is {Path.cwd()}",
             )
+        if not (path.is_file() or path.is_dir()):
+            raise UserError(
+                f"'{path}' is neither a file nor a folder, but a pipe, a socket or a device",
+                code="file-unreadable",
+                hint="write what it gives into a file, and give that",
+            )
         if expected:
             check_sha256(uri, expected, content_digest(path))
     except OSError as error:
