@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from decant.tracking.execution import execution_identity, git_commit
+from decant.runtime.git_repository import git_commit
+from decant.tracking.execution import execution_identity
 from decant.tracking.mlflow_store import (
     experiment_id,
     experiment_name,

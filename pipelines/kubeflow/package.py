@@ -117,7 +117,7 @@ def make_package(options: PackageOptions, folder: Path) -> Package:
     Raises UserError for bad parameters, local data for which there is no place, an image that can
     change under its name, a missing profile, or a tracking store that no cluster reaches.
     """
-    from decant.tracking.execution import git_commit
+    from decant.runtime.git_repository import git_commit
     from pipelines.kubeflow.compiling import compile_pipeline, read_package
     from pipelines.profiles.apply_profile import arguments_for
     from pipelines.profiles.profile import load_profile

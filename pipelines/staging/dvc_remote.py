@@ -278,7 +278,7 @@ def _dvc_remote(project: Path, commit: str, reaches: Reaches) -> str:
 def _local_folder(url: str, base: Path) -> Path | None:
     """The folder of an address that names one; relative to a base."""
     if url.startswith("file://"):
-        return Path(url.removeprefix("file://"))
+        return Path(unquote(urlsplit(url).path))
     if "://" in url or not (url.startswith(("/", ".")) or (base / url).exists()):
         return None  # also git@HOST:PATH
     return Path(os.path.normpath(base / url))

@@ -137,7 +137,7 @@ def commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     environment = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
     for command in (["init", "-q"], ["add", "."], [*person, "commit", "-q", "-m", "start"]):
         subprocess.run(["git", *command], cwd=folder, env=environment, check=True)
-    for module in (checkout, rebuild):
+    for module in (identity, rebuild):
         monkeypatch.setattr(module, "PROJECT", folder)
     return checkout.git("rev-parse", "HEAD").stdout.decode().strip()
 
