@@ -38,9 +38,8 @@ def download_exported(uri: str, folder: Path) -> Path:
         raise
     except Exception as error:  # MLflow's, the database's, the artifact store's
         problem = f"cannot load {uri} from {shown}: {without_secrets(str(error))}"
-        raise lasting_cause(error) or UserError(
-            problem, code="model-version-unknown", hint=hint
-        ) from None
+        cause = lasting_cause(error)
+        raise cause or UserError(problem, code="model-version-unknown", hint=hint) from None
     return exported_folder(Path(model), uri)
 
 

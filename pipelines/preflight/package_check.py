@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from decant.runtime.git_repository import commit_problem
 from pipelines.kubeflow.package import Package, PackageOptions
 from pipelines.preflight.check_result import Result
 

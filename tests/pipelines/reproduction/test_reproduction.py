@@ -11,6 +11,7 @@ import mlflow.artifacts
 import pytest
 
 from components.evaluate.machine import machine_facts
+from decant.runtime import identity
 from decant.runtime.artifacts import Card, write_json
 from decant.runtime.identity import content_digest
 from pipelines.commands import reproduce
