@@ -156,6 +156,8 @@ ERROR_CODES: dict[str, str] = {
     "environment-mismatch": "A commit cannot run with the installed packages.",
     "package-missing": "An optional package is not installed.",
     "program-missing": "A program that Decant calls is not installed.",
+    "repository-missing": "A folder is not in a git repository, or that has no commit.",
+    "repository-untrusted": "git refuses a folder that belongs to another user.",
     # Images and local runs
     "docker-failed": "Docker failed.",
     "docker-unreachable": "No Docker daemon answers.",

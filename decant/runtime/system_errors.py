@@ -9,59 +9,52 @@ import errno
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from decant.runtime.errors import UserError
 from decant.runtime.secrets import without_secrets
 
-
-@dataclass(frozen=True)
-class _Kind:
-    """`problem` follows the path, or stands alone where it is not known."""
-
-    code: str
-    problem: str
-    hint: str
-
-
 _ROOM = "make room there, or set TMPDIR, DECANT_CACHE or the output folders to another disk"
-_RIGHTS = "give this process the right to it{user}, or set another folder"
-_FULL = _Kind("disk-full", "there is no room left on the disk", _ROOM)
-_MEMORY = _Kind(
-    "memory-full",
-    "there is not enough memory",
-    "give the process more memory, or lower the batch size and the number of processes",
-)
-_MANY = _Kind(
-    "files-too-many",
-    "this process has as many open files as the system allows",
-    "raise the limit: `ulimit -n 4096`",
-)
+_RIGHTS = "give this process the right to it, or set another folder"
 _ODD = "give a regular file with a shorter path, without links that lead in a circle"
+_MANY = UserError(
+    "this process has as many open files as the system allows",
+    code="files-too-many",
+    hint="raise the limit: `ulimit -n 4096`",
+)
+_MEMORY = UserError(
+    "there is not enough memory",
+    code="memory-full",
+    hint="give the process more memory, or lower the batch size and the number of processes",
+)
+# By the system's number; the problem follows the path, where it is known.
 _KINDS = {
-    errno.ENOSPC: _FULL,
-    errno.EDQUOT: _Kind("disk-full", "the user's quota of the disk is used up", _ROOM),
-    errno.EFBIG: _Kind(
-        "disk-full",
+    errno.ENOSPC: UserError("there is no room left on the disk", code="disk-full", hint=_ROOM),
+    errno.EDQUOT: UserError("the quota of the user is used up", code="disk-full", hint=_ROOM),
+    errno.EFBIG: UserError(
         "the file would be larger than the file system or `ulimit -f` allows",
-        "raise the limit, or set TMPDIR, DECANT_CACHE or the output folders to another disk",
+        code="disk-full",
+        hint="raise the limit, or set TMPDIR, DECANT_CACHE or the output folders to another disk",
     ),
-    errno.EROFS: _Kind("path-unwritable", "the file system is read-only", _RIGHTS),
-    errno.EACCES: _Kind("path-unwritable", "permission denied", _RIGHTS),
-    errno.EPERM: _Kind("path-unwritable", "operation not permitted", _RIGHTS),
+    errno.EROFS: UserError(
+        "the file system is read-only", code="path-unwritable", hint="set another folder"
+    ),
+    errno.EACCES: UserError("permission denied", code="path-unwritable", hint=_RIGHTS),
+    errno.EPERM: UserError("operation not permitted", code="path-unwritable", hint=_RIGHTS),
     errno.EMFILE: _MANY,
     errno.ENFILE: _MANY,
     errno.ENOMEM: _MEMORY,
-    errno.EIO: _Kind(
-        "file-unreadable", "input/output error", "the disk may be failing: look at `dmesg`"
+    errno.EIO: UserError(
+        "input/output error", code="file-unreadable", hint="the disk may be failing: see `dmesg`"
     ),
-    errno.ESTALE: _Kind(
-        "file-unreadable", "the network file system lost it", "mount it again, then run this again"
+    errno.ESTALE: UserError(
+        "the network file system has lost it",
+        code="file-unreadable",
+        hint="mount it again, then run this again",
     ),
-    errno.ENAMETOOLONG: _Kind("file-unreadable", "the name is too long", _ODD),
-    errno.ELOOP: _Kind("file-unreadable", "the links lead in a circle", _ODD),
-    errno.ENXIO: _Kind("file-unreadable", "it is not a regular file", _ODD),
-    errno.ENODEV: _Kind("file-unreadable", "it is not a regular file", _ODD),
+    errno.ENAMETOOLONG: UserError("the name is too long", code="file-unreadable", hint=_ODD),
+    errno.ELOOP: UserError("the links lead in a circle", code="file-unreadable", hint=_ODD),
+    errno.ENXIO: UserError("it is not a regular file", code="file-unreadable", hint=_ODD),
+    errno.ENODEV: UserError("it is not a regular file", code="file-unreadable", hint=_ODD),
 }
 # As SQLite, torch and C++ say it; other libraries have the system's own sentence.
 _SENTENCES = {
@@ -81,17 +74,17 @@ def as_user_error(error: BaseException) -> UserError | None:
     """
     for one in _causes(error):
         if kind := _kind(one):
-            notes = "; ".join(getattr(error, "__notes__", ()))
-            path, problem = _path(one), kind.problem
-            text = f"{path}: {problem}" if path else problem
-            if not isinstance(one, OSError | MemoryError) or not path:
-                said = without_secrets(str(one)).strip().partition("\n")[0]
-                text = f"{text} ({said})" if said and said not in text else text
-            code = "file-unreadable" if _is_only_unreadable(kind, one) else kind.code
+            path = _path(one)
+            problem = f"{path}: {kind.problem}" if path else kind.problem
+            said = without_secrets(str(one)).strip().partition("\n")[0]
+            if said and not path:  # it may name the file
+                problem = f"{problem} ({said})"
             return UserError(
-                f"{text}; {notes}" if notes else text,
-                code=code,
-                hint=kind.hint.format(user=_user()),
+                "; ".join((problem, *getattr(error, "__notes__", ()))),
+                code="file-unreadable" if _is_only_unreadable(kind, path) else kind.code,
+                hint=f"{kind.hint}; it runs as user {os.getuid()}"
+                if kind.code == "path-unwritable" and hasattr(os, "getuid")
+                else kind.hint,
             )
     return None
 
@@ -110,7 +103,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         pending.append(None if one.__suppress_context__ else one.__context__)
 
 
-def _kind(error: BaseException) -> _Kind | None:
+def _kind(error: BaseException) -> UserError | None:
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":  # torch's
         return _MEMORY
     if isinstance(error, OSError) and error.errno in _KINDS:
@@ -123,23 +116,10 @@ def _kind(error: BaseException) -> _Kind | None:
 
 def _path(error: BaseException) -> str:
     """The first is what was to be read or written; a rename has a second one."""
-    return (
-        os.fsdecode(name)
-        if isinstance(name := getattr(error, "filename", None), str | bytes)
-        else ""
-    )
+    name = getattr(error, "filename", None)
+    return os.fsdecode(name) if isinstance(name, str | bytes) else ""
 
 
-def _is_only_unreadable(kind: _Kind, error: BaseException) -> bool:
+def _is_only_unreadable(kind: UserError, path: str) -> bool:
     """Whether it is the right to read that is missing."""
-    path = _path(error)
-    return (
-        kind.code == "path-unwritable"
-        and bool(path)
-        and os.path.lexists(path)
-        and not os.access(path, os.R_OK)
-    )
-
-
-def _user() -> str:
-    return f", which runs as user {os.getuid()}" if hasattr(os, "getuid") else ""
+    return kind.code == "path-unwritable" and os.path.lexists(path) and not os.access(path, os.R_OK)
