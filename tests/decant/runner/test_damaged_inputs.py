@@ -68,14 +68,13 @@ def test_no_damaged_file_is_read(
 def test_the_command_names_file_step_and_what_to_run(
     made: Path, tiny_params: dict[str, Any], tmp_path: Path
 ) -> None:
-    shutil.copytree(made, tmp_path / "artifacts")
-    file = tmp_path / "artifacts" / "corpus" / "test.parquet"
+    root = tmp_path / "artifacts"
+    shutil.copytree(made, root)
+    file = root / "corpus" / "test.parquet"
     file.write_bytes(bytes(file.stat().st_size))
     params = tmp_path / "params.json"
     params.write_text(json.dumps(tiny_params))
-    ports = [
-        f"--{port}={tmp_path / 'artifacts' / port}" for port in ("corpus", "encoder", "tokens")
-    ]
+    ports = [f"--{port}={root / port}" for port in ("corpus", "encoder", "tokens")]
     done = subprocess.run(
         [sys.executable, "-m", "components", "tokenize", "--params", str(params), *ports],
         capture_output=True,

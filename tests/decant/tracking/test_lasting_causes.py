@@ -119,7 +119,7 @@ def test_a_database_of_another_version(
 
     with sqlite3.connect(tmp_path / "mlflow.db") as database:
         database.execute("UPDATE alembic_version SET version_num = ?", (revision,))
-    SqlAlchemyStore._db_uri_sql_alchemy_engine_map.pop(mlflow_store.uri, None)
+    SqlAlchemyStore._engine_map.pop(mlflow_store.uri, None)
     with raises("tracking-store-outdated", *values):
         run_step("distill")
 
