@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _COMMIT_CHARACTERS = 12
 _DIGEST_CHARACTERS = 12
 # MLflow's addresses of a store that would be lost with the pod.
-_LOCAL_STORES = ("sqlite:", "file:")
+_LOCAL_STORES = ("sqlite:", "sqlite+", "file:")
 
 
 @dataclass(frozen=True, kw_only=True)

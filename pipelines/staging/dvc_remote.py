@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote
 
 from decant.runtime.errors import UserError
 from decant.runtime.retrying import passes_by_itself, retried
@@ -278,7 +278,7 @@ def _dvc_remote(project: Path, commit: str, reaches: Reaches) -> str:
 def _local_folder(url: str, base: Path) -> Path | None:
     """The folder of an address that names one; relative to a base."""
     if url.startswith("file://"):
-        return Path(unquote(urlsplit(url).path))
+        return Path(url.removeprefix("file://"))
     if "://" in url or not (url.startswith(("/", ".")) or (base / url).exists()):
         return None  # also git@HOST:PATH
     return Path(os.path.normpath(base / url))
