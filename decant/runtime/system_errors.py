@@ -44,7 +44,9 @@ _KINDS = {
     errno.ENFILE: _MANY,
     errno.ENOMEM: _MEMORY,
     errno.EIO: UserError(
-        "input/output error", code="file-unreadable", hint="the disk may be failing: see `dmesg`"
+        "input/output error",
+        code="file-unreadable",
+        hint="the disk may be full or failing: look at `df` and `dmesg`",
     ),
     errno.ESTALE: UserError(
         "the network file system has lost it",
@@ -60,11 +62,13 @@ _KINDS = {
 _SENTENCES = {
     "database or disk is full": errno.ENOSPC,
     "attempt to write a readonly database": errno.EROFS,
+    "disk I/O error": errno.EIO,
     "can't allocate memory": errno.ENOMEM,
     "bad allocation": errno.ENOMEM,
     "std::bad_alloc": errno.ENOMEM,
 } | {os.strerror(number): number for number in _KINDS}
 _RUST = re.compile(r"\(os error (\d+)\)")
+_NUMPY = re.compile(r"\d+ requested and \d+ written")  # it does not keep the system's number
 
 
 def as_user_error(error: BaseException) -> UserError | None:
@@ -109,6 +113,8 @@ def _kind(error: BaseException) -> UserError | None:
     if isinstance(error, OSError) and error.errno in _KINDS:
         return _KINDS[error.errno]
     text = str(error)
+    if _NUMPY.fullmatch(text):
+        return _KINDS[errno.ENOSPC]
     if match := _RUST.search(text):
         return _KINDS.get(int(match[1]))
     return next((_KINDS[number] for said, number in _SENTENCES.items() if said in text), None)

@@ -53,12 +53,13 @@ def lasting_cause(error: Exception) -> UserError | None:
     """What an error of MLflow's client means; None where a later attempt may succeed."""
     text = without_secrets(str(error)).strip()
     first = text.partition("\n")[0]
-    if "out-of-date database schema" in text:
-        return _store_of_other_version(
-            first, "back the database up, then `mlflow db upgrade URI` brings it up to date"
+    if "out-of-date database schema" in text:  # so it says also of one that is too new
+        return UserError(
+            f"MLflow's database does not fit the installed MLflow: {first}",
+            code="tracking-store-outdated",
+            hint="back the database up, then run `mlflow db upgrade URI`; where that cannot locate "
+            "the revision, a newer MLflow wrote it: install that one",
         )
-    if "Can't locate revision" in text:
-        return _store_of_other_version(first, "a newer MLflow wrote it: install that, or newer")
     if "must be in the 'active' state" in text:
         return _deleted(first)
     if getattr(error, "error_code", "") != "RESOURCE_DOES_NOT_EXIST":
@@ -79,11 +80,12 @@ def lasting_cause(error: Exception) -> UserError | None:
     return None
 
 
-def _store_of_other_version(said: str, hint: str) -> UserError:
+def deleted_run(run_id: str, said: str) -> UserError:
+    """Of a run in MLflow's trash."""
     return UserError(
-        f"MLflow's database does not fit the installed MLflow: {said}",
-        code="tracking-store-outdated",
-        hint=hint,
+        f"the run in MLflow was deleted: {said}",
+        code="tracking-run-unknown",
+        hint=f"restore it: `mlflow runs restore --run-id {run_id}`, or unset MLFLOW_RUN_ID",
     )
 
 
@@ -97,12 +99,7 @@ def _deleted(said: str) -> UserError:
             "MLFLOW_EXPERIMENT_NAME to another name",
         )
     match = _RUN.search(said)
-    return UserError(
-        f"the run in MLflow was deleted: {said}",
-        code="tracking-run-unknown",
-        hint=f"restore it: `mlflow runs restore --run-id {match[1] if match else 'ID'}`, or unset "
-        "MLFLOW_RUN_ID",
-    )
+    return deleted_run(match[1] if match else "ID", said)
 
 
 def _credentials() -> str:

@@ -107,20 +107,14 @@ def test_a_run_or_an_experiment_that_is_not_there(
         run_step("distill")
 
 
-@pytest.mark.parametrize(
-    ("revision", "values"),
-    [("451aebb31d03", ["mlflow db upgrade"]), ("f" * 12, ["a newer MLflow"])],
-)
-def test_a_database_of_another_version(
-    revision: str, values: list[str], mlflow_store: Store, tmp_path: Path
-) -> None:
-    """As an older or a newer MLflow leaves it behind."""
+def test_a_database_of_another_version(mlflow_store: Store, tmp_path: Path) -> None:
+    """As an older MLflow leaves it behind."""
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
     with sqlite3.connect(tmp_path / "mlflow.db") as database:
-        database.execute("UPDATE alembic_version SET version_num = ?", (revision,))
+        database.execute("UPDATE alembic_version SET version_num = ?", ("451aebb31d03",))
     SqlAlchemyStore._engine_map.pop(mlflow_store.uri, None)
-    with raises("tracking-store-outdated", *values):
+    with raises("tracking-store-outdated", "451aebb31d03", "mlflow db upgrade"):
         run_step("distill")
 
 
