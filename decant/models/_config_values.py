@@ -36,7 +36,7 @@ _MOST_LAYERS, _MOST = 1000, 10_000_000
 
 def check_values(config: Mapping[str, Any], file: Path) -> None:
     """Raises UserError for a count that is not a number of that many things."""
-    for names, least, most in ((_LAYERS, 1, _MOST_LAYERS), (_SIZES, 1, _MOST)):
+    for names, least, most in ((_LAYERS, 0, _MOST_LAYERS), (_SIZES, 1, _MOST)):
         for name in names:
             _check(config, name, least, most, file)
     _check(config, "pad_token_id", 0, _MOST, file)
