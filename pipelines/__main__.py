@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from decant.runtime.errors import exit_on_user_error
+from decant.runtime.ending import exit_on_error
 from decant.runtime.secrets import without_secrets
 
 # Name and one line of help, in the order of a project. Each is a file of pipelines/commands with a
@@ -73,7 +73,7 @@ def main() -> None:
 
 
 def entry() -> None:
-    with exit_on_user_error():
+    with exit_on_error():
         main()
 
 

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.input.jobs import JOBS
-from decant.runtime.errors import UserError, exit_on_user_error
+from decant.runtime.ending import exit_on_error
+from decant.runtime.errors import UserError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,5 +71,5 @@ def _peak_bytes() -> int:
 
 
 if __name__ == "__main__":
-    with exit_on_user_error():
+    with exit_on_error():
         main(*sys.argv[1:])

@@ -18,7 +18,8 @@ from benchmarks.study.results import Result, Scored, Timing
 from benchmarks.study.statistics import MEAN, Figures, Key
 from benchmarks.study.study_plan import STUDY_FILE, Study, make_plan, read_study
 from benchmarks.study.summary import Entry, summarise
-from decant.runtime.errors import UserError, exit_on_user_error
+from decant.runtime.ending import exit_on_error
+from decant.runtime.errors import UserError
 from decant.runtime.params_file import read_params_file
 
 TABLE = "study.csv"
@@ -124,5 +125,5 @@ def _result(row: Mapping[Hashable, Any]) -> Result:
 
 
 if __name__ == "__main__":
-    with exit_on_user_error():
+    with exit_on_error():
         redraw_command()

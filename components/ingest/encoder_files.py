@@ -12,14 +12,15 @@ from pathlib import Path
 
 from decant.models.encoder import copy_encoder
 from decant.runtime.errors import UserError
+from decant.runtime.system_errors import as_user_error
 
 
 def encoder_files(source: Path, target: Path) -> list[str]:
     """`copy_encoder`, in a process of its own unless this one has torch already.
 
     Raises:
-        UserError: this is not a usable BERT-family encoder.
-        RuntimeError: the process died; what it wrote is on standard error.
+        UserError: this is not a usable BERT-family encoder, or the process was killed.
+        RuntimeError: the process failed; what it wrote is on standard error.
     """
     if "torch" in sys.modules:
         return copy_encoder(source, target)
@@ -31,6 +32,12 @@ def encoder_files(source: Path, target: Path) -> list[str]:
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONIOENCODING": "utf-8"},
         check=False,
     )
+    if done.returncode < 0:
+        raise UserError(
+            f"the check of {source} was ended by signal {-done.returncode}",
+            code="process-failed",
+            hint="9 is often a lack of memory",
+        )
     if done.returncode:
         raise RuntimeError(f"the check of {source} ended with code {done.returncode}")
     answer = json.loads(done.stdout.splitlines()[-1])
@@ -43,8 +50,11 @@ def _main(source: str, target: str) -> None:
     """Print the facts as a JSON list, or the error as an object, in the last line."""
     try:
         print(json.dumps(copy_encoder(Path(source), Path(target))))
-    except UserError as error:
-        print(json.dumps(error.as_json()))
+    except Exception as error:
+        problem = error if isinstance(error, UserError) else as_user_error(error)
+        if problem is None:
+            raise
+        print(json.dumps(problem.as_json()))
 
 
 if __name__ == "__main__":

@@ -31,11 +31,15 @@ from components.register.version_tags import (
 )
 from decant.runtime.artifacts import write_json
 from decant.runtime.errors import UserError
+from decant.runtime.git_repository import commit_problem
 from decant.runtime.reporter import Reporter
+from decant.runtime.retrying import limit_seconds
 from decant.runtime.secrets import shown_uri, without_secrets
 from decant.runtime.steps import steps_behind
+from decant.tracking.lasting_causes import lasting_cause
 from decant.tracking.mlflow_retries import retried_in_mlflow
 from decant.tracking.mlflow_store import open_client, tracking_is_on, tracking_uri
+from decant.tracking.patience import PATIENCE_SECONDS
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -105,7 +109,8 @@ def _register(
     where = shown_uri(tracking_uri())
     if not reporter.run_id:
         raise UserError(
-            f"nothing was registered: MLflow at {where} could not be reached",
+            f"nothing was registered: MLflow at {where} does not answer: "
+            f"{reporter.tracking_problem or 'the step has no run in it'}",
             code="tracking-unreachable",
             hint=f"check MLFLOW_TRACKING_URI and the server, {_AGAIN}",
         )
@@ -116,9 +121,10 @@ def _register(
         return retried_in_mlflow(
             "registering the model",
             lambda: _find_or_register(params, inputs, evidence, identity, code, reporter),
+            total_seconds=PATIENCE_SECONDS + limit_seconds(),
         )
     except (MlflowException, OSError) as error:
-        raise UserError(
+        raise lasting_cause(error) or UserError(
             f"MLflow at {where} did not register the model: {without_secrets(str(error))}",
             code="tracking-failed",
             hint=f"fix that, {_AGAIN}",
@@ -134,6 +140,8 @@ def _find_or_register(
     reporter: Reporter,
 ) -> Registered:
     """Raises what MLflow and its artifact store raise."""
+    if problem := commit_problem():
+        reporter.warning(f"the version has no commit: {problem.problem} ({problem.hint})")
     client, run_id = open_client(), reporter.run_id
     tags = _tags(client, params, evidence, identity, reporter)
     for lost, place in mark_lost(client, params.name, identity):

@@ -21,11 +21,11 @@ from decant.inference.model_files import MANIFEST, check_files
 from decant.inference.refusals import refusals
 from decant.runtime.artifacts import Card, read_card
 from decant.runtime.errors import UserError
+from decant.runtime.git_repository import git_commit
 from decant.runtime.identity import PROJECT, canonical_json, content_digest, file_digest
 from decant.runtime.identity import text_digest as digest_of
 from decant.tasks.task import CLASSES, Task
 from decant.tracking.delivery import BEHIND_TAG, IDENTITY_TAG
-from decant.tracking.execution import git_commit
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance

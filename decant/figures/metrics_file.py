@@ -10,6 +10,7 @@ from pydantic import JsonValue
 
 from decant.figures.evaluation_figures import Figures
 from decant.figures.figure_set import FigureSet
+from decant.runtime.artifacts import read_json
 from decant.runtime.errors import UserError
 
 METRICS, QUALITY = "metrics.json", "quality.json"
@@ -80,7 +81,7 @@ def numbers(values: Mapping[str, JsonValue]) -> dict[str, float]:
 
 def _object(file: Path) -> Mapping[str, JsonValue]:
     try:
-        content = json.loads(file.read_bytes())
+        content = read_json(file)
     except ValueError as error:
         raise UserError(
             f"{file} is not JSON: {error}", code="artifact-outdated", hint="run evaluate again"

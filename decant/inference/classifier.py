@@ -157,7 +157,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """Of an exported folder. Raises ValueError when it is not a JSON object."""
     try:
         content = json.loads((folder / MANIFEST).read_text("utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"its {MANIFEST} is not JSON: {error}") from None
     if not isinstance(content, dict):
         raise ValueError(f"its {MANIFEST} is not a JSON object")

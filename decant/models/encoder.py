@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenizers import Tokenizer
 
+from decant.models._config_values import check_values
 from decant.models._json_object import json_object
 from decant.models.encoder_tokenizer import (
     SPECIAL_TOKENS,
@@ -120,15 +121,17 @@ def check_encoder(folder: Path) -> None:
             hint="give a folder as save_pretrained() writes it, or an hf:// model",
         )
     for file in sorted(folder.iterdir()):
-        if file.suffix in (".json", ".safetensors", ".txt", ".model"):
+        if file.suffix in (".json", ".safetensors", ".txt", ".model") and file.is_file():
             refuse_placeholder(file)
-    model_type = read_config(folder).get("model_type")
+    config = read_config(folder)
+    model_type = config.get("model_type")
     if model_type not in SUPPORTED:
         raise UserError(
             f"{folder} has a model of type '{model_type}', which is not a BERT-family encoder",
             code="encoder-type-unsupported",
             hint=f"types that work: {', '.join(SUPPORTED)}",
         )
+    check_values(config, folder / CONFIG)
     tensor_names(folder)
     if not any((folder / name).is_file() for name in (TOKENIZER, *VOCABULARIES)):
         raise UserError(
@@ -242,9 +245,10 @@ def special_ids(folder: Path, *, shown: Path | None = None) -> SpecialIds:
 def position_limit(folder: Path) -> int:
     """The longest input in tokens, special tokens included, for which the encoder has positions."""
     config = read_config(folder)
-    positions = int(config.get("max_position_embeddings", 512))
+    positions = int(config.get("max_position_embeddings") or 512)
     if config["model_type"] in _POSITIONS_AFTER_PADDING:
-        positions -= int(config.get("pad_token_id", 1)) + 1
+        padding = config.get("pad_token_id")
+        positions -= (1 if padding is None else int(padding)) + 1
     return positions
 
 

@@ -11,6 +11,7 @@ from safetensors import SafetensorError, safe_open
 
 from decant.models._json_object import json_object
 from decant.runtime.errors import UserError
+from decant.runtime.system_errors import as_user_error
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -180,9 +181,11 @@ def _load(
             output_loading_info=True,
             **options,
         )
-    except (OSError, RuntimeError, ValueError, SafetensorError) as error:
+    except Exception as error:  # every type of model checks its settings in its own way
+        if problem := as_user_error(error):
+            raise problem from None
         raise UserError(
-            f"the weights in {folder} cannot be loaded: {error}",
+            f"the weights in {folder} cannot be loaded: {str(error) or type(error).__name__}",
             code="encoder-weights-invalid",
             hint=f"give the weights that belong to its {CONFIG}",
         ) from None

@@ -10,7 +10,7 @@ from decant.runner.font_list import take_font_list
 from decant.runner.relayed_output import relayed_output
 from decant.runner.run_step import run_step
 from decant.runner.train_job.node_plan import plan_from_environment
-from decant.runtime.errors import exit_on_user_error
+from decant.runtime.ending import exit_on_error
 from decant.tracking.spool import SPOOL
 
 
@@ -32,7 +32,7 @@ def run_component(
     if is_lost_with_the_pod:
         os.environ[SPOOL] = metrics.path
     take_font_list()
-    with relayed_output(name), exit_on_user_error():
+    with relayed_output(name), exit_on_error():
         if plan := plan_from_environment():
             from decant.runner.train_job.launch import run_as_train_job
 

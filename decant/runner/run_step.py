@@ -24,16 +24,17 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
+from decant.runner.damaged_inputs import refuse_damaged
 from decant.runner.mixed_inputs import lineage, refuse_mixed_inputs
 from decant.runner.relayed_output import is_relayed
 from decant.runtime import identity
 from decant.runtime.artifacts import (
-    CARD,
     Card,
     Sidecar,
     check_targets,
     read_card,
     read_sidecar,
+    write_card,
     write_json,
     written_whole,
 )
@@ -41,7 +42,7 @@ from decant.runtime.errors import UserError
 from decant.runtime.log_lines import logged_by
 from decant.runtime.reporter import Reporter
 from decant.runtime.settings import parse
-from decant.runtime.steps import Step, import_step, load_step
+from decant.runtime.steps import Step, import_step, load_step, maker_of
 from decant.tracking.record import Origin
 from decant.tracking.tracked_step import tracked_step
 from decant.training import processes
@@ -63,7 +64,7 @@ def run_step(name: str, section: Mapping[str, Any], ports: Mapping[str, Path]) -
     params = parse(step.params, section, name)
     input_paths, output_paths = step.bind(ports)
     check_targets(output_paths, input_paths)
-    cards = {port: read_card(path) for port, path in input_paths.items()}
+    cards = {port: read_card(path, maker_of(port)) for port, path in input_paths.items()}
     if not processes.is_started() and (group := processes.wanted()).size > 1:
         if step.parallel:
             processes.start(group, name, section, ports)
@@ -76,9 +77,11 @@ def run_step(name: str, section: Mapping[str, Any], ports: Mapping[str, Path]) -
         logged_by(watching.warning),
         watching.activity("looking at the inputs"),  # reads them whole, or downloads them
     ):
+        files = {port: identity.file_digests(path) for port, path in input_paths.items()}
+        refuse_damaged(input_paths, cards, files)
         digests = {
-            port: identity.content_digest(path)
-            for port, path in input_paths.items()
+            port: identity.folder_digest(found)
+            for port, found in files.items()
             if not cards[port].varying
         }
         if step.pins:
@@ -123,8 +126,9 @@ def _run(
                 metrics=reporter.metrics,
                 versions={package: version(package) for package in _VERSIONED},
                 lineage=lineage(cards, digests),
+                files=identity.file_digests(folder),
             )
-            write_json(folder / CARD, dataclasses.asdict(card))
+            write_card(folder, card)
             sidecar = Sidecar(
                 run_id=run.run_id,
                 step_runs=run.step_runs,

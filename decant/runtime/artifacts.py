@@ -2,7 +2,8 @@
 
 <port>/
   ...            the step's own files
-  card.json      content: step, port, parameters, input digests, metrics, identity, versions
+  card.json      content: step, port, parameters, input digests, metrics, identity, versions, the
+                 sha256 of every other file, and of its own entries
   sidecar.json   not content: run ids, start, duration, host, measured times
 """
 
@@ -11,26 +12,29 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 from decant.runtime.errors import UserError
-from decant.runtime.identity import SIDECAR
+from decant.runtime.identity import SIDECAR, canonical_json, text_digest
 from decant.runtime.publishing import publish_together
 
 CARD = "card.json"
+_DIGEST = "digest"
+_ITS_STEP = "the step that writes it"
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Card:
-    """The deterministic description of an artifact. Its own digest is not in it.
+    """The deterministic description of an artifact.
 
     Attributes:
         varying: the port has measured times, so no identity depends on its content.
         inputs: content digests of what the step read, by port; of sources their pins.
         lineage: content digests of all artifacts behind it, by port; empty in old cards.
+        files: sha256 of every other file of the artifact, by its path there; empty in old cards.
     """
 
     step: str
@@ -42,6 +46,7 @@ class Card:
     metrics: Mapping[str, float]
     versions: Mapping[str, str]
     lineage: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,22 +61,40 @@ class Sidecar:
     measures: Mapping[str, float]
 
 
-def read_card(folder: Path) -> Card:
-    """Raises UserError when the folder is not an artifact."""
+def write_card(folder: Path, card: Card) -> None:
+    """Write the card with the digest of its own entries."""
+    entries = asdict(card)
+    write_json(folder / CARD, {**entries, _DIGEST: text_digest(canonical_json(entries))})
+
+
+def read_card(folder: Path, made_by: str = _ITS_STEP) -> Card:
+    """Raises UserError when the folder is not an artifact, or the card is damaged.
+
+    Args:
+        made_by: the step that writes the artifact, for the message.
+    """
     file = folder / CARD
     if not file.is_file():
         raise UserError(
             f"{folder} is not an artifact of Decant: it has no {CARD}",
             code="artifact-missing",
-            hint="run the step that writes it first (`dvc repro` runs them in order)",
+            hint=f"run {made_by} first (`dvc repro` runs the steps in order)",
         )
-    return _read(Card, file)
+    entries = _entries(file, made_by)
+    written = entries.pop(_DIGEST, None)
+    if written is not None and written != text_digest(canonical_json(entries)):
+        raise UserError(
+            f"{file} is damaged: its entries are not those that {made_by} wrote",
+            code="artifact-damaged",
+            hint=f"run {made_by} again",
+        )
+    return _made(Card, entries, file, made_by)
 
 
 def read_sidecar(folder: Path) -> Sidecar | None:
     """None where the artifact came back from DVC's cache, which keeps content only."""
     file = folder / SIDECAR
-    return _read(Sidecar, file) if file.is_file() else None
+    return _made(Sidecar, _entries(file), file) if file.is_file() else None
 
 
 def check_targets(targets: Mapping[str, Path], sources: Mapping[str, Path]) -> None:
@@ -101,8 +124,11 @@ def check_targets(targets: Mapping[str, Path], sources: Mapping[str, Path]) -> N
 
 
 def read_json(file: Path) -> Any:
-    """The content of a JSON file in UTF-8."""
-    return json.loads(file.read_text("utf-8"))
+    """The content of a JSON file in UTF-8. Raises ValueError for another one."""
+    try:
+        return json.loads(file.read_text("utf-8"))
+    except RecursionError:
+        raise ValueError(f"{file} is nested too deeply") from None
 
 
 def write_json(file: Path, value: object) -> None:
@@ -132,19 +158,34 @@ def written_whole(targets: Mapping[str, Path]) -> Iterator[dict[str, Path]]:
                 raise UserError(
                     f"cannot write in {folder.parent}: {error.strerror}", code="path-unwritable"
                 ) from None
-        yield partial
-        publish_together({partial[port]: target for port, target in targets.items()})
+        try:
+            yield partial
+            publish_together({partial[port]: target for port, target in targets.items()})
+        except Exception as error:
+            error.add_note(f"while {', '.join(map(str, targets.values()))} was to be written")
+            raise
     finally:
         for folder in partial.values():
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _read(kind: type[T], file: Path) -> T:
+def _entries(file: Path, made_by: str = _ITS_STEP) -> dict[str, Any]:
     try:
-        return kind(**read_json(file))
+        return dict(read_json(file))
     except (TypeError, ValueError):
-        raise UserError(
-            f"{file} was written by another version of Decant, or is damaged",
-            code="artifact-outdated",
-            hint="run the step that writes it again",
-        ) from None
+        raise _outdated(file, made_by) from None
+
+
+def _made(kind: type[T], entries: Mapping[str, Any], file: Path, made_by: str = _ITS_STEP) -> T:
+    try:
+        return kind(**entries)
+    except TypeError:
+        raise _outdated(file, made_by) from None
+
+
+def _outdated(file: Path, made_by: str) -> UserError:
+    return UserError(
+        f"{file} was written by another version of Decant, or is damaged",
+        code="artifact-outdated",
+        hint=f"run {made_by} again",
+    )

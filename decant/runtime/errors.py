@@ -1,16 +1,11 @@
-"""The one exception that users read, and how a command ends with it."""
+"""The one exception that users read, and how it is shown."""
 
-import re
-import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from importlib.metadata import requires
+from collections.abc import Mapping
 
 from rich.console import Console
 from rich.markup import escape
 
 from decant.runtime.error_codes import ERROR_CODES
-from decant.runtime.safe_output import hide_secrets
 from decant.runtime.secrets import without_secrets
 
 
@@ -56,46 +51,9 @@ class UserError(Exception):
         return f"{self.problem}\n  hint: {self.hint}" if self.hint else self.problem
 
 
-@contextmanager
-def exit_on_user_error() -> Iterator[None]:
-    """Show a UserError of the block on standard error and end the process with code 2.
-
-    A package that is not installed, since the base installation only uses models, is one too. What
-    else the process prints, a traceback too, has no secrets from here on.
-    """
-    hide_secrets()
-    try:
-        yield
-    except UserError as error:
-        show_error(error)
-        sys.exit(2)
-    except ModuleNotFoundError as error:
-        package = (error.name or "").partition(".")[0]
-        if package in ("", "decant", "components", "pipelines", "benchmarks"):
-            raise
-        show_error(
-            UserError(
-                f"this needs the package {package}, which is not installed",
-                code="package-missing",
-                hint=f"pip install 'decant[{_extra_with(package)}]'",
-            )
-        )
-        sys.exit(2)
-
-
 def show_error(error: UserError) -> None:
     """Print the code and the message to standard error."""
     console = Console(stderr=True, soft_wrap=True, highlight=False)
     console.print(
         f"[bold red]error{escape(f'[{error.code}]')}:[/] {escape(without_secrets(str(error)))}"
     )
-
-
-def _extra_with(package: str) -> str:
-    """The first extra of Decant that names the package, else the one with all."""
-    for requirement in requires("decant") or ():
-        name = re.match(r"[\w-]+", requirement)  # of ruamel.yaml the module is ruamel
-        extra = re.search(r"extra == [\"'](\w+)[\"']", requirement)
-        if name and extra and name[0].lower().replace("-", "_") == package.lower():
-            return extra[1]
-    return "all"

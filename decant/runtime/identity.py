@@ -30,13 +30,23 @@ _PARTS_MARK = f"{LIBRARY}.tasks.kinds"
 
 def content_digest(path: Path) -> str:
     """sha256 over the names and bytes of a file or of all files in a folder, sidecars left out."""
-    if path.is_file():
-        return file_digest(path)
-    digest = hashlib.sha256()
-    for file in sorted(path.rglob("*"), key=lambda file: file.relative_to(path).as_posix()):
-        if file.is_file() and file.name != SIDECAR:
-            digest.update(f"{file.relative_to(path).as_posix()}\0{file_digest(file)}\n".encode())
-    return digest.hexdigest()
+    return file_digest(path) if path.is_file() else folder_digest(file_digests(path))
+
+
+def file_digests(folder: Path) -> dict[str, str]:
+    """sha256 of every file in a folder by its path there, sorted, sidecars left out."""
+    files = {file.relative_to(folder).as_posix(): file for file in folder.rglob("*")}
+    return {
+        name: file_digest(file)
+        for name, file in sorted(files.items())
+        if file.is_file() and file.name != SIDECAR
+    }
+
+
+def folder_digest(files: Mapping[str, str]) -> str:
+    """The content digest of a folder from its `file_digests`."""
+    lines = (f"{name}\0{digest}\n" for name, digest in files.items())
+    return hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def file_digest(file: Path) -> str:

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from decant.runtime import identity
 from decant.runtime.errors import UserError
 from decant.runtime.secrets import without_secrets
 from decant.runtime.settings_errors import did_you_mean, unknown_key
+from decant.runtime.yaml_text import load_yaml
 
 NAME = "params.yaml"
 
@@ -59,7 +59,7 @@ def read_sections(file: Path) -> dict[str, Any]:
             f"no parameter file at {file}", code="file-missing", hint="give --params FILE"
         )
     try:
-        content = YAML(typ="safe").load(file.read_text("utf-8"))
+        content = load_yaml(file.read_text("utf-8"))
     except MarkedYAMLError as error:  # its text would quote the line, which may have a secret
         place = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
         problem = str(error.problem).partition(" with value")[0]
@@ -168,7 +168,7 @@ def _apply_override(content: dict[str, Any], override: str) -> None:
             hint=_suggestion(content, parents, key, target),
         )
     try:
-        target[key] = YAML(typ="safe").load(text)
+        target[key] = load_yaml(text)
     except YAMLError:
         raise UserError(
             f"the value of '{without_secrets(override)}' is not valid YAML: "

@@ -35,6 +35,7 @@ class Reporter:
         measures: figures of this run alone, such as seconds; they go into its sidecar.
         on_point: called with (curve, step, value) at once, so that curves can be watched live.
         run_id: the MLflow run of this step, empty when nothing is tracked.
+        tracking_problem: why MLflow does not have the run, in its words; empty when it has.
         identity: of the step that runs, empty outside of one.
         pace: of the lines on long work, where the console is not a terminal.
     """
@@ -43,6 +44,7 @@ class Reporter:
     console: Console = field(default_factory=lambda: _console())
     on_point: PointListener | None = None
     run_id: str = ""
+    tracking_problem: str = ""
     identity: str = ""
     metrics: dict[str, float] = field(default_factory=dict)
     measures: dict[str, float] = field(default_factory=dict)

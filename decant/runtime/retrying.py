@@ -60,6 +60,7 @@ def retried(
     *,
     passes: Callable[[BaseException], bool] | None = None,
     seconds: float | None = None,
+    total_seconds: float | None = None,
     first_seconds: float | None = None,
 ) -> T:
     """The action's result; after an error that passes by itself the action is repeated.
@@ -70,6 +71,7 @@ def retried(
         what: is being done, for the log: "fetching s3://bucket/a.csv".
         passes: which errors pass; `passes_by_itself` without it.
         seconds: of all pauses together; `limit_seconds` without it.
+        total_seconds: of all attempts and pauses, after which none follows; no limit without it.
         first_seconds: the first pause; FIRST_SECONDS without it.
 
     Raises UserError for a limit in DECANT_RETRY_SECONDS that is not a number.
@@ -81,7 +83,9 @@ def retried(
         return isinstance(error, Exception) and (passes or passes_by_itself)(error)
 
     def is_over(state: RetryCallState) -> bool:
-        return state.idle_for + state.upcoming_sleep > most
+        elapsed = (state.seconds_since_start or 0.0) + state.upcoming_sleep
+        is_late = total_seconds is not None and elapsed > total_seconds
+        return is_late or state.idle_for + state.upcoming_sleep > most
 
     def log(state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None

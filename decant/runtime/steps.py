@@ -109,14 +109,18 @@ def load_step(name: str) -> Step:
 
 def steps_behind(name: str) -> tuple[str, ...]:
     """The steps whose outputs a step reads, directly or not, in the order of the flow."""
-    makers = {port: step for step in STEPS for port in load_step(step).output_ports}
     found: set[str] = set()
     pending = [name]
     while pending:
-        makes = {makers[port] for port in load_step(pending.pop()).input_ports}
+        makes = {maker_of(port) for port in load_step(pending.pop()).input_ports}
         pending += makes - found
         found |= makes
     return tuple(step for step in STEPS if step in found)
+
+
+def maker_of(port: str) -> str:
+    """The step that writes a port. Raises StopIteration for one that none writes."""
+    return next(step for step in STEPS if port in load_step(step).output_ports)
 
 
 def import_step(name: str) -> ModuleType:

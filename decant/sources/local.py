@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from decant.runtime.errors import UserError
+from decant.runtime.experiment_copy import original_project
 from decant.runtime.identity import content_digest
 from decant.sources._uri import check_sha256, path_part, scheme_of, split_sha256
 
@@ -16,9 +17,13 @@ def fetch(uri: str) -> Path:
     try:
         if not path.exists():
             raise UserError(
-                f"no file or folder at '{path}'",
-                code="file-missing",
-                hint=f"paths are relative to the current folder, which is {Path.cwd()}",
+                f"no file or folder at '{path}'", code="file-missing", hint=_where_it_may_be(path)
+            )
+        if not (path.is_file() or path.is_dir()):
+            raise UserError(
+                f"'{path}' is neither a file nor a folder, but a pipe, a socket or a device",
+                code="file-unreadable",
+                hint="write what it gives into a file, and give that",
             )
         if expected:
             check_sha256(uri, expected, content_digest(path))
@@ -43,6 +48,16 @@ def path_and_pin(uri: str) -> tuple[Path, str]:
     address, expected = split_sha256(uri)
     assert scheme_of(address) == "file"
     return Path(path_part(address)), expected
+
+
+def _where_it_may_be(path: Path) -> str:
+    root = original_project()
+    if root and not path.is_absolute() and (root / path).exists():
+        return (
+            f"it is in {root}, but `dvc exp run --temp` copies only what git or DVC tracks: "
+            f"`dvc add {path}`, or `dvc exp run --temp --copy-paths {path}`"
+        )
+    return f"paths are relative to the current folder, which is {Path.cwd()}"
 
 
 def _unreadable(path: Path, error: OSError) -> UserError:

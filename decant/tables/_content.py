@@ -10,7 +10,6 @@ import gzip
 import json
 import lzma
 import re
-import shutil
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,6 +20,8 @@ import pyarrow as pa
 
 from decant.runtime.errors import UserError
 from decant.runtime.placeholder_files import refuse_placeholder
+from decant.runtime.system_errors import as_user_error
+from decant.runtime.unpacking import unpack
 from decant.tables._engine import Engine
 
 COMPRESSIONS = (".gz", ".bz2", ".xz", ".zst")
@@ -125,7 +126,7 @@ def plain_file(file: Path, engine: Engine) -> PlainFile:
         refuse_placeholder(path, file.name)
         _check_utf8(path, file.name)
     except OSError as error:
-        raise UserError(
+        raise as_user_error(error) or UserError(
             f"{file.name} cannot be read: {error.strerror or error}", code="file-unreadable"
         ) from None
     return PlainFile(path=path, name=file.name, notes=notes)
@@ -143,8 +144,9 @@ def _unpacked(file: Path, folder: Path, shown: Path | None = None) -> tuple[Path
     _, how, open_packed = packed
     target = folder / f"unpacked_{sum(1 for _ in folder.glob('unpacked_*'))}"
     try:
-        with open_packed(file) as source, target.open("wb") as sink:
-            shutil.copyfileobj(source, sink, _CHUNK_BYTES)
+        with open_packed(file) as source:
+            packed_bytes = (shown or file).stat().st_size
+            unpack(source, target, packed_bytes=packed_bytes, name=name)
     except (OSError, EOFError, ValueError, lzma.LZMAError, zlib.error, pa.ArrowException) as error:
         if getattr(error, "errno", None):  # the disk, not the content
             raise

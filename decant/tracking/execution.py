@@ -1,8 +1,6 @@
-"""Which execution of the pipeline this process belongs to, and which commit it runs."""
+"""Which execution of the pipeline this process belongs to."""
 
 import os
-import subprocess
-from functools import cache
 from pathlib import Path
 
 import psutil
@@ -34,24 +32,6 @@ def execution_identity() -> str:
             }
         )
     )[:32]
-
-
-@cache
-def git_commit() -> str:
-    """The checkout's commit, with `-dirty` where files differ; DECANT_COMMIT inside an image."""
-    if commit := os.environ.get("DECANT_COMMIT"):
-        return commit
-    try:
-        described = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=40", "--match="],
-            cwd=identity.PROJECT,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-    return described.stdout.strip()
 
 
 def _dvc_process() -> str:

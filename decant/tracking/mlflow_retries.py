@@ -10,9 +10,15 @@ from decant.tracking.mlflow_store import tracking_uri
 T = TypeVar("T")
 
 
-def retried_in_mlflow(what: str, action: Callable[[], T], *, seconds: float | None = None) -> T:
+def retried_in_mlflow(
+    what: str,
+    action: Callable[[], T],
+    *,
+    seconds: float | None = None,
+    total_seconds: float | None = None,
+) -> T:
     """As `retried`, for an action that may be repeated. A local store is not tried again."""
-    return retried(what, action, passes=_passes, seconds=seconds)
+    return retried(what, action, passes=_passes, seconds=seconds, total_seconds=total_seconds)
 
 
 def _passes(error: BaseException) -> bool:

@@ -15,7 +15,10 @@ from urllib.parse import urlsplit
 
 from decant.runtime import identity
 from decant.runtime.errors import UserError
+from decant.runtime.experiment_copy import original_project
 from decant.runtime.secrets import shown_uri, without_secrets
+from decant.tracking.lasting_causes import refused_answer
+from decant.tracking.sqlite_address import sqlite_file, sqlite_uri
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -33,9 +36,7 @@ _CLIENT_DEFAULTS = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
-_SQLITE = "sqlite:///"
 _EXPERIMENT = "MLFLOW_EXPERIMENT_NAME"
-_TOKEN, _USER, _PASSWORD = (f"MLFLOW_TRACKING_{name}" for name in ("TOKEN", "USERNAME", "PASSWORD"))
 
 
 def tracking_is_on() -> bool:
@@ -48,7 +49,7 @@ def tracking_uri() -> str:
 
     Raises UserError on a cluster without a server, where a local store would be lost with the pod.
     """
-    uri = os.environ.get("MLFLOW_TRACKING_URI") or f"{_SQLITE}{store_root() / 'mlflow.db'}"
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or sqlite_uri(store_root() / "mlflow.db")
     if os.environ.get("KUBERNETES_SERVICE_HOST") and _is_local(uri):
         raise UserError(
             f"the tracking store {shown_uri(uri)} is local: it would be lost with the pod",
@@ -60,16 +61,16 @@ def tracking_uri() -> str:
 
 def store_exists() -> bool:
     """False for a database file that is not there, which opening it would make."""
-    uri = tracking_uri()
-    return not uri.startswith(_SQLITE) or Path(uri.removeprefix(_SQLITE)).is_file()
+    file = sqlite_file(tracking_uri())
+    return file is None or file.is_file()
 
 
 def open_client() -> "MlflowClient":
     """A client of the tracking server or store.
 
-    Raises UserError as `tracking_uri` does and when a server refuses the credentials,
-    ConnectionError when none answers within REACHABLE_TIMEOUT_SECONDS, and what MLflow raises when
-    it cannot open the store.
+    Raises UserError as `tracking_uri` does and when a server refuses for a cause that lasts (see
+    lasting_causes.py), ConnectionError when none answers within REACHABLE_TIMEOUT_SECONDS, and
+    what MLflow raises when it cannot open the store.
     """
     uri = tracking_uri()
     is_server = uri.startswith(("http://", "https://"))
@@ -82,7 +83,7 @@ def open_client() -> "MlflowClient":
     for logger in ("mlflow", "mlflow.store.db.utils", "alembic"):  # "Creating tables...", and such
         logging.getLogger(logger).setLevel(logging.WARNING)
     if is_server:
-        _check_credentials(uri)
+        _check_answer(uri)
     return MlflowClient(uri)
 
 
@@ -106,16 +107,20 @@ def experiment_id(client: "MlflowClient", name: str = "") -> str:
     name = name or experiment_name()
     if found := client.get_experiment_by_name(name):
         return str(found.experiment_id)
-    uri, location = tracking_uri(), None
-    if uri.startswith(_SQLITE):
-        database = Path(uri.removeprefix(_SQLITE)).resolve()
-        location = (database.parent / "mlruns").as_uri()
+    database, location = sqlite_file(tracking_uri()), None
+    if database:
+        location = (database.resolve().parent / "mlruns").as_uri()
     try:
         return str(client.create_experiment(name, artifact_location=location))
     except Exception:  # another process created it in the meantime
         if found := client.get_experiment_by_name(name):
             return str(found.experiment_id)
         raise
+
+
+def is_local_store() -> bool:
+    """Whether the store is a file or folder of this machine, which answers at once."""
+    return _is_local(tracking_uri())
 
 
 def first_line(error: Exception) -> str:
@@ -127,22 +132,10 @@ def store_root() -> Path:
     """The project's root, also from the temporary copy in which `dvc exp run --temp` works.
 
     Without a project it is the working folder.
-
-    Such a copy is in <root>/.dvc/tmp/exps/NAME, or .../standalone/NAME, below which the project
-    has the same place as it has below the root of the repository.
     """
-    project = identity.PROJECT
-    if project == Path(sysconfig.get_path("purelib")):  # Decant is installed from a wheel
+    if Path(sysconfig.get_path("purelib")) == identity.PROJECT:  # Decant is installed from a wheel
         return Path.cwd()
-    for folder in project.parents:
-        copies = folder / "tmp" / "exps"
-        if folder.name != ".dvc" or not project.is_relative_to(copies):
-            continue
-        parts = project.relative_to(copies).parts
-        inside = parts[2:] if parts[0] == "standalone" else parts[1:]
-        root = folder.parent.joinpath(*inside)
-        return root if root.is_dir() else folder.parent
-    return project
+    return original_project() or identity.PROJECT
 
 
 def check_reachable(uri: str) -> None:
@@ -162,11 +155,11 @@ def check_reachable(uri: str) -> None:
 
 
 def _is_local(uri: str) -> bool:
-    return uri.startswith(("sqlite:", "file:")) or "://" not in uri
+    return uri.startswith(("sqlite:", "sqlite+", "file:")) or "://" not in uri
 
 
-def _check_credentials(uri: str) -> None:
-    """Raises UserError naming the variable when a server refuses the credentials or requires some.
+def _check_answer(uri: str) -> None:
+    """Raises UserError when a server refuses for a cause that lasts, such as the credentials.
 
     Sends one request as MLflow's client does. Other errors show in the calls that follow.
     """
@@ -185,16 +178,5 @@ def _check_credentials(uri: str) -> None:
         )
     except MlflowException as error:
         raise ConnectionError(without_secrets(str(error))) from None
-    if answer.status_code not in (401, 403):
-        return
-    if os.environ.get(_USER) and os.environ.get(_PASSWORD):  # the client prefers these
-        used = f"those in {_USER} and {_PASSWORD}"
-    elif os.environ.get(_TOKEN):
-        used = f"the token in {_TOKEN}"
-    else:
-        used = f"none are set in {_TOKEN}, or {_USER} and {_PASSWORD}"
-    raise UserError(
-        f"MLflow at {shown_uri(uri)} refuses the credentials (HTTP {answer.status_code}): {used}",
-        code="tracking-access-denied",
-        hint=f"set {_TOKEN} to a token that is valid",
-    )
+    if refused := refused_answer(answer, uri):
+        raise refused

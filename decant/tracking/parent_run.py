@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from decant.runtime.git_repository import git_commit
 from decant.runtime.secrets import shown_uri
-from decant.tracking.execution import execution_identity, git_commit
+from decant.tracking.execution import execution_identity
+from decant.tracking.lasting_causes import deleted_run
 from decant.tracking.mlflow_store import (
     experiment_id,
     experiment_name,
@@ -74,6 +76,8 @@ def open_parent(client: "MlflowClient", parent: Parent, started_ms: int) -> tupl
     """
     if parent.given:
         run = client.get_run(parent.given)
+        if run.info.lifecycle_stage != "active":  # MLflow would take what is logged below it
+            raise deleted_run(parent.given, f"MLFLOW_RUN_ID is {parent.given}")
         if parent.task_run:
             return parent.given, str(run.info.experiment_id), False
         is_running = run.info.status == "RUNNING"

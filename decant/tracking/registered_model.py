@@ -4,7 +4,8 @@ from pathlib import Path
 
 from decant.runtime.errors import UserError
 from decant.runtime.secrets import shown_uri, without_secrets
-from decant.tracking.mlflow_store import open_client, tracking_uri
+from decant.tracking.lasting_causes import lasting_cause
+from decant.tracking.mlflow_store import open_client, store_exists, tracking_uri
 
 MANIFEST = "manifest.json"  # marks the exported folder within MLflow's
 
@@ -26,8 +27,7 @@ def download_exported(uri: str, folder: Path) -> Path:
     store = tracking_uri()
     shown = shown_uri(store)
     hint = "list the models with `decant models`, or set MLFLOW_TRACKING_URI"
-    database = store.removeprefix("sqlite:///")
-    if database != store and not Path(database).is_file():
+    if not store_exists():
         problem = f"no model {uri}: there is no tracking store {shown} yet"
         raise UserError(problem, code="tracking-store-missing", hint=hint)
     try:
@@ -38,7 +38,8 @@ def download_exported(uri: str, folder: Path) -> Path:
         raise
     except Exception as error:  # MLflow's, the database's, the artifact store's
         problem = f"cannot load {uri} from {shown}: {without_secrets(str(error))}"
-        raise UserError(problem, code="model-version-unknown", hint=hint) from None
+        cause = lasting_cause(error)
+        raise cause or UserError(problem, code="model-version-unknown", hint=hint) from None
     return exported_folder(Path(model), uri)
 
 

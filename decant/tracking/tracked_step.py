@@ -3,12 +3,12 @@
 The parent is the run in MLFLOW_RUN_ID, else the run tagged with the execution's identity (KFP's run
 id, or parameters, code and the `dvc` process above us), created by the first step that needs it.
 
-MLflow never makes a step fail: after the first call that fails, or after the step has waited for
-it for too long, all of the run goes to the spool, and no further call is made.
+MLflow makes no step fail that has begun: after the first call that fails, or after the step has
+waited for it for too long, all of the run goes to the spool, and no further call is made. What only
+a person can change, such as refused credentials or a deleted experiment, is an error before it.
 """
 
 import dataclasses
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -32,10 +32,18 @@ from decant.tracking.delivery import (
     log_start,
     send,
 )
+from decant.tracking.lasting_causes import lasting_cause
 from decant.tracking.lost_runs import close_earlier_attempts, close_lost
 from decant.tracking.mlflow_retries import retried_in_mlflow
-from decant.tracking.mlflow_store import first_line, open_client, tracking_is_on, tracking_uri
+from decant.tracking.mlflow_store import (
+    first_line,
+    is_local_store,
+    open_client,
+    tracking_is_on,
+    tracking_uri,
+)
 from decant.tracking.parent_run import STEP_TAG, parent_here, source_tags
+from decant.tracking.patience import PATIENCE_SECONDS, Patience
 from decant.tracking.record import Origin, RunRecord
 from decant.tracking.spool import Spool, spool_uri
 
@@ -46,8 +54,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 LOGGED_FILES = ("*.png", "*.html", "*.md", "card.json")
-PATIENCE_SECONDS = 60.0  # a step's total wait for MLflow
-# Of it at most, in pauses before attempts that are repeated: what MLflow does not take is spooled.
+# Of a step's patience at most, in pauses before attempts that are repeated: what MLflow does not
+# take is spooled.
 PAUSES_SECONDS = 15.0
 NEEDS_MLFLOW = ("register",)  # it cannot be spooled: as patient as a download
 _MAX_PARAM_CHARACTERS = 6000
@@ -63,7 +71,7 @@ class StepRun:
         spool: where the record is written after that.
         step_runs: the run of each step behind this one's artifacts, its own included; the record's
             id for a run that MLflow does not have yet.
-        waited: seconds spent on calls of MLflow so far.
+        patience: with MLflow, in all.
     """
 
     reporter: Reporter
@@ -72,7 +80,7 @@ class StepRun:
     place: Place | None = None
     spool: Spool | None = None
     step_runs: dict[str, str] = dataclasses.field(default_factory=dict)
-    waited: float = 0.0
+    patience: Patience = dataclasses.field(default_factory=Patience)
 
     @property
     def run_id(self) -> str:
@@ -100,10 +108,9 @@ class StepRun:
         """Open the run, log the parameters, and link the runs that made its inputs."""
         assert self.record
         record = self.record
-        clock = time.perf_counter()
         try:
             self.client = client = self._retried(open_client)
-            self._send_earlier(client)
+            self._waited_for(lambda: self._send_earlier(client))
             attempts = count()
             self.place = self._retried(
                 lambda: begin(client, record, is_new=next(attempts) == 0)  # an answer may be lost
@@ -111,10 +118,10 @@ class StepRun:
         except UserError:
             raise
         except Exception as error:
+            if cause := lasting_cause(error):
+                raise cause from None
             self._give_up(error)
             return
-        finally:
-            self.waited += time.perf_counter() - clock
         self.reporter.run_id = self.place.run_id
         self._log(self._log_start)
         self._log(self._close_lost)
@@ -166,15 +173,14 @@ class StepRun:
         """Call MLflow, or write the record as it is now to the spool."""
         if self.client and self.place:
             client, place = self.client, self.place
-            clock = time.perf_counter()
             try:
                 self._retried(lambda: action(client, place))
             except Exception as error:
                 self._give_up(error)
                 return
-            self.waited += time.perf_counter() - clock
-            if self.waited > self._patience and not self._has_ended:
-                self._give_up(TimeoutError(f"the step waited {self.waited:.0f} s for it"))
+            waited = self.patience.waited
+            if waited > self._most_seconds and not self._has_ended:
+                self._give_up(TimeoutError(f"the step waited {waited:.0f} s for it"))
         else:
             self._keep()
 
@@ -184,11 +190,16 @@ class StepRun:
         most = limit_seconds()
         if self.record.step not in NEEDS_MLFLOW:
             most = min(most, PAUSES_SECONDS)
-        most = max(0.0, min(most, self._patience - self.waited))
-        return retried_in_mlflow("a request to MLflow", action, seconds=most)
+        most = max(0.0, min(most, self._most_seconds - self.patience.waited))
+        return self._waited_for(
+            lambda: retried_in_mlflow("a request to MLflow", action, seconds=most)
+        )
+
+    def _waited_for(self, action: Callable[[], T]) -> T:
+        return self.patience.wait_for(action, self._most_seconds, bounded=not is_local_store())
 
     @property
-    def _patience(self) -> float:
+    def _most_seconds(self) -> float:
         """Seconds for MLflow in all; of a step that needs it, longer by a whole outage."""
         needs_it = self.record is not None and self.record.step in NEEDS_MLFLOW
         return PATIENCE_SECONDS + (limit_seconds() if needs_it else 0.0)
@@ -199,7 +210,7 @@ class StepRun:
 
     def _give_up(self, error: Exception) -> None:
         self.client = self.place = None
-        problem = first_line(error)
+        self.reporter.tracking_problem = problem = first_line(error)
         try:
             self.spool = Spool(spool_uri())
         except UserError as spool_error:
@@ -231,8 +242,8 @@ def tracked_step(
 ) -> Iterator[StepRun]:
     """A child run for the step; ends FINISHED, or FAILED when the block raises.
 
-    Raises UserError before the block when the store is local on a cluster, or MLflow refuses the
-    credentials.
+    Raises UserError before the block when the store is local on a cluster, or MLflow refuses for a
+    cause that lasts.
     """
     known = {name: run_id for origin in origins for name, run_id in origin.step_runs.items()}
     run = StepRun(reporter=reporter, step_runs=known)

@@ -15,7 +15,7 @@ from decant.tracking.model_reference import ModelReference
 from pipelines.console import open_console
 from pipelines.registry.model_argument import MODEL, WHICH, chosen
 from pipelines.registry.versions import find_version, registry
-from pipelines.reproduction.checkout import changed_params, committed, unknown_params
+from pipelines.reproduction.checkout import absent, changed_params, committed, unknown_params
 from pipelines.reproduction.version_lineage import Lineage, read_lineage
 
 _DIGITS = 12  # of a digest, on the screen; --json has all
@@ -82,7 +82,8 @@ def _params(lineage: Lineage) -> list[tuple[str, str]]:
     if changes is None:
         words = "recorded (--json lists them); there is no params.yaml here to compare them with"
         return [("parameters", words)]
-    rows = [("parameters", "params.yaml, but" if changes else "as committed")]
+    same = "no recorded one differs from params.yaml" if unknown else "as committed"
+    rows = [("parameters", "params.yaml, but" if changes else same)]
     rows += [("", f"{key} = {value}") for key, value in sorted(changes.items())]
     if unknown:
         rows.append(("", f"{_UNKNOWN}: {', '.join(unknown)}"))
@@ -90,8 +91,10 @@ def _params(lineage: Lineage) -> list[tuple[str, str]]:
 
 
 def _remark(lineage: Lineage) -> str:
-    if committed(lineage.commit, "dvc.yaml") is None:
-        return ", which this repository does not have"
+    if problem := absent(lineage.commit):
+        if problem.code == "commit-unknown":
+            return f", which this repository does not have ({problem.hint})"
+        return f", with which nothing is compared: {problem.problem} ({problem.hint})"
     return ", with files that differed from it" if lineage.dirty else ""
 
 

@@ -1,6 +1,7 @@
 """decant sync: send spooled runs to MLflow."""
 
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from rich.text import Text
 from decant.runtime.errors import UserError
 from decant.runtime.secrets import shown_uri, without_secrets
 from decant.tracking.delivery import send
+from decant.tracking.lasting_causes import lasting_cause
 from decant.tracking.lost_runs import all_experiments, close_lost
 from decant.tracking.mlflow_store import first_line, open_client, store_exists, tracking_uri
 from decant.tracking.record import RunRecord
@@ -31,7 +33,12 @@ Row = tuple[str, ...]
 @click.command("sync")
 @click.argument("spool", required=False)
 @click.option("--any-store", is_flag=True, help="Also runs for another tracking URI.")
-def sync_command(spool: str | None, any_store: bool) -> None:
+@click.option(
+    "--own-parent",
+    is_flag=True,
+    help="Below a run of their execution, not below that of MLFLOW_RUN_ID, which may be gone.",
+)
+def sync_command(spool: str | None, any_store: bool, own_parent: bool) -> None:
     """Send spooled runs to MLflow, with their times, statuses, artifacts and parents.
 
     SPOOL is a folder, s3://... or gs://..., such as the artifacts of a run on a cluster; else
@@ -54,7 +61,7 @@ def sync_command(spool: str | None, any_store: bool) -> None:
                 code="folder-busy",
                 hint="wait, then run this again",
             )
-        runs = _read(source)
+        runs = [_with_own_parent(run) for run in _read(source)] if own_parent else _read(source)
         try:
             is_complete = _send_all(source, runs, any_store, rows)
         finally:
@@ -91,10 +98,25 @@ def _send_all(source: Spool, runs: list[Spooled], any_store: bool, rows: list[Ro
                 rows.append(_row(record, f"sent: run {place.run_id}"))
             except Exception as error:
                 is_complete = False
-                problem = first_line(error)
-                rows.append(_row(record, f"kept: {problem}"))
+                rows.append(_row(record, f"kept: {_reason(record, error)}"))
                 client = _connect(here)  # it may be deleted
     return is_complete
+
+
+def _with_own_parent(run: Spooled) -> Spooled:
+    if run.record is None:
+        return run
+    parent = replace(run.record.parent, given="", task_run="")
+    return replace(run, record=replace(run.record, parent=parent))
+
+
+def _reason(record: RunRecord, error: Exception) -> str:
+    """Why a run stays in the spool, and what helps where nothing will change by itself."""
+    problem, parent = first_line(error), record.parent.given
+    if parent and parent in problem:
+        return f"{problem}; --own-parent sends it without the run of MLFLOW_RUN_ID"
+    cause = lasting_cause(error)
+    return f"{cause.problem}; {cause.hint}" if cause else problem
 
 
 def _close_lost(console: Console) -> None:
@@ -118,7 +140,7 @@ def _connect(here: str) -> "MlflowClient":
     except UserError:
         raise
     except Exception as error:
-        raise UserError(
+        raise lasting_cause(error) or UserError(
             f"MLflow at {here}: {without_secrets(str(error))}",
             code="tracking-failed",
             hint="check MLFLOW_TRACKING_URI and the server, then run this again; nothing is lost",

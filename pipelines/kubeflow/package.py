@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _COMMIT_CHARACTERS = 12
 _DIGEST_CHARACTERS = 12
 # MLflow's addresses of a store that would be lost with the pod.
-_LOCAL_STORES = ("sqlite:", "file:")
+_LOCAL_STORES = ("sqlite:", "sqlite+", "file:")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +129,7 @@ def make_package(options: PackageOptions, folder: Path) -> Package:
     Raises UserError for bad parameters, local data for which there is no place, an image that can
     change under its name, a missing profile, or a tracking store that no cluster reaches.
     """
-    from decant.tracking.execution import git_commit
+    from decant.runtime.git_repository import git_commit
     from pipelines.kubeflow.compiling import compile_pipeline, read_package
     from pipelines.profiles.apply_profile import arguments_for
     from pipelines.profiles.profile import load_profile

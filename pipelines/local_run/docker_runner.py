@@ -31,6 +31,7 @@ from decant.runtime.steps import STEPS
 from decant.sources.local import path_and_pin
 from decant.tracking.mlflow_store import tracking_is_on, tracking_uri
 from decant.tracking.spool import spool_uri
+from decant.tracking.sqlite_address import sqlite_file, sqlite_uri
 from docker import client as docker_client
 
 RUN_LABEL = "decant.run"
@@ -203,9 +204,9 @@ def _store() -> tuple[str, Path | None]:
     if not tracking_is_on():
         return "", None
     uri = tracking_uri()
-    if uri.startswith("sqlite:///"):
-        file = Path(uri.removeprefix("sqlite:///")).resolve()
-        return f"sqlite:///{file}", file.parent  # SQLite writes beside its file
+    if database := sqlite_file(uri):
+        file = database.resolve()
+        return sqlite_uri(file), file.parent  # SQLite writes beside its file
     if "://" in uri and not uri.startswith("file:"):
         return uri, None
     path = unquote(urlsplit(uri).path) if uri.startswith("file:") else uri

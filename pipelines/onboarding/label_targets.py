@@ -301,7 +301,7 @@ def _value(text: str) -> Any:
     """A number, true, null or a list as JSON has them; else the text itself."""
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
 
 

@@ -128,7 +128,7 @@ def _is_list(value: str) -> bool:
         return False
     try:
         return isinstance(json.loads(value.replace("'", '"')), list | dict)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
 
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from decant.runtime.git_repository import commit_problem
 from pipelines.kubeflow.package import Package, PackageOptions
 from pipelines.preflight.check_result import Result
 
@@ -48,11 +49,13 @@ def check_version_is_clean(package: Package) -> Result:
             hint="commit first, so that the run can be reproduced",
         )
     if "-" not in package.version:
+        problem = commit_problem()
         return Result(
             name=name,
             status="warning",
-            detail="no git checkout: the version is named by its digest alone",
-            hint="run this from a clone of the repository",
+            detail="the version is named by its digest alone"
+            + (f": {problem.problem}" if problem else ""),
+            hint=problem.hint if problem else "compile it in a clone of the repository",
         )
     return Result(name=name, status="ok", detail=package.version.partition("-")[0])
 

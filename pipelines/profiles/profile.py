@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field
-from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from decant.runtime.errors import UserError
@@ -31,6 +30,7 @@ from decant.runtime.secrets import holds_secret, looks_secret
 from decant.runtime.settings import settings
 from decant.runtime.settings_errors import Location, Mistake, did_you_mean, keys_at, validated
 from decant.runtime.steps import STEPS, load_step
+from decant.runtime.yaml_text import UnusableYaml, load_yaml
 from decant.training.processes import VARIABLE as PROCESSES_VARIABLE
 from pipelines.profiles.profile_settings import AccessMode, Bytes, ObjectName, StepSettings, Text
 
@@ -148,11 +148,13 @@ def _find(name_or_path: str) -> Path:
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        content = YAML(typ="safe").load(file.read_text("utf-8"))
+        content = load_yaml(file.read_text("utf-8"))
     except MarkedYAMLError as error:  # its text would quote the line, which may have a secret
         place = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
         problem = str(error.problem).partition(" with value")[0]
         raise UserError(f"{file}{place}: not valid YAML: {problem}", code="file-invalid") from None
+    except UnusableYaml as error:
+        raise UserError(f"{file} cannot be used: {error}", code="file-invalid") from None
     except (YAMLError, UnicodeDecodeError):
         raise UserError(f"{file} is not valid YAML", code="file-invalid") from None
     except OSError as error:

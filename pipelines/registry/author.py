@@ -4,7 +4,7 @@ import getpass
 import os
 from datetime import UTC, datetime
 
-from decant.tracking.execution import git_commit
+from decant.runtime.git_repository import git_commit
 
 
 def author() -> str:

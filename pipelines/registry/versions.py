@@ -3,14 +3,14 @@
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from requests.exceptions import RequestException
 
 from decant.runtime.errors import UserError
 from decant.runtime.secrets import shown_uri
-from decant.tracking.mlflow_store import first_line, open_client, tracking_uri
+from decant.tracking.lasting_causes import lasting_cause
+from decant.tracking.mlflow_store import first_line, open_client, store_exists, tracking_uri
 from decant.tracking.model_reference import ModelReference
 
 if TYPE_CHECKING:
@@ -50,8 +50,7 @@ def registry() -> Iterator["MlflowClient"]:
     """
     store = tracking_uri()
     shown = shown_uri(store)
-    database = store.removeprefix("sqlite:///")
-    if database != store and not Path(database).is_file():
+    if not store_exists():
         raise UserError(
             f"there is no tracking store at {shown} yet",
             code="tracking-store-missing",
@@ -146,9 +145,8 @@ def _pages(search: "Callable[..., PagedList[T]]", *arguments: str) -> Iterator[T
 
 
 def _store_error(shown: str, error: Exception) -> UserError:
-    problem = first_line(error)
-    return UserError(
-        f"MLflow at {shown}: {problem}",
+    return lasting_cause(error) or UserError(
+        f"MLflow at {shown}: {first_line(error)}",
         code="tracking-failed",
         hint="check MLFLOW_TRACKING_URI and the server; nothing is lost, run this again",
     )

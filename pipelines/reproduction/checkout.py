@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from ruamel.yaml import YAML
 
 from decant.runtime.errors import UserError
-from decant.runtime.identity import PROJECT
+from decant.runtime.git_repository import git as run_git
+from decant.runtime.git_repository import is_shallow, refusal
 from decant.runtime.steps import steps_behind
 from pipelines.reproduction.version_lineage import Lineage
 
@@ -14,16 +15,32 @@ PARAMS = "params.yaml"
 _SEED = "seed"
 
 
+def absent(commit: str) -> UserError | None:
+    """Why the files of a commit cannot be read here; None when they can."""
+    done = run_git("cat-file", "-e", f"{commit}^{{commit}}")
+    if done.returncode == 0:
+        return None
+    if b"not a valid object" not in done.stderr.lower():  # git itself refuses
+        return refusal(done)
+    return UserError(
+        f"this repository lacks commit {commit}",
+        code="commit-unknown",
+        hint="this clone is shallow: git fetch --unshallow"
+        if is_shallow()
+        else "fetch the branch with it: git fetch --all",
+    )
+
+
 def committed(commit: str, file: str) -> bytes | None:
-    """A file of the project as it was committed; None where commit or file are missing."""
-    done = git("show", f"{commit}:./{file}", check=False)
+    """A file of the project as it was committed; None where it cannot be read (see `absent`)."""
+    done = run_git("show", f"{commit}:./{file}")
     return done.stdout if done.returncode == 0 else None
 
 
 def changed_params(lineage: Lineage) -> dict[str, object] | None:
     """Parameters of the run that differ from the commit's, as SECTION.KEY: value.
 
-    None where the commit is not in this repository.
+    None where the commit cannot be read here.
     """
     content = committed(lineage.commit, PARAMS)
     if content is None:
@@ -56,19 +73,11 @@ def same(one: object, other: object) -> bool:
     return bool(one == other)
 
 
-def git(*arguments: str, check: bool = True) -> "subprocess.CompletedProcess[bytes]":
-    """git in the project's folder. Raises UserError when it is missing or, with `check`, fails."""
-    try:
-        done = subprocess.run(["git", *arguments], cwd=PROJECT, capture_output=True, check=False)
-    except OSError as error:
-        raise UserError(
-            f"git cannot be run: {error.strerror}", code="program-missing", hint="install git"
-        ) from None
-    if check and done.returncode:
-        message = done.stderr.decode(errors="replace").strip().splitlines()
-        raise UserError(
-            f"git {arguments[0]} failed: {message[-1] if message else ''}", code="command-failed"
-        )
+def git(*arguments: str) -> "subprocess.CompletedProcess[bytes]":
+    """git in the project's folder. Raises UserError when it is missing or fails."""
+    done = run_git(*arguments)
+    if done.returncode:
+        raise refusal(done)
     return done
 
 

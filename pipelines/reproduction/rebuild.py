@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 from decant.runtime.errors import UserError
 from decant.runtime.identity import PROJECT
 from decant.runtime.steps import steps_behind
-from pipelines.reproduction.checkout import PARAMS, changed_params, committed, git
+from pipelines.reproduction.checkout import PARAMS, absent, changed_params, committed, git
 from pipelines.reproduction.dvc_config import write_dvc_config
 from pipelines.reproduction.lock_file import LOCK, lock_of
 from pipelines.reproduction.version_lineage import Lineage
@@ -86,12 +86,8 @@ def _require_commit(lineage: Lineage) -> None:
             code="commit-unknown",
             hint="it was made outside a git repository, or by another program",
         )
-    if committed(lineage.commit, "dvc.yaml") is None:
-        raise UserError(
-            f"this repository lacks commit {lineage.commit} of {lineage.name}/{lineage.version}",
-            code="commit-unknown",
-            hint="fetch the branch with it: git fetch --all",
-        )
+    if problem := absent(lineage.commit):
+        raise problem
 
 
 def _add_worktree(lineage: Lineage, folder: Path) -> Path:

@@ -20,7 +20,7 @@ from urllib.parse import quote, urlsplit
 import pytest
 from ruamel.yaml import YAML
 
-from decant.runtime.errors import exit_on_user_error
+from decant.runtime.ending import exit_on_error
 from decant.runtime.identity import PROJECT
 from decant.runtime.reporter import Reporter
 from decant.tracking.tracked_step import tracked_step
@@ -177,7 +177,7 @@ def decant(capfd: pytest.CaptureFixture[str]) -> Callable[..., str]:
     """A command that ends with a message; what it printed."""
 
     def call(*arguments: str) -> str:
-        with pytest.raises(SystemExit) as ended, exit_on_user_error():
+        with pytest.raises(SystemExit) as ended, exit_on_error():
             main(list(arguments), prog_name="decant")
         assert ended.value.code == 2
         return "".join(capfd.readouterr())

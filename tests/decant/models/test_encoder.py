@@ -1,5 +1,6 @@
 """decant.models.encoder: what is accepted, copied and loaded."""
 
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from decant.models.encoder import (
     special_ids,
 )
 from decant.models.encoder_weights import check_filled
+from decant.runtime.errors import UserError
 from tests.encoder_folders import change_weights, copied, set_config
 from tests.errors import raises
 
@@ -314,4 +316,64 @@ def test_a_git_lfs_pointer_is_named(name: str, encoder: Path) -> None:
     """A clone without git-lfs has pointers in place of the large files."""
     (encoder / name).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:4d\n")
     with raises("file-placeholder", name, "Git LFS pointer", "git lfs pull"):
+        check_encoder(encoder)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("hidden_size", "abc"),
+        ("hidden_size", -1),
+        ("num_hidden_layers", 10**9),
+        ("num_attention_heads", 0),
+        ("vocab_size", 1.5),
+        ("vocab_size", True),
+        ("max_position_embeddings", 10**12),
+        ("max_position_embeddings", [64]),
+        ("pad_token_id", -1),
+        ("intermediate_size", {}),
+    ],
+)
+def test_odd_numbers_of_a_config_are_refused(encoder: Path, name: str, value: object) -> None:
+    set_config(encoder, **{name: value})
+    with raises("file-invalid", name, str(value), "config.json"):
+        check_encoder(encoder)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("num_attention_heads", 5),
+        ("hidden_act", "no such one"),
+        ("hidden_act", 5),
+        ("layer_norm_eps", "small"),
+        ("hidden_dropout_prob", []),
+        ("type_vocab_size", "two"),
+    ],
+)
+def test_settings_of_which_no_model_can_be_made_are_one_message(
+    encoder: Path, name: str, value: object
+) -> None:
+    set_config(encoder, **{name: value})
+    with pytest.raises(UserError) as caught:
+        check_filled(encoder)
+    assert caught.value.code in ("file-invalid", "encoder-weights-invalid")
+    assert str(encoder) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "content", ["[" * 100_000, '{"a": ' * 50_000 + "1" + "}" * 50_000, '{"a": ' + "1" * 5000 + "}"]
+)
+def test_deep_and_endless_json_is_refused(encoder: Path, content: str) -> None:
+    (encoder / "config.json").write_text(content)
+    with raises("file-invalid", "config.json"):
+        check_encoder(encoder)
+
+
+def test_a_pipe_in_the_folder_is_not_waited_for(encoder: Path) -> None:
+    os.mkfifo(encoder / "notes.json")
+    check_encoder(encoder)
+    (encoder / "config.json").unlink()
+    os.mkfifo(encoder / "config.json")
+    with raises("encoder-config-missing", "config.json"):
         check_encoder(encoder)

@@ -9,9 +9,9 @@ from decant.runtime.identity import PROJECT
 
 START = """
 import logging, warnings
-from decant.runtime.errors import exit_on_user_error
+from decant.runtime.ending import exit_on_error
 URL = "https://me:hun/hunter2@host/a.csv"
-with exit_on_user_error():
+with exit_on_error():
 """
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import http.server
+import os
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +13,7 @@ import fsspec
 import pytest
 
 from decant import sources
+from decant.runtime import identity
 from decant.runtime.errors import UserError
 from decant.runtime.identity import content_digest
 from decant.runtime.log_lines import logged_by
@@ -41,6 +43,29 @@ def test_local_file_that_is_not_there(tmp_path: Path, monkeypatch: pytest.Monkey
     with raises("file-missing", "'none.csv'") as caught:
         sources.pin("none.csv")
     assert str(tmp_path) in caught.value.hint
+
+
+def test_what_is_neither_file_nor_folder_is_refused_at_once(tmp_path: Path) -> None:
+    """A pipe would be waited for without end, and a device has no end."""
+    os.mkfifo(tmp_path / "pipe.csv")
+    for path in (tmp_path / "pipe.csv", Path("/dev/zero")):
+        with raises("file-unreadable", str(path)):
+            sources.pin(str(path))
+    (tmp_path / "loop.csv").symlink_to(tmp_path / "loop.csv")
+    with raises("file-missing", "loop.csv"):
+        sources.pin(str(tmp_path / "loop.csv"))
+
+
+def test_data_that_an_experiments_copy_lacks_is_found_in_the_project(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = tmp_path / ".dvc" / "tmp" / "exps" / "tmpxyz"
+    copy.mkdir(parents=True)
+    (tmp_path / "mine.csv").write_text("text,label\n")
+    monkeypatch.setattr(identity, "PROJECT", copy)
+    monkeypatch.chdir(copy)
+    with raises("file-missing", "'mine.csv'", str(tmp_path), "--copy-paths mine.csv"):
+        sources.pin("mine.csv")
 
 
 def test_wrong_digest_of_a_local_file(tmp_path: Path) -> None:

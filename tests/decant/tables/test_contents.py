@@ -1,8 +1,10 @@
 """A file is what its content says, whatever its name is; exports of annotation tools."""
 
+import bz2
 import gzip
 import io
 import json
+import lzma
 import tarfile
 import zipfile
 from collections.abc import Callable
@@ -16,6 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from decant.runtime import unpacking
 from decant.tables import open_table, read_table, table_engine
 from tests.errors import raises
 
@@ -349,3 +352,25 @@ def test_a_parquet_file_without_columns(tmp_path: Path) -> None:
     pq.write_table(pa.table({}), tmp_path / "a.parquet")
     with raises("file-invalid", "a.parquet", "no column"):
         read_table(tmp_path / "a.parquet")
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress])
+@pytest.mark.parametrize("times", [1, 2])
+def test_what_would_fill_the_disk_is_refused(
+    pack: Callable[[bytes], bytes], times: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unpacking, "FREE_BYTES", 1 << 20)
+    content = b"text,label\n" + b"0" * (20 << 20)
+    for _ in range(times):
+        content = pack(content)
+    assert len(content) < 100_000
+    with raises("unpacked-too-large", "bomb.csv", f"{len(content):,} bytes"):
+        read_table(written(tmp_path, "bomb.csv", content))
+
+
+def test_tables_that_pack_well_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unpacking, "FREE_BYTES", 1 << 10)
+    rows = "text,label\n" + "".join(f"film {n % 10} was good,a\n" for n in range(2000))
+    file = written(tmp_path, "rows.csv.gz", gzip.compress(rows.encode()))
+    assert len(rows) > 20 * file.stat().st_size
+    assert len(read_table(file)) == 2000

@@ -17,9 +17,10 @@ import pytest
 from rich.console import Console
 
 from decant.runtime import identity
+from decant.runtime.git_repository import git_commit
 from decant.runtime.reporter import Reporter
 from decant.tracking import mlflow_store as tracking_store
-from decant.tracking.execution import execution_identity, git_commit
+from decant.tracking.execution import execution_identity
 from decant.tracking.mlflow_store import experiment_id, open_client, store_root, tracking_uri
 from decant.tracking.tracked_step import Origin, tracked_step
 from tests.errors import raises

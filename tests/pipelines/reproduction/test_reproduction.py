@@ -11,6 +11,7 @@ import mlflow.artifacts
 import pytest
 
 from components.evaluate.machine import machine_facts
+from decant.runtime import identity
 from decant.runtime.artifacts import Card, write_json
 from decant.runtime.identity import content_digest
 from pipelines.commands import reproduce
@@ -137,7 +138,7 @@ def commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     environment = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
     for command in (["init", "-q"], ["add", "."], [*person, "commit", "-q", "-m", "start"]):
         subprocess.run(["git", *command], cwd=folder, env=environment, check=True)
-    for module in (checkout, rebuild):
+    for module in (identity, rebuild):
         monkeypatch.setattr(module, "PROJECT", folder)
     return checkout.git("rev-parse", "HEAD").stdout.decode().strip()
 
