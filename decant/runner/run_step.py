@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
+from decant.runner.earlier_attempt import earlier_outputs, note_finished, take_over
 from decant.runner.mixed_inputs import lineage, refuse_mixed_inputs
 from decant.runner.relayed_output import is_relayed
 from decant.runtime import identity
@@ -101,6 +102,8 @@ def _run_here(
     refuse_mixed_inputs(step.name, inputs, cards, digests)
     key = identity.step_identity(step.name, params, digests)
     with processes.joined():
+        if earlier := earlier_outputs(step, key):
+            return _taken_over(step, earlier, outputs)
         seed_everything(getattr(params, "seed", 0))
         if processes.index() > 0:
             return _assist(step, params, key, inputs)
@@ -151,6 +154,7 @@ def _run(
             )
             write_json(folder / identity.SIDECAR, dataclasses.asdict(sidecar))
         run.finish(reporter, seconds, folders)
+    note_finished(step, key, outputs)
     remove_checkpoints(key)
     _summary(step, reporter, seconds, outputs)
     return reporter
@@ -168,6 +172,15 @@ def _assist(step: Step, params: Any, key: str, inputs: Mapping[str, Path]) -> Re
         except UserError as error:
             problem = f"process {processes.index()}: {error.problem}"
             raise UserError(problem, code=error.code, hint=error.hint) from None
+    return reporter
+
+
+def _taken_over(step: Step, earlier: Mapping[str, Path], outputs: Mapping[str, Path]) -> Reporter:
+    if processes.index() > 0:
+        return Reporter(step=step.name)
+    take_over(earlier, outputs)
+    reporter = reporter_of(step, outputs)
+    reporter.message("was finished when the run was cut off: its outputs are taken over")
     return reporter
 
 
