@@ -11,6 +11,7 @@ from decant.runner.relayed_output import relayed_output
 from decant.runner.run_step import run_step
 from decant.runner.train_job.node_plan import plan_from_environment
 from decant.runtime.ending import exit_on_error
+from decant.runtime.termination import says_what_is_kept
 from decant.tracking.spool import SPOOL
 
 
@@ -36,7 +37,10 @@ def run_component(
         if plan := plan_from_environment():
             from decant.runner.train_job.launch import run_as_train_job
 
-            reporter = run_as_train_job(name, json.loads(params), paths, plan)
+            with says_what_is_kept(
+                lambda: f"the TrainJob of {name} is deleted; the task's next attempt starts it anew"
+            ):
+                reporter = run_as_train_job(name, json.loads(params), paths, plan)
         else:
             reporter = run_step(name, json.loads(params), paths)
     if is_lost_with_the_pod and Path(metrics.path).exists():

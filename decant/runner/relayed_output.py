@@ -19,6 +19,7 @@ from rich.markup import escape
 
 from decant.runtime.progress_lines import duration
 from decant.runtime.steps import STEPS
+from decant.runtime.termination import was_told_to_end
 
 FILE = "DECANT_OUTPUT"  # where to append the output
 WIDTH = "DECANT_OUTPUT_WIDTH"  # in characters, of the terminal that shows it; unset without one
@@ -51,11 +52,11 @@ def relayed_output(step: str) -> Iterator[None]:
 
     try:
         yield
-    except KeyboardInterrupt:
-        ended(f"[bold red]{title} interrupted[/] after")
-        _restore(*before)
-        raise
-    except BaseException:
+    except BaseException as error:
+        if was_told_to_end(error):
+            ended(f"[bold red]{title} interrupted[/] after")
+            _restore(*before)
+            raise
         ended(f"[bold red]{title} failed[/] after")
         raise
     ended(f"[bold green]{title} done[/] in")

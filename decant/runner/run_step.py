@@ -9,13 +9,10 @@ import json
 import os
 import platform
 import random
-import signal
 import socket
 import sys
-import tempfile
-import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -25,6 +22,7 @@ import numpy as np
 from rich.console import Console
 
 from decant.runner.damaged_inputs import refuse_damaged
+from decant.runner.earlier_attempt import earlier_outputs, note_finished, take_over
 from decant.runner.mixed_inputs import lineage, refuse_mixed_inputs
 from decant.runner.relayed_output import is_relayed
 from decant.runtime import identity
@@ -39,13 +37,17 @@ from decant.runtime.artifacts import (
     written_whole,
 )
 from decant.runtime.errors import UserError
+from decant.runtime.litter import sweep, temporary_folder, temporary_folders
 from decant.runtime.log_lines import logged_by
+from decant.runtime.parent_watch import end_with_parent
 from decant.runtime.reporter import Reporter
 from decant.runtime.settings import parse
 from decant.runtime.steps import Step, import_step, load_step, maker_of
+from decant.runtime.termination import end_on_termination, says_what_is_kept
 from decant.tracking.record import Origin
 from decant.tracking.tracked_step import tracked_step
 from decant.training import processes
+from decant.training.checkpoints import kept_trainings, remove_checkpoints
 
 # The libraries whose versions decide an artifact's bytes.
 _VERSIONED = ("torch", "transformers", "tokenizers", "onnx", "numpy", "pandas", "scikit-learn")
@@ -60,6 +62,7 @@ def run_step(name: str, section: Mapping[str, Any], ports: Mapping[str, Path]) -
     Raises UserError for whatever the user can fix; the outputs are then unchanged.
     """
     end_on_termination()
+    end_with_parent()
     step = load_step(name)
     params = parse(step.params, section, name)
     input_paths, output_paths = step.bind(ports)
@@ -70,15 +73,28 @@ def run_step(name: str, section: Mapping[str, Any], ports: Mapping[str, Path]) -
             processes.start(group, name, section, ports)
             return reporter_of(step, output_paths) if group.node == 0 else Reporter(step=name)
         _refuse_nodes(name, group)
-    with _reporter(name).running():  # a cold disk takes its time for torch, which is seeded below
-        import_step(name)
-    watching = _reporter(name)
+    before = _cards_now(output_paths)
+    with says_what_is_kept(lambda: _kept(name, before, output_paths)):
+        return _run_here(step, params, cards, input_paths, output_paths)
+
+
+def _run_here(
+    step: Step,
+    params: Any,
+    cards: Mapping[str, Card],
+    inputs: Mapping[str, Path],
+    outputs: Mapping[str, Path],
+) -> Reporter:
+    """In this process, which may be one of several."""
+    watching = _reporter(step.name)
+    with watching.running():  # a cold disk takes its time for torch, which is seeded below
+        import_step(step.name)
     with (
         logged_by(watching.warning),
         watching.activity("looking at the inputs"),  # reads them whole, or downloads them
     ):
-        files = {port: identity.file_digests(path) for port, path in input_paths.items()}
-        refuse_damaged(input_paths, cards, files)
+        files = {port: identity.file_digests(path) for port, path in inputs.items()}
+        refuse_damaged(inputs, cards, files)
         digests = {
             port: identity.folder_digest(found)
             for port, found in files.items()
@@ -86,13 +102,15 @@ def run_step(name: str, section: Mapping[str, Any], ports: Mapping[str, Path]) -
         }
         if step.pins:
             digests |= step.pins(params)
-    refuse_mixed_inputs(name, input_paths, cards, digests)
-    key = identity.step_identity(name, params, digests)
+    refuse_mixed_inputs(step.name, inputs, cards, digests)
+    key = identity.step_identity(step.name, params, digests)
     with processes.joined():
+        if earlier := earlier_outputs(step, key):
+            return _taken_over(step, earlier, outputs)
         seed_everything(getattr(params, "seed", 0))
         if processes.index() > 0:
-            return _assist(step, params, key, input_paths)
-        return _run(step, params, key, digests, cards, input_paths, output_paths)
+            return _assist(step, params, key, inputs)
+        return _run(step, params, key, digests, cards, inputs, outputs)
 
 
 def _run(
@@ -105,6 +123,7 @@ def _run(
     outputs: Mapping[str, Path],
 ) -> Reporter:
     reporter = _reporter(step.name, key)
+    sweep(temporary_folders())
     origins = [_origin(cards[port], path) for port, path in inputs.items()]
     with (
         reporter.running(),
@@ -139,6 +158,8 @@ def _run(
             )
             write_json(folder / identity.SIDECAR, dataclasses.asdict(sidecar))
         run.finish(reporter, seconds, folders)
+    note_finished(step, key, outputs)
+    remove_checkpoints(key)
     _summary(step, reporter, seconds, outputs)
     return reporter
 
@@ -146,8 +167,8 @@ def _run(
 def _assist(step: Step, params: Any, key: str, inputs: Mapping[str, Path]) -> Reporter:
     """The share of a further process. What it writes and logs is thrown away."""
     reporter = _reporter(step.name, key)
-    with tempfile.TemporaryDirectory(prefix="decant-process-") as scratch:
-        folders = {port: Path(scratch) / port for port in step.output_ports}
+    with temporary_folder("process") as scratch:
+        folders = {port: scratch / port for port in step.output_ports}
         for folder in folders.values():
             folder.mkdir()
         try:
@@ -155,6 +176,15 @@ def _assist(step: Step, params: Any, key: str, inputs: Mapping[str, Path]) -> Re
         except UserError as error:
             problem = f"process {processes.index()}: {error.problem}"
             raise UserError(problem, code=error.code, hint=error.hint) from None
+    return reporter
+
+
+def _taken_over(step: Step, earlier: Mapping[str, Path], outputs: Mapping[str, Path]) -> Reporter:
+    if processes.index() > 0:
+        return Reporter(step=step.name)
+    take_over(earlier, outputs)
+    reporter = reporter_of(step, outputs)
+    reporter.message("was finished when the run was cut off: its outputs are taken over")
     return reporter
 
 
@@ -178,17 +208,28 @@ def seed_everything(seed: int) -> None:
         sys.modules["torch"].manual_seed(seed)
 
 
-def end_on_termination() -> None:
-    """Let SIGTERM (an evicted pod) unwind as Ctrl-C does: outputs stay whole, the run ends."""
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-
-
 def _reporter(step: str, key: str = "") -> Reporter:
     """Of several processes the first alone prints."""
     if processes.index() > 0:
         return Reporter(step=step, identity=key, console=Console(quiet=True))
     return Reporter(step=step, identity=key)
+
+
+def _kept(name: str, before: Sequence[int], outputs: Mapping[str, Path]) -> str:
+    """For who ends a step: what is left, and how to go on."""
+    if _cards_now(outputs) != before:
+        return f"the outputs of {name} are whole"
+    trainings = ", ".join(kept_trainings())
+    return (
+        f"the outputs of {name} are as they were, {trainings or 'what it has computed'} is kept; "
+        "the same command goes on from there"
+    )
+
+
+def _cards_now(outputs: Mapping[str, Path]) -> list[int]:
+    """Other numbers once a step has published its outputs."""
+    files = [folder / CARD for folder in outputs.values()]
+    return [file.stat().st_ino if file.is_file() else 0 for file in files]
 
 
 def _refuse_nodes(name: str, group: processes.Group) -> None:

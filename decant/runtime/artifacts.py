@@ -8,7 +8,6 @@
 """
 
 import json
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -18,7 +17,8 @@ from typing import Any, TypeVar
 
 from decant.runtime.errors import UserError
 from decant.runtime.identity import SIDECAR, canonical_json, text_digest
-from decant.runtime.publishing import publish_together
+from decant.runtime.litter import mark
+from decant.runtime.publishing import publish_together, tidy_up
 
 CARD = "card.json"
 _DIGEST = "digest"
@@ -141,14 +141,15 @@ def write_json(file: Path, value: object) -> None:
 def written_whole(targets: Mapping[str, Path]) -> Iterator[dict[str, Path]]:
     """Temporary folders beside the targets, renamed onto them when the block ends without error.
 
-    An error leaves the targets as they were and no temporary folder behind.
+    An error leaves the targets as they were and no temporary folder behind. What a killed process
+    has left beside them is removed first.
 
     Raises UserError when a target cannot be created.
     """
     partial = {
-        port: target.parent / f".{target.name}.partial-{os.getpid()}"
-        for port, target in targets.items()
+        port: target.parent / f".{target.name}.partial-{mark()}" for port, target in targets.items()
     }
+    tidy_up(targets.values())
     try:
         for folder in partial.values():
             shutil.rmtree(folder, ignore_errors=True)

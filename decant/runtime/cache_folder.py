@@ -8,19 +8,24 @@ again: under one name there is never another content.
 """
 
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import platformdirs
 
 from decant.runtime.errors import UserError
 from decant.runtime.identity import content_digest
+from decant.runtime.litter import mark, sweep
 from decant.runtime.log_lines import log_line
-from decant.runtime.publishing import publish
+from decant.runtime.publishing import publish, sync_content
 
 DIGEST_SUFFIX = ".sha256"
+# The second is of earlier versions.
+_PARTIAL = re.compile(r"\.(\d+-\d+-[0-9a-f]{8}-[0-9a-f]{8}|[0-9a-f]{32})\.")
 # Of each file its path, size, time of the last change and inode.
 Signature = tuple[tuple[str, int, int, int], ...]
 _VERIFIED: dict[Path, Signature] = {}  # of this process
@@ -37,18 +42,24 @@ def write_once(file: Path, write: Callable[[Path], None]) -> None:
     Its digest is published first, so that a file whose writer was killed does not count.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_name(f".{uuid.uuid4().hex}.{file.name}")  # pods share process numbers
-    digest = partial.with_name(partial.name + DIGEST_SUFFIX)
+    _sweep_once(file.parent)
+    partial = _partial(file.name, file.parent)
     try:
         write(partial)
-        digest.write_text(content_digest(partial) + "\n", "utf-8")
-        publish(digest, _digest_file(file))
+        _publish_digest(partial, file)
         publish(partial, file)
         if written := signature(file):
             _VERIFIED[file] = written
     finally:
-        for left in (partial, digest):
-            _remove(left)
+        _remove(partial)
+
+
+def seal(path: Path) -> None:
+    """Give a file or folder that another program has written its digest: from now on it counts."""
+    sync_content(path)
+    _publish_digest(path, path)
+    if written := signature(path):
+        _VERIFIED[path] = written
 
 
 def is_intact(file: Path) -> bool:
@@ -65,7 +76,7 @@ def is_intact(file: Path) -> bool:
         if signature(file) == now:  # else another process was faster
             log_line(f"{file} {problem}: it is removed and made again")
             discard(file)
-            discard(_digest_file(file))
+            discard(digest_file(file))
         return False
     _VERIFIED[file] = now
     return True
@@ -94,6 +105,19 @@ def discard(path: Path) -> None:
         ) from None
 
 
+def link_or_copy(source: Path | str, target: Path | str) -> None:
+    """A second name of a file that is never changed; a copy where the disk has no links."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+
+
+def digest_file(file: Path) -> Path:
+    """Where the digest of a file or folder stands."""
+    return file.with_name(file.name + DIGEST_SUFFIX)
+
+
 def _remove(path: Path) -> None:
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
@@ -101,17 +125,34 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def _partial(name: str, folder: Path) -> Path:
+    """Its process is in its name; threads may write the same file at once."""
+    return folder / f".{mark()}-{uuid.uuid4().hex[:8]}.{name}"
+
+
+@cache
+def _sweep_once(folder: Path) -> None:
+    """Once per process: a folder may have thousands of files."""
+    sweep(path for path in folder.glob(".*") if _PARTIAL.match(path.name))
+
+
+def _publish_digest(content: Path, file: Path) -> None:
+    """Of the content, as that of `file`."""
+    partial = _partial(file.name + DIGEST_SUFFIX, file.parent)
+    try:
+        partial.write_text(content_digest(content) + "\n", "utf-8")
+        publish(partial, digest_file(file))
+    finally:
+        partial.unlink(missing_ok=True)
+
+
 def _problem(file: Path) -> str:
     """What is wrong with a file, to follow its name; empty when nothing is."""
     try:
-        expected = _digest_file(file).read_text("utf-8", "replace").strip()
+        expected = digest_file(file).read_text("utf-8", "replace").strip()
         found = content_digest(file)
     except FileNotFoundError:
         return "has no digest beside it"
     except OSError as error:
         return f"cannot be read ({error.strerror})"
     return "" if found == expected else f"is damaged (sha256 {found}, written was {expected})"
-
-
-def _digest_file(file: Path) -> Path:
-    return file.with_name(file.name + DIGEST_SUFFIX)

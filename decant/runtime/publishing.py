@@ -4,10 +4,14 @@ Without that a power cut can leave the name of a whole file on an empty one.
 """
 
 import errno
+import glob
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+
+from decant.runtime.litter import is_left, mark, sweep
+from decant.runtime.log_lines import log_line
 
 # File systems without it, such as some network ones, answer so.
 _UNSUPPORTED = frozenset({errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EBADF})
@@ -19,7 +23,7 @@ def publish(finished: Path, target: Path) -> None:
     A file replaces the one at the target. A folder needs a free name. Both must be on one file
     system. Raises OSError.
     """
-    _sync_content(finished)
+    sync_content(finished)
     finished.replace(target)
     sync_folder(target.parent)
 
@@ -31,9 +35,9 @@ def publish_together(folders: Mapping[Path, Path]) -> None:
     and new ones stand side by side: their cards have different identities. Raises OSError.
     """
     for finished in folders:
-        _sync_content(finished)
+        sync_content(finished)
     aside = {
-        target: target.with_name(f".{target.name}.old-{os.getpid()}") for target in folders.values()
+        target: target.with_name(f".{target.name}.old-{mark()}") for target in folders.values()
     }
     try:
         for finished, target in folders.items():
@@ -52,20 +56,36 @@ def publish_together(folders: Mapping[Path, Path]) -> None:
         shutil.rmtree(old, ignore_errors=True)
 
 
-def sync_folder(folder: Path) -> None:
-    """Put the names in a folder on the disk, where the file system can."""
-    if os.name != "nt":  # opens no folders
-        _sync(folder)
+def tidy_up(targets: Iterable[Path]) -> None:
+    """Remove what killed processes have left beside the targets; an output set aside comes back.
+
+    Its process was killed between two renames: it is all that there is.
+    """
+    for target in targets:
+        name = glob.escape(target.name)
+        aside = list(target.parent.glob(f".{name}.old-*"))
+        for old in sorted(aside, key=lambda path: path.stat().st_mtime, reverse=True):
+            if not target.exists() and is_left(old):
+                old.rename(target)
+                log_line(f"{target} is back: a killed process had set it aside")
+        sweep([*target.parent.glob(f".{name}.old-*"), *target.parent.glob(f".{name}.partial-*")])
 
 
-def _sync_content(path: Path) -> None:
+def sync_content(path: Path) -> None:
+    """Put the bytes of a file, or of all files in a folder, on the disk. Raises OSError."""
     if not path.is_dir():
         _sync(path)
         return
     for inside in path.iterdir():
         if not inside.is_symlink():
-            _sync_content(inside)
+            sync_content(inside)
     sync_folder(path)
+
+
+def sync_folder(folder: Path) -> None:
+    """Put the names in a folder on the disk, where the file system can."""
+    if os.name != "nt":  # opens no folders
+        _sync(folder)
 
 
 def _sync(path: Path) -> None:

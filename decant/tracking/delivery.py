@@ -15,8 +15,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from decant.runtime.process import PROCESS_TAG
 from decant.tracking.parent_run import PARENT_TAG, close_parent, open_parent
-from decant.tracking.process import PROCESS_TAG
 from decant.tracking.record import Origin, Point, RunRecord
 from decant.tracking.spool import Spool, Spooled
 

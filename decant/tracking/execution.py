@@ -1,11 +1,9 @@
 """Which execution of the pipeline this process belongs to."""
 
 import os
-from pathlib import Path
-
-import psutil
 
 from decant.runtime import identity
+from decant.runtime.process import dvc_above
 from decant.runtime.steps import STEPS
 
 
@@ -36,15 +34,5 @@ def execution_identity() -> str:
 
 def _dvc_process() -> str:
     """The nearest `dvc` above this process: every `dvc repro` is its own execution."""
-    try:
-        parents = psutil.Process().parents()
-    except psutil.Error:
-        return ""
-    for process in parents:
-        try:
-            words = [Path(word).name for word in process.cmdline()[:3]]
-            if "dvc" in words:
-                return f"{process.pid}@{process.create_time()}"
-        except psutil.Error:  # another user's process
-            continue
-    return ""
+    dvc = dvc_above()
+    return f"{dvc.pid}@{dvc.started}" if dvc else ""

@@ -7,8 +7,8 @@ machine, and by whoever sees a run of Kubeflow Pipelines end.
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from decant.runtime.process import PROCESS_TAG, host, read_tag
 from decant.tracking.parent_run import EXECUTION_TAG, PARENT_TAG, STEP_TAG, close_parent
-from decant.tracking.process import PROCESS_TAG, host, read_tag
 
 if TYPE_CHECKING:
     from mlflow.entities import Run

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from pydantic import ConfigDict, TypeAdapter
 
+from decant.runtime.process import Process, this_process
 from decant.tracking.parent_run import Parent
-from decant.tracking.process import Process, this_process
 
 _DAY_MS = 24 * 60 * 60 * 1000
 

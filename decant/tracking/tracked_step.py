@@ -21,6 +21,7 @@ from decant.runtime.errors import UserError
 from decant.runtime.reporter import Reporter
 from decant.runtime.retrying import limit_seconds
 from decant.runtime.secrets import shown_uri, without_secrets
+from decant.runtime.termination import was_told_to_end
 from decant.tracking.delivery import (
     IDENTITY_TAG,
     Place,
@@ -255,7 +256,7 @@ def tracked_step(
     try:
         yield run
     except BaseException as error:
-        run._end("KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED", error)
+        run._end("KILLED" if was_told_to_end(error) else "FAILED", error)
         raise
     run._end("FINISHED")
 

@@ -5,6 +5,7 @@ checkpoint and, under torchrun, several processes.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -31,12 +32,13 @@ from decant.tasks.losses import disagreement
 from decant.tasks.scores import scores, weighted
 from decant.tasks.task import Target, Task
 from decant.training import processes
-from decant.training.checkpoints import checkpoints
+from decant.training.checkpoints import Checkpoints, checkpoints
 from decant.training.device import Device, pick_device, use_bfloat16
 from decant.training.examples import Examples, LengthBuckets, Padding
 from decant.training.finite import FiniteGuard
 from decant.training.losses import Loss
 from decant.training.plan import TrainingPlan
+from decant.training.saving import Saving, take_finished
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,48 +87,16 @@ def fit(
     """
     where = pick_device(device)
     transformers_logging.set_verbosity_error()
-    steps, shared = -(-len(train) // plan.batch_size) * plan.epochs, processes.count() > 1
+    steps_per_epoch = -(-len(train) // plan.batch_size)
+    steps = steps_per_epoch * plan.epochs
     with (
-        checkpoints(reporter.identity, name) as kept,
+        checkpoints(reporter.identity, name, where.type) as kept,
         reporter.progress(f"training {name}", steps, done=kept.done_steps) as advance,
     ):
-        arguments = Arguments(
-            output_dir=str(kept.folder),
-            num_train_epochs=plan.epochs,
-            # Several processes share each batch: the same steps, whatever their number.
-            accelerator_config={"split_batches": True},
-            ddp_find_unused_parameters=False,
-            ddp_backend="gloo" if shared and where.type == "cpu" else None,
-            per_device_train_batch_size=_shared_out(plan.batch_size),
-            per_device_eval_batch_size=plan.batch_size * -(-64 // plan.batch_size),
-            learning_rate=plan.learning_rate,
-            lr_scheduler_type=plan.schedule,
-            warmup_steps=round(plan.warmup_share * steps),
-            weight_decay=plan.weight_decay,
-            max_grad_norm=plan.max_gradient_norm,
-            bf16=use_bfloat16(plan.precision, where),
-            use_cpu=where.type == "cpu",
-            seed=seed,
-            eval_strategy="epoch",
-            save_strategy="epoch",
-            logging_strategy="epoch",
-            save_total_limit=1,
-            save_only_model=not kept.kept,
-            restore_callback_states_from_checkpoint=kept.kept,
-            load_best_model_at_end=True,
-            metric_for_best_model=task.metric,
-            greater_is_better=True,
-            remove_unused_columns=False,
-            label_names=["labels"],
-            dataloader_pin_memory=where.type == "cuda",
-            report_to="none",
-            disable_tqdm=True,
-        )
-        arguments._n_gpu = min(arguments.n_gpu, 1)  # other GPUs belong to other processes
         curves = _Curves(name, task, reporter, advance)
         trainer = _Trainer(
             model=_WithLoss(model, task, loss, consistency_weight),
-            args=arguments,
+            args=_arguments(kept, task, plan, where, steps=steps, seed=seed),
             train_dataset=train,
             eval_dataset=validation,
             data_collator=Padding(pad_id),
@@ -136,9 +106,16 @@ def fit(
         )
         trainer.guard = FiniteGuard(name, model, train, pad_id, reporter)
         trainer.remove_callback(PrinterCallback)
+        if kept.kept:
+            trainer.saving = Saving(trainer, kept, steps_per_epoch)
+            trainer.add_callback(trainer.saving)
         if kept.last:
-            reporter.message(f"{name}: resumes from {kept.last}")
-        trainer.train(resume_from_checkpoint=str(kept.last) if kept.last else None)
+            reporter.message(f"{name}: goes on from step {kept.done_steps} of {steps}, as kept")
+            curves.repeat(kept.state["log_history"])
+        if kept.is_finished:
+            take_finished(trainer, kept)
+        else:
+            trainer.train(resume_from_checkpoint=str(kept.last) if kept.last else None)
         trainer.guard.check_weights()
         table = _curves(trainer.state.log_history, task)
     reached = table[f"validation_{task.metric}"]
@@ -213,6 +190,8 @@ class _Trainer(Trainer):
     """Trainer for a _WithLoss and our batches. `guard` stops it where numbers are none."""
 
     guard: FiniteGuard
+    batches: LengthBuckets
+    saving: Saving | None = None
 
     def compute_loss(
         self, model: nn.Module, inputs: dict[str, Tensor], *_: object, **__: object
@@ -232,15 +211,21 @@ class _Trainer(Trainer):
         self.guard.check_validation(loss, logits, epoch=self.state.epoch or 0.0)
         return loss, logits, inputs["labels"]
 
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        may_fail = self.saving.within_an_epoch_it_may_fail if self.saving else nullcontext
+        with may_fail(self.state):
+            super()._save_checkpoint(model, trial)
+
     @property
     def _progress(self) -> float:
         return self.state.global_step / max(self.state.max_steps, 1)
 
     def _get_train_sampler(self, train_dataset: Any = None) -> LengthBuckets:
         examples: Any = train_dataset if train_dataset is not None else self.train_dataset
-        return LengthBuckets(
+        self.batches = LengthBuckets(
             examples.rows.lengths, self.args.per_device_train_batch_size, self.args.seed
         )
+        return self.batches
 
     def _get_eval_sampler(self, eval_dataset: Any) -> list[int]:  # type: ignore[override]
         """By length, so that little is padded; the order does not change the figures."""
@@ -261,16 +246,24 @@ class _Curves(TrainerCallback):
         self, args: Arguments, state: TrainerState, control: TrainerControl, **extra: Any
     ) -> None:
         logs: dict[str, float] = extra["logs"]
-        epoch = round(state.epoch or 0)
-        names, metric = _curve_names(self.task), self.task.metric
-        for key in names.keys() & logs.keys():
-            self.reporter.point(f"{self.name}_{names[key]}", epoch, logs[key])
+        epoch, metric = round(state.epoch or 0), self.task.metric
+        self._points(epoch, logs)
         if f"eval_{metric}" in logs:
             figures = _curves(state.log_history, self.task).iloc[-1]
             self.reporter.message(
                 f"{self.name} epoch {epoch}: loss {figures['train_loss']:.4f}, validation "
                 f"{metric.replace('_', ' ')} {figures[f'validation_{metric}']:.4f}"
             )
+
+    def repeat(self, history: Sequence[Mapping[str, float]]) -> None:
+        """The points of an attempt that was cut off: this one's run has none of them."""
+        for logs in history:
+            self._points(round(logs["epoch"]), logs)
+
+    def _points(self, epoch: int, logs: Mapping[str, float]) -> None:
+        names = _curve_names(self.task)
+        for key in names.keys() & logs.keys():
+            self.reporter.point(f"{self.name}_{names[key]}", epoch, logs[key])
 
 
 def _names(task: Task) -> list[str]:
@@ -304,6 +297,53 @@ def _curves(history: Sequence[Mapping[str, float]], task: Task) -> pd.DataFrame:
         figures.update({names[key]: float(logs[key]) for key in names if key in logs})
     frame = pd.DataFrame([{"epoch": epoch, **found} for epoch, found in sorted(epochs.items())])
     return frame[frame[f"validation_{task.metric}"].notna()].reset_index(drop=True)
+
+
+def _arguments(
+    kept: Checkpoints,
+    task: Task,
+    plan: TrainingPlan,
+    where: torch.device,
+    *,
+    steps: int,
+    seed: int,
+) -> Arguments:
+    """The Trainer's. Raises UserError when the processes cannot share a batch evenly."""
+    shared = processes.count() > 1
+    arguments = Arguments(
+        output_dir=str(kept.folder),
+        num_train_epochs=plan.epochs,
+        # Several processes share each batch: the same steps, whatever their number.
+        accelerator_config={"split_batches": True},
+        ddp_find_unused_parameters=False,
+        ddp_backend="gloo" if shared and where.type == "cpu" else None,
+        per_device_train_batch_size=_shared_out(plan.batch_size),
+        per_device_eval_batch_size=plan.batch_size * -(-64 // plan.batch_size),
+        learning_rate=plan.learning_rate,
+        lr_scheduler_type=plan.schedule,
+        warmup_steps=round(plan.warmup_share * steps),
+        weight_decay=plan.weight_decay,
+        max_grad_norm=plan.max_gradient_norm,
+        bf16=use_bfloat16(plan.precision, where),
+        use_cpu=where.type == "cpu",
+        seed=seed,
+        eval_strategy="epoch",
+        save_strategy="epoch",
+        logging_strategy="epoch",
+        save_total_limit=None if kept.kept else 1,  # what is kept, Saving removes
+        save_only_model=not kept.kept,
+        restore_callback_states_from_checkpoint=kept.kept,
+        load_best_model_at_end=True,
+        metric_for_best_model=task.metric,
+        greater_is_better=True,
+        remove_unused_columns=False,
+        label_names=["labels"],
+        dataloader_pin_memory=where.type == "cuda",
+        report_to="none",
+        disable_tqdm=True,
+    )
+    arguments._n_gpu = min(arguments.n_gpu, 1)  # other GPUs belong to other processes
+    return arguments
 
 
 def _shared_out(batch_size: int) -> int:

@@ -12,15 +12,16 @@ import json
 import logging
 import os
 import sys
-import tempfile
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from decant.runtime.errors import UserError
+from decant.runtime.litter import temporary_folder
+from decant.runtime.parent_watch import children_end_with_this
 
 VARIABLE = "DECANT_PROCESSES"
 # Nodes start when the cluster has room for them; so long may one wait for the others.
@@ -86,6 +87,11 @@ def index() -> int:
     return int(os.environ.get("RANK", "0"))
 
 
+def is_on_one_node() -> bool:
+    """Whether all of them run on one machine."""
+    return os.environ.get("LOCAL_WORLD_SIZE", "1") == os.environ.get("WORLD_SIZE", "1")
+
+
 def is_started() -> bool:
     """Whether torchrun, or its counterpart on a cluster, started this process."""
     return "TORCHELASTIC_RUN_ID" in os.environ or count() > 1
@@ -105,10 +111,11 @@ def start(group: Group, name: str, section: Mapping[str, Any], ports: Mapping[st
     # Its log of a failure is a table for developers of launchers.
     logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL + 1)
     with (
-        tempfile.TemporaryDirectory(prefix="decant-processes-") as folder,
+        temporary_folder("processes") as folder,
         _threads_shared(group.per_node),
+        children_end_with_this(),
     ):
-        file = Path(folder) / "params.json"
+        file = folder / "params.json"
         file.write_text(params_file(name, section), "utf-8")
         arguments = ["-m", "components", name, "--params", str(file)]
         for port, path in ports.items():
@@ -168,6 +175,19 @@ def wait_for_all() -> None:
         from torch import distributed
 
         distributed.barrier()
+
+
+def agreed(numbers: Sequence[int]) -> list[int]:
+    """The first process's whole numbers, in every process."""
+    if count() == 1:
+        return list(numbers)
+    import torch
+    from torch import distributed
+
+    shared = torch.tensor(numbers, dtype=torch.int64)
+    distributed.broadcast(shared, src=0)
+    found: list[int] = shared.tolist()
+    return found
 
 
 def _launch_config(group: Group) -> Any:

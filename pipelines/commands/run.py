@@ -12,7 +12,10 @@ from decant.runtime.progress_lines import duration
 from decant.runtime.steps import artifact_folder
 from pipelines.arguments import pipeline_arguments
 from pipelines.local_run.pipeline_run import run_pipeline
+from pipelines.local_run.unfinished_run import LocalRun, digest_of, unfinished
 from pipelines.onboarding.presets import QUICK
+
+RUNS = Path("runs")
 
 
 @click.command("run")
@@ -49,16 +52,17 @@ def run_command(
             code="option-conflict",
             hint="add --runner docker",
         )
-    run_id = str(uuid.uuid4())
-    output = output or Path("runs") / run_id[:8]
     started = time.monotonic()
-    run_pipeline(
-        pipeline_arguments(params, overrides, presets=[QUICK] if quick else []),
-        output,
-        run_id=run_id,
-        image=(image or STEPS_IMAGE) if runner == "docker" else None,
-        gpus=gpus,
-    )
+    used_image = (image or STEPS_IMAGE) if runner == "docker" else None
+    arguments = pipeline_arguments(params, overrides, presets=[QUICK] if quick else [])
+    asked = digest_of(arguments, used_image, gpus)
+    if left := unfinished([output] if output else RUNS.glob("*"), asked):
+        output, run = left
+        click.echo(f"goes on with the unfinished run in {output}")
+    else:
+        run = LocalRun(run_id=str(uuid.uuid4()), asked=asked)
+        output = output or RUNS / run.run_id[:8]
+    run_pipeline(arguments, output, run_id=run.run_id, image=used_image, gpus=gpus)
     click.echo(f"finished in {duration(time.monotonic() - started)}")
     click.echo(f"outputs: {output}")
     _show_verdict(output / artifact_folder("report"))

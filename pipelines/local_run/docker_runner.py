@@ -8,9 +8,6 @@ belong to the caller.
 import getpass
 import json
 import os
-import signal
-import sys
-import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -26,6 +23,7 @@ from requests.exceptions import RequestException
 from decant.runtime.cache_folder import cache_folder
 from decant.runtime.errors import UserError
 from decant.runtime.identity import code_digest, lock_digest
+from decant.runtime.process import read_tag, this_process
 from decant.runtime.secrets import shown_uri, without_secrets
 from decant.runtime.steps import STEPS
 from decant.sources.local import path_and_pin
@@ -35,6 +33,7 @@ from decant.tracking.sqlite_address import sqlite_file, sqlite_uri
 from docker import client as docker_client
 
 RUN_LABEL = "decant.run"
+PROCESS_LABEL = "decant.process"  # which `decant run` it belongs to
 REVISION_LABEL = "org.opencontainers.image.revision"
 PATIENCE_SECONDS = 600  # for one answer: some storage drivers copy the image for each container
 SHARED_MEMORY = "2g"  # of /dev/shm, where the processes of a step exchange tensors
@@ -65,10 +64,11 @@ def docker_runner(
     other code than this checkout.
     """
     client, info = _connect()
+    _remove_lost_containers(client)
     try:
         arguments = container_arguments(info, ingest, root, run_id=run_id, gpus=gpus)
         check_image(client, image, arguments)
-        with _ended_on_termination(), _patient_clients():
+        with _patient_clients():
             yield local.DockerRunner(**arguments)
     except (DockerException, RequestException) as error:
         raise UserError(f"Docker failed: {_explained(error)}", code="docker-failed") from None
@@ -104,7 +104,7 @@ def container_arguments(
         "shm_size": SHARED_MEMORY,
         "cap_drop": ["ALL"],
         "security_opt": ["no-new-privileges"],
-        "labels": {RUN_LABEL: run_id},
+        "labels": {RUN_LABEL: run_id, PROCESS_LABEL: this_process().as_tag()},
     }
     if any("name=selinux" in option for option in options):
         arguments["security_opt"].append("label=disable")  # the user's folders keep their labels
@@ -269,19 +269,6 @@ def _patient_clients() -> Iterator[None]:
         docker_client.DEFAULT_TIMEOUT_SECONDS = default
 
 
-@contextmanager
-def _ended_on_termination() -> Iterator[None]:
-    """SIGTERM unwinds as Ctrl-C does, so that no container is left behind."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    previous = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)
-
-
 def _remove_containers(client: Any, run_id: str) -> None:
     """A run that was interrupted leaves its container running."""
     with suppress(DockerException, RequestException):
@@ -290,6 +277,16 @@ def _remove_containers(client: Any, run_id: str) -> None:
         ):
             with suppress(APIError):  # it is being removed already
                 container.remove(force=True)
+
+
+def _remove_lost_containers(client: Any) -> None:
+    """Those of a `decant run` that was killed: a container does not see that it is gone."""
+    with suppress(DockerException, RequestException):
+        for container in client.containers.list(all=True, filters={"label": PROCESS_LABEL}):
+            process = read_tag(container.labels[PROCESS_LABEL])
+            if process and process.is_here and not process.is_alive:
+                with suppress(APIError):
+                    container.remove(force=True)
 
 
 def _explained(error: Exception) -> str:

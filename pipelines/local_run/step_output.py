@@ -26,13 +26,13 @@ def steps_shown(root: Path) -> Iterator[None]:
         root: a folder that the steps see under the same path, in a container too.
     """
     file = root / "steps.out"
-    file.touch()
+    file.write_bytes(b"")  # without what an earlier attempt printed
     screen = Console()
     width = {WIDTH: str(screen.width)} if screen.is_interactive else {}
     relay = _Relay(file, sys.stdout)
     relay.start()
     try:
-        with _environment({FILE: str(file), **width}):
+        with variables({FILE: str(file), **width}):
             yield
     finally:
         relay.end()
@@ -57,6 +57,21 @@ def kfp_kept(log: Path) -> Iterator[None]:
             yield
         finally:
             root.removeHandler(handler)
+
+
+@contextmanager
+def variables(values: Mapping[str, str]) -> Iterator[None]:
+    """The steps inherit it, and containers are given it."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 class _Relay:
@@ -88,18 +103,3 @@ class _Relay:
                         return
                 if ended:
                     return
-
-
-@contextmanager
-def _environment(values: Mapping[str, str]) -> Iterator[None]:
-    """The steps inherit it, and containers are given it."""
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from decant.runner.run_step import end_on_termination, reporter_of
+from decant.runner.run_step import reporter_of
 from decant.runner.train_job.exchange import Exchange
 from decant.runner.train_job.kubernetes_client import TrainJobs, Unreachable
 from decant.runner.train_job.node_plan import Plan
@@ -24,6 +24,7 @@ from decant.runtime.reporter import Reporter
 from decant.runtime.retrying import retried
 from decant.runtime.settings import parse
 from decant.runtime.steps import load_step
+from decant.runtime.termination import end_on_termination
 from decant.tracking.spool import SPOOL
 
 A = TypeVar("A")

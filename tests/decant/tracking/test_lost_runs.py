@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from decant.runtime.identity import PROJECT
+from decant.runtime.process import PROCESS_TAG, Process, host, read_tag, this_process
 from decant.tracking.lost_runs import all_experiments, close_execution, close_lost
 from decant.tracking.mlflow_store import open_client
-from decant.tracking.process import PROCESS_TAG, Process, host, read_tag, this_process
 from decant.tracking.tracked_step import tracked_step
 from tests.spooling import Params, Store, quiet_reporter
 

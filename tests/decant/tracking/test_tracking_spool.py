@@ -14,10 +14,10 @@ import fsspec
 import pytest
 
 from decant.runtime import identity
+from decant.runtime.process import Process
 from decant.tracking import tracked_step as tracking
 from decant.tracking.delivery import send
 from decant.tracking.mlflow_store import open_client
-from decant.tracking.process import Process
 from decant.tracking.record import read_record
 from decant.tracking.spool import Spool, spool_uri
 from decant.tracking.tracked_step import Origin, tracked_step

@@ -16,8 +16,8 @@ from mlflow.tracking import MlflowClient
 
 from decant.runtime.errors import UserError
 from decant.runtime.identity import PROJECT
+from decant.runtime.process import Process
 from decant.tracking.mlflow_store import open_client
-from decant.tracking.process import Process
 from decant.tracking.spool import Spool, spool_uri
 from decant.tracking.tracked_step import Origin, tracked_step
 from pipelines.__main__ import main

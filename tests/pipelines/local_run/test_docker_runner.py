@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,10 +17,17 @@ from kfp import local
 
 from decant.runtime.errors import UserError
 from decant.runtime.identity import PROJECT, code_digest, lock_digest
+from decant.runtime.process import this_process
 from decant.runtime.steps import STEPS
 from pipelines.__main__ import main
 from pipelines.local_run import docker_runner
-from pipelines.local_run.docker_runner import RUN_LABEL, check_image, container_arguments
+from pipelines.local_run.docker_runner import (
+    PROCESS_LABEL,
+    RUN_LABEL,
+    _remove_lost_containers,
+    check_image,
+    container_arguments,
+)
 from pipelines.local_run.pipeline_run import run_pipeline
 from pipelines.local_run.step_output import steps_shown
 from tests.errors import raises
@@ -96,7 +104,7 @@ def test_they_run_as_the_caller_without_rights(here: Path) -> None:
     assert given["user"] == f"{os.getuid()}:{os.getgid()}"
     assert given["read_only"] and given["cap_drop"] == ["ALL"]
     assert given["security_opt"] == ["no-new-privileges"]
-    assert given["labels"] == {RUN_LABEL: "one"}
+    assert given["labels"] == {RUN_LABEL: "one", PROCESS_LABEL: this_process().as_tag()}
     assert "device_requests" not in given
     rootless = arguments(here / "root", {"SecurityOptions": ["name=seccomp", "name=rootless"]})
     assert rootless["user"] == "0:0"
@@ -257,3 +265,25 @@ def test_kfps_own_clients_wait_as_long_as_ours(monkeypatch: pytest.MonkeyPatch) 
     docker.from_env()
     assert timeouts == [docker_runner.PATIENCE_SECONDS, docker.client.DEFAULT_TIMEOUT_SECONDS]
     assert timeouts[0] > timeouts[1]
+
+
+def test_containers_of_a_killed_run_are_removed_by_the_next_one() -> None:
+    _, _, host = this_process().as_tag().split(" ", 2)
+    tags = {
+        "killed": f"{os.getpid()} 1.0 {host}",  # its number is another process's now
+        "running": this_process().as_tag(),
+        "elsewhere": "1 1.0 another machine",
+    }
+    removed: list[str] = []
+
+    def container(name: str) -> SimpleNamespace:
+        return SimpleNamespace(
+            labels={PROCESS_LABEL: tags[name]}, remove=lambda force: removed.append(name)
+        )
+
+    def listed(*, all: bool, filters: dict[str, str]) -> list[SimpleNamespace]:
+        assert all and filters == {"label": PROCESS_LABEL}
+        return [container(name) for name in tags]
+
+    _remove_lost_containers(SimpleNamespace(containers=SimpleNamespace(list=listed)))
+    assert removed == ["killed"]

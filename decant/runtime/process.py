@@ -1,11 +1,12 @@
-"""Which process runs a step, and whether it still does."""
+"""Which process runs a step, and whether it still does.
+
+psutil is imported where it is asked for: the base installation has none, and asks nothing.
+"""
 
 import os
 import socket
 from dataclasses import dataclass
 from pathlib import Path
-
-import psutil
 
 PROCESS_TAG = "decant.process"  # of a run of a step
 
@@ -32,11 +33,16 @@ class Process:
     @property
     def is_alive(self) -> bool:
         """Whether it runs, here; another process may have got its number."""
+        import psutil
+
         try:
-            started = psutil.Process(self.pid).create_time()
+            process = psutil.Process(self.pid)
+            return (
+                abs(process.create_time() - self.started) < 2  # names have whole seconds
+                and process.status() != psutil.STATUS_ZOMBIE
+            )
         except psutil.Error:
             return False
-        return abs(started - self.started) < 1
 
     def as_tag(self) -> str:
         """What `read_tag` reads."""
@@ -45,7 +51,26 @@ class Process:
 
 def this_process() -> Process:
     """The one that asks."""
+    import psutil
+
     return Process(host(), os.getpid(), psutil.Process().create_time())
+
+
+def dvc_above() -> Process | None:
+    """The nearest `dvc` above this process."""
+    import psutil
+
+    try:
+        parents = psutil.Process().parents()
+    except psutil.Error:
+        return None
+    for process in parents:
+        try:
+            if "dvc" in [Path(word).name for word in process.cmdline()[:3]]:
+                return Process(host(), process.pid, process.create_time())
+        except psutil.Error:  # another user's process
+            continue
+    return None
 
 
 def read_tag(tag: str) -> Process | None:

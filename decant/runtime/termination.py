@@ -1,0 +1,62 @@
+"""How a command ends when it is told to: by SIGTERM (`kill`, an evicted pod), and by Ctrl-C."""
+
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
+
+INTERRUPTED, TERMINATED = 130, 143  # 128 and the signal
+UNWINDING_SECONDS = 2.0  # who is told again after that is meant to give up
+_NAMES = {INTERRUPTED: "Ctrl-C", TERMINATED: "SIGTERM"}
+_told = -UNWINDING_SECONDS  # when
+
+
+def end_on_termination() -> None:
+    """Let SIGTERM unwind as Ctrl-C does: outputs stay whole, the run ends.
+
+    A terminal's Ctrl-C reaches a step twice, from `decant run` too: the second signal must not cut
+    off what the first one takes back.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return
+    signal.signal(signal.SIGTERM, _end)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _end)
+
+
+def _end(number: int, _: FrameType | None) -> None:
+    global _told
+    before, _told = _told, time.monotonic()
+    if _told - before < UNWINDING_SECONDS:
+        return
+    if number == signal.SIGINT:
+        raise KeyboardInterrupt
+    sys.exit(TERMINATED)
+
+
+def was_told_to_end(error: BaseException) -> bool:
+    """Whether SIGTERM or Ctrl-C unwinds, and not a mistake."""
+    return isinstance(error, KeyboardInterrupt) or (
+        isinstance(error, SystemExit) and error.code in _NAMES
+    )
+
+
+@contextmanager
+def says_what_is_kept(kept: Callable[[], str]) -> Iterator[None]:
+    """Where SIGTERM or Ctrl-C ends the block, one line on standard error, then code 143 or 130.
+
+    Args:
+        kept: what is kept and how to go on, to follow "ended by SIGTERM: ".
+    """
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit) as end:
+        if not was_told_to_end(end):
+            raise
+        code = end.code if isinstance(end, SystemExit) else INTERRUPTED
+        with suppress(OSError, ValueError):  # nobody may read it any more
+            print(f"ended by {_NAMES[int(str(code))]}: {kept()}", file=sys.stderr, flush=True)
+        raise SystemExit(code) from None

@@ -1,0 +1,44 @@
+"""SIGTERM and Ctrl-C: one line, what was begun is taken back, the code of the signal."""
+
+import signal
+import subprocess
+import sys
+
+import pytest
+
+PROGRAM = """
+import sys, time
+from decant.runtime.ending import exit_on_error
+from decant.runtime.termination import end_on_termination, says_what_is_kept
+end_on_termination()
+with exit_on_error(), says_what_is_kept(lambda: "nothing of it"):
+    try:
+        print("works", flush=True)
+        time.sleep(60)
+    finally:
+        print("unwound", flush=True)
+"""
+
+
+@pytest.mark.parametrize(
+    ("number", "name", "code"),
+    [(signal.SIGTERM, "SIGTERM", 143), (signal.SIGINT, "Ctrl-C", 130)],
+)
+def test_one_line_and_the_code(number: signal.Signals, name: str, code: int) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", PROGRAM], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout and process.stdout.readline() == "works\n"
+        process.send_signal(number)
+        output, error = process.communicate(timeout=30)
+    assert process.returncode == code
+    assert output == "unwound\n"
+    assert error == f"ended by {name}: nothing of it\n"
+
+
+def test_a_mistake_is_no_end_from_outside() -> None:
+    program = PROGRAM.replace("time.sleep(60)", "sys.exit(2)")
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (2, "")
