@@ -27,6 +27,7 @@ from decant.runner.mixed_inputs import lineage, refuse_mixed_inputs
 from decant.runner.relayed_output import is_relayed
 from decant.runtime import identity
 from decant.runtime.artifacts import (
+    CARD,
     Card,
     Sidecar,
     check_targets,
