@@ -72,7 +72,7 @@ def rebuild(project: Path, *, from_cache: bool) -> None:
             options += ["--pull"] if _pull(project) else []
         _dvc(project, "repro", *options, LAST_STAGE)
     finally:
-        config.unlink()  # a copy of the remotes' credentials; the worktree may stay for long
+        config.unlink(missing_ok=True)  # it has the remotes' credentials, and the worktree stays
 
 
 def remove(folder: Path) -> None:

@@ -1,10 +1,16 @@
 """Remotes of this checkout in a worktree, as DVC itself reads them."""
 
+import contextlib
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from pipelines.reproduction.dvc_config import write_dvc_config
+from pipelines.reproduction.rebuild import rebuild
+from tests.errors import raises
+from tests.planted import leaks
 
 
 def test_remotes_of_both_files_with_paths_that_still_lead_there(tmp_path: Path) -> None:
@@ -35,3 +41,23 @@ def test_remotes_of_both_files_with_paths_that_still_lead_there(tmp_path: Path) 
         "remote.cloud.password=50%off",
     }
     assert (theirs / "config.local").stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ["echo made > made.txt", "exit 1"])
+def test_a_rebuild_leaves_no_copy_of_the_credentials(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With DVC itself, whose stage works or fails."""
+    ours, theirs = tmp_path / "ours", tmp_path / "theirs"
+    (ours / ".dvc").mkdir(parents=True)
+    remote = "['remote \"cloud\"']\n    url = https://host/x\n    password = pl4nted\n"
+    (ours / ".dvc" / "config.local").write_text(remote)
+    theirs.mkdir()
+    subprocess.run([sys.executable, "-m", "dvc", "init", "-q", "--no-scm"], cwd=theirs, check=True)
+    (theirs / "dvc.yaml").write_text(f"stages:\n  evaluate:\n    cmd: {command}\n")
+    monkeypatch.setattr("pipelines.reproduction.rebuild.PROJECT", ours)
+    with contextlib.nullcontext() if "echo" in command else raises("command-failed", "repro"):
+        rebuild(theirs, from_cache=False)
+    assert (theirs / "made.txt").exists() == ("echo" in command)
+    assert not leaks(theirs)

@@ -310,7 +310,7 @@ def test_a_path_that_is_neither_here_nor_on_a_claim(
         ("relative/folder", "staging-invalid", "relative/folder"),
         ("https://host/folder", "staging-invalid", "https://host/folder"),
         ("foo://bucket", "staging-invalid", "foo://bucket"),
-        ("s3://bucket/a#b", "staging-invalid", "s3://bucket/a#b"),
+        ("s3://bucket/a#b", "staging-invalid", "s3://bucket/a#..."),
         ("s3://me:hunter2@bucket/a", "secret-exposed", "s3://bucket/a"),
     ],
 )
