@@ -30,13 +30,15 @@ _SIZES = (
     "vocab_size",
     "max_position_embeddings",
 )
+_LABELS = ("num_labels",)  # each gets a name, though a head is left out
 # Far above the largest encoders: 48 layers, a million pieces.
-_MOST_LAYERS, _MOST = 1000, 10_000_000
+_MOST_LAYERS, _MOST_LABELS, _MOST = 1000, 100_000, 10_000_000
 
 
 def check_values(config: Mapping[str, Any], file: Path) -> None:
     """Raises UserError for a count that is not a number of that many things."""
-    for names, least, most in ((_LAYERS, 0, _MOST_LAYERS), (_SIZES, 1, _MOST)):
+    kinds = ((_LAYERS, 0, _MOST_LAYERS), (_LABELS, 0, _MOST_LABELS), (_SIZES, 1, _MOST))
+    for names, least, most in kinds:
         for name in names:
             _check(config, name, least, most, file)
     _check(config, "pad_token_id", 0, _MOST, file)

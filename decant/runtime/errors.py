@@ -53,7 +53,7 @@ class UserError(Exception):
 
 def show_error(error: UserError) -> None:
     """Print the code and the message to standard error."""
-    console = Console(stderr=True, soft_wrap=True, highlight=False)
+    console = Console(stderr=True, soft_wrap=True, highlight=False, emoji=False)
     console.print(
         f"[bold red]error{escape(f'[{error.code}]')}:[/] {escape(without_secrets(str(error)))}"
     )

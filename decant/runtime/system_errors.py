@@ -68,7 +68,10 @@ _SENTENCES = {
     "std::bad_alloc": errno.ENOMEM,
 } | {os.strerror(number): number for number in _KINDS}
 _RUST = re.compile(r"\(os error (\d+)\)")
-_NUMPY = re.compile(r"\d+ requested and \d+ written")  # it does not keep the system's number
+# NumPy and torch say no more than that a file got shorter than it was to be.
+_CUT_SHORT = re.compile(
+    r"^\d+ requested and \d+ written|inline_container.*(unexpected pos|failed writing)"
+)
 
 
 def as_user_error(error: BaseException) -> UserError | None:
@@ -113,7 +116,7 @@ def _kind(error: BaseException) -> UserError | None:
     if isinstance(error, OSError) and error.errno in _KINDS:
         return _KINDS[error.errno]
     text = str(error)
-    if _NUMPY.fullmatch(text):
+    if _CUT_SHORT.search(text):
         return _KINDS[errno.ENOSPC]
     if match := _RUST.search(text):
         return _KINDS.get(int(match[1]))

@@ -13,7 +13,7 @@ import pytest
 from decant.runner.run_step import run_step
 from decant.runtime.artifacts import read_card, write_json
 from decant.runtime.errors import UserError
-from decant.runtime.identity import PROJECT, content_digest
+from decant.runtime.identity import PROJECT, content_digest, file_digest
 from decant.runtime.params_file import section_of
 from decant.runtime.steps import STEPS, load_step
 from tests.errors import raises
@@ -125,11 +125,11 @@ def test_a_report_with_figures_of_another_run_is_refused(
     figures = json.loads(file.read_text("utf-8"))
     figures["student"]["accuracy"] = 0.125
     write_json(file, figures)
-    with raises("inputs-mismatch", "student.accuracy", "0.125"):
+    with raises("artifact-damaged", str(file), "evaluate"):
         run("register", params, one, report=tmp_path / "report", receipt=tmp_path / "receipt")
 
 
-def test_a_damaged_input_is_refused_where_its_digest_is_known(
+def test_a_damaged_input_is_refused_with_the_step_that_makes_it_again(
     runs: dict[str, tuple[dict[str, Any], Path]], tmp_path: Path
 ) -> None:
     params, one = runs["one"]
@@ -138,7 +138,7 @@ def test_a_damaged_input_is_refused_where_its_digest_is_known(
     content = bytearray(file.read_bytes())
     content[-1] ^= 1
     file.write_bytes(content)
-    with raises("inputs-mismatch", "--teacher", content_digest(tmp_path / "teacher")):
+    with raises("artifact-damaged", str(file), file_digest(file), "decant step finetune"):
         run("export_onnx", params, one, teacher=tmp_path / "teacher", onnx=tmp_path / "onnx")
 
 

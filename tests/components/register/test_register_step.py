@@ -15,11 +15,14 @@ from mlflow.tracking import MlflowClient
 from components.register.contract import Params
 from components.register.registry import copy_served_code, find_version, requirements
 from decant.runner.run_step import run_step
+from decant.runtime import git_repository
 from decant.runtime.artifacts import read_json, write_json
 from decant.runtime.identity import PROJECT
 from decant.runtime.settings import parse
 from decant.tasks.kinds import kinds
 from decant.tracking.mlflow_store import open_client
+from decant.tracking.registered_model import download_exported
+from decant.tracking.sqlite_address import sqlite_uri
 from tests.components.register.conftest import SECTION, known_metrics, write_card
 from tests.errors import raises
 from tests.spooling import Killed, dying_at
@@ -211,6 +214,42 @@ def test_a_server_out_of_reach_is_an_error_without_its_password(
     printed = capsys.readouterr()
     assert "secret" not in printed.out + printed.err + str(caught.value)
     assert not ports["receipt"].exists()
+
+
+@pytest.mark.parametrize("name", ["50%20off", "a?b"])
+def test_a_store_in_a_folder_of_any_name_keeps_a_model_that_loads(
+    name: str, ports: dict[str, Path], store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / name
+    folder.mkdir()
+    (tmp_path / "mlflow.db").rename(folder / "mlflow.db")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", sqlite_uri(folder / "mlflow.db"))
+    register(ports)
+    assert register(ports)["model_uri"] == "models:/tiny/1", "its files are found"
+    exported = download_exported("models:/tiny/1", tmp_path / "loaded")
+    assert (exported / "model.onnx").read_bytes() == (
+        ports["onnx"] / "student" / "model.onnx"
+    ).read_bytes()
+    assert list((folder / "mlruns").rglob("model.onnx"))
+    assert not [path for path in tmp_path.iterdir() if "%" in path.name and path != folder]
+
+
+def test_a_version_without_a_commit_is_registered_with_the_reason(
+    ports: dict[str, Path],
+    store: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
+    monkeypatch.delenv("DECANT_COMMIT", raising=False)
+    git_repository._commit.cache_clear()
+    try:
+        register(ports)
+    finally:
+        git_repository._commit.cache_clear()
+    told = " ".join(capsys.readouterr().out.split())
+    assert "dubious ownership" in told and "safe.directory" in told
 
 
 @pytest.mark.parametrize(

@@ -332,6 +332,7 @@ def test_a_git_lfs_pointer_is_named(name: str, encoder: Path) -> None:
         ("max_position_embeddings", [64]),
         ("pad_token_id", -1),
         ("intermediate_size", {}),
+        ("num_labels", 10**12),
     ],
 )
 def test_odd_numbers_of_a_config_are_refused(encoder: Path, name: str, value: object) -> None:

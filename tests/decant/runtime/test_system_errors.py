@@ -152,3 +152,15 @@ def test_what_caused_an_error_is_found_and_notes_say_where() -> None:
     assert found
     assert_error(found, "disk-full", "/data/file", "artifacts/tokens")
     assert as_user_error(ValueError("no space for doubt")) is None
+
+
+@pytest.mark.parametrize("limit", [0, 200, 2000])
+def test_torch_on_a_full_disk_is_one_message(limit: int, tmp_path: Path) -> None:
+    """It says `unexpected pos 64 vs 0`, without the system's number."""
+    code = (
+        "import resource, torch; resource.setrlimit(resource.RLIMIT_FSIZE, "
+        f"({limit}, {limit})); torch.save(torch.zeros(9000), file)"
+    )
+    done = ended(code, str(tmp_path / "file"))
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.startswith("error[disk-full]: "), done.stderr

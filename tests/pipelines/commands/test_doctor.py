@@ -15,7 +15,7 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 @pytest.fixture(autouse=True)
 def surroundings(far_from_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """MLflow, GPU and DVC have tests of their own; they would take this machine's."""
-    monkeypatch.setattr("decant.tracking.execution.git_commit", lambda: COMMIT)
+    monkeypatch.setattr("decant.runtime.git_repository.git_commit", lambda: COMMIT)
     monkeypatch.setenv("DECANT_CACHE", str(tmp_path / "cache"))
     for place, name in (
         ("gpu_check.check_gpu", "GPU"),

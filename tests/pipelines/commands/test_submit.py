@@ -30,7 +30,7 @@ MLFLOW = ("--mlflow-uri", "http://mlflow.example:5000")
 
 @pytest.fixture(autouse=True)
 def at_a_commit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("decant.tracking.execution.git_commit", lambda: COMMIT)
+    monkeypatch.setattr("decant.runtime.git_repository.git_commit", lambda: COMMIT)
 
 
 def tasks_of(documents: list[dict[str, Any]]) -> dict[str, Any]:
@@ -183,7 +183,7 @@ def test_without_the_cache(server: KfpServer, cli: Cli) -> None:
 def test_the_name_of_a_version(
     server: KfpServer, cli: Cli, monkeypatch: pytest.MonkeyPatch, commit: str, pattern: str
 ) -> None:
-    monkeypatch.setattr("decant.tracking.execution.git_commit", lambda: commit)
+    monkeypatch.setattr("decant.runtime.git_repository.git_commit", lambda: commit)
     assert cli("submit", *MLFLOW).code == 0
     assert re.fullmatch(pattern, server.api.versions[0]["name"])
 

@@ -17,7 +17,7 @@ from mlflow.tracking import MlflowClient
 from decant.runtime.errors import UserError
 from decant.runtime.identity import PROJECT
 from decant.runtime.process import Process
-from decant.tracking.mlflow_store import open_client
+from decant.tracking.mlflow_store import experiment_id, open_client
 from decant.tracking.spool import Spool, spool_uri
 from decant.tracking.tracked_step import Origin, tracked_step
 from pipelines.__main__ import main
@@ -390,3 +390,21 @@ def test_a_sync_that_is_killed_for_real(mlflow_store: Store) -> None:
     assert sorted(run.data.tags["decant.identity"] for run in children) == list("0123456789")
     assert {run.info.status for run in children} == {"FINISHED"}
     assert [run.info.status for run in mlflow_store.parents()] == ["FINISHED"]
+
+
+def test_runs_whose_parent_is_gone_are_sent_below_their_own(
+    mlflow_store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = open_client()
+    parent = client.create_run(experiment_id(client)).info.run_id
+    monkeypatch.setenv("MLFLOW_RUN_ID", parent)
+    with mlflow_store.away():
+        run_step("distill")
+    client.delete_run(parent)
+    code, output = sync()
+    assert code == 1 and parent in output and "--own-parent" in output
+    code, output = sync("--own-parent")
+    assert code == 0, output
+    (child,) = mlflow_store.children()
+    assert child.data.tags["mlflow.parentRunId"] != parent
+    assert Spool(spool_uri()).runs() == []

@@ -30,7 +30,7 @@ def made(folder: Path, *overrides: str, **options: object) -> Package:
 def test_the_version_says_commit_and_content(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("decant.tracking.execution.git_commit", lambda: COMMIT)
+    monkeypatch.setattr("decant.runtime.git_repository.git_commit", lambda: COMMIT)
     first = made(tmp_path)
     assert first.version == made(tmp_path).version
     others = {
@@ -40,7 +40,7 @@ def test_the_version_says_commit_and_content(
         made(tmp_path, use_cache=False).version,
     }
     assert len({first.version, *others}) == 5
-    monkeypatch.setattr("decant.tracking.execution.git_commit", lambda: f"{COMMIT}-dirty")
+    monkeypatch.setattr("decant.runtime.git_repository.git_commit", lambda: f"{COMMIT}-dirty")
     assert made(tmp_path).version == first.version.replace("-", "-dirty-")
     assert first.service_account is None
     assert first.pipeline == "decant-distillation"

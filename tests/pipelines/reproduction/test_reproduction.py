@@ -14,7 +14,9 @@ from components.evaluate.machine import machine_facts
 from decant.runtime import identity
 from decant.runtime.artifacts import Card, write_json
 from decant.runtime.identity import content_digest
+from decant.runtime.steps import steps_behind
 from pipelines.commands import reproduce
+from pipelines.commands.lineage import _params
 from pipelines.reproduction import checkout, rebuild
 from pipelines.reproduction.digest_comparison import (
     compare_artifacts,
@@ -167,6 +169,18 @@ def test_a_commit_that_is_not_known_or_not_here_is_refused(
     with raises("commit-unknown", *values):
         rebuild.check_out(lineage(**known), tmp_path / "worktree")
     assert not (tmp_path / "worktree").exists()
+
+
+def test_as_committed_is_said_only_where_all_is_known(commit: str) -> None:
+    known = {"loss": "kl", "training": {"epochs": 2, "batch_size": 32}, "seed": 13}
+    runs = [
+        StepRun(step=step, run_id="r", params=known if step == "distill" else {"seed": 13})
+        for step in steps_behind("register")
+    ]
+    assert _params(lineage(commit=commit, steps=tuple(runs))) == [("parameters", "as committed")]
+    (_, words), (_, unknown) = _params(lineage(commit=commit, steps=tuple(runs[1:])))
+    assert words == "no recorded one differs from params.yaml"
+    assert unknown == f"not recorded: {runs[0].step}"
 
 
 def test_a_dirty_version_whose_runs_are_gone_is_refused(commit: str, tmp_path: Path) -> None:

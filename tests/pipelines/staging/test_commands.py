@@ -25,7 +25,7 @@ EVERY_HOUR = ("--name", "hourly", "--every", "1h")
 
 @pytest.fixture(autouse=True)
 def at_a_commit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("decant.tracking.execution.git_commit", lambda: "0" * 40)
+    monkeypatch.setattr("decant.runtime.git_repository.git_commit", lambda: "0" * 40)
 
 
 @pytest.fixture
