@@ -94,6 +94,8 @@ def _run_here(
         logged_by(watching.warning),
         watching.activity("looking at the inputs"),  # reads them whole, or downloads them
     ):
+        if processes.index() == 0:
+            sweep(temporary_folders())
         files = {port: identity.file_digests(path) for port, path in inputs.items()}
         refuse_damaged(inputs, cards, files)
         digests = {
@@ -124,7 +126,6 @@ def _run(
     outputs: Mapping[str, Path],
 ) -> Reporter:
     reporter = _reporter(step.name, key)
-    sweep(temporary_folders())
     origins = [_origin(cards[port], path) for port, path in inputs.items()]
     with (
         reporter.running(),

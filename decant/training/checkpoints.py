@@ -14,6 +14,7 @@ after the last checkpoint. (torch reads it with weights_only: nothing in it is e
 
 import itertools
 import os
+import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -39,6 +40,7 @@ ABANDONED_DAYS = 7
 
 _DAY_SECONDS = 86400
 _LOCK = ".lock"
+_STEP = re.compile(r"[0-9a-f]{32}")
 # Of this process: a step's folder, and in it the locked one.
 _HELD: dict[Path, tuple[Path, FileLock]] = {}
 
@@ -228,6 +230,8 @@ def _sweep(root: Path) -> None:
     """Remove what nobody has gone on with, so that the disk does not fill up."""
     removed, size, before = 0, 0, time.time() - ABANDONED_DAYS * _DAY_SECONDS
     for folder in root.glob("*/*/"):
+        if not (_STEP.fullmatch(folder.parent.name) and folder.name.isdecimal()):
+            continue  # the user's own, where DECANT_CHECKPOINTS names a folder with other things
         try:
             files = [path.stat() for path in (folder, *folder.rglob("*"))]
         except OSError:  # another process removes it, or works there

@@ -20,10 +20,10 @@ from pipelines.local_run.step_output import KFP_LOG, kfp_kept, steps_shown, vari
 from pipelines.local_run.unfinished_run import (
     FOLDER,
     LocalRun,
+    begin,
     digest_of,
     finished_steps,
     unfinished,
-    write_state,
 )
 
 
@@ -66,13 +66,13 @@ def run_pipeline(
         )
     try:
         root.mkdir(parents=True, exist_ok=True)
-        write_state(root, LocalRun(run_id=run_id, asked=asked))
+        alone = begin(root, LocalRun(run_id=run_id, asked=asked))
     except OSError as error:
         raise UserError(
             f"cannot write in {output}: {error.strerror}", code="path-unwritable"
         ) from None
     earlier = set(root.iterdir())
-    with says_what_is_kept(lambda: _kept(root, output)), steps_end_with_this():
+    with alone, says_what_is_kept(lambda: _kept(root, output)), steps_end_with_this():
         try:
             _run(arguments, root, output / KFP_LOG, run_id, image, gpus)
             _collect(root, output, earlier)

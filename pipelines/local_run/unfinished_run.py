@@ -6,16 +6,19 @@
 import dataclasses
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from decant.runner.earlier_attempt import FINISHED
 from decant.runtime.artifacts import read_json, write_json
+from decant.runtime.errors import UserError
 from decant.runtime.identity import canonical_json, text_digest
 from decant.runtime.process import read_tag, this_process
 from decant.runtime.publishing import publish
 
 FOLDER = ".kfp"
 _STATE = "run.json"
+_LOCK = ".lock"
 _DAY_SECONDS = 86400
 
 
@@ -53,8 +56,27 @@ def unfinished(outputs: Iterable[Path], asked: str) -> tuple[Path, LocalRun] | N
     return max(found, key=lambda one: one[0])[1:] if found else None
 
 
+def begin(root: Path, run: LocalRun) -> AbstractContextManager[object]:
+    """From now on it is this process's, until the end of the returned block.
+
+    Raises UserError when another process begins with the same run at this moment.
+    """
+    from filelock import FileLock, Timeout  # here: `--help` needs no package
+
+    try:
+        held = FileLock(root / _LOCK).acquire(timeout=0)
+    except Timeout:
+        raise UserError(
+            f"another `decant run` works in {root.parent}",
+            code="output-taken",
+            hint="wait for it, or give another --output",
+        ) from None
+    write_state(root, run)
+    return held
+
+
 def write_state(root: Path, run: LocalRun) -> None:
-    """From now on it is this process's."""
+    """Which run is there, and whose."""
     partial = root / f".{_STATE}"
     write_json(partial, dataclasses.asdict(run))
     publish(partial, root / _STATE)

@@ -1,7 +1,9 @@
 """Killed with -9, and run again: the same bytes, and not from the start."""
 
+import dataclasses
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -57,59 +59,102 @@ def wait_until(is_there: Callable[[], bool], process: "subprocess.Popen[str]") -
         time.sleep(0.002)
 
 
-def test_finetune_and_distill_end_equal_byte_by_byte(
+@dataclasses.dataclass(frozen=True)
+class Whole:
+    """What steps make that nobody disturbs: their outputs below a root, and their digests."""
+
+    root: Path
+    digests: dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def whole(tiny_params: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Whole:
+    root = tmp_path_factory.mktemp("whole")
+    digests: dict[str, str] = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DECANT_CACHE", str(root / "cache"))
+        for name in ("ingest", "tokenize", "finetune", "transfer_weights", "distill"):
+            digests |= run(name, tiny_params, root, root)
+    assert not list((root / "cache" / "checkpoints").iterdir())
+    return Whole(root, digests)
+
+
+@pytest.fixture
+def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the steps of a test keep their checkpoints."""
+    monkeypatch.setenv("DECANT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("PYTHONPATH", str(PROJECT))
+    return tmp_path / "cache" / "checkpoints"
+
+
+def saved(kept: Path, training: str) -> set[Path]:
+    return set(kept.glob(f"*/*/{training}-cpu-1/checkpoint-*.sha256"))
+
+
+def test_a_step_ends_equal_byte_by_byte(
     tiny_params: dict[str, Any],
+    whole: Whole,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    kept: Path,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setenv("DECANT_CACHE", str(tmp_path / "cache"))
-    root, again, kept = tmp_path / "whole", tmp_path / "again", tmp_path / "cache" / "checkpoints"
-
-    def saved(training: str) -> set[Path]:
-        return set(kept.glob(f"*/*/{training}-cpu-1/checkpoint-*.sha256"))
-
-    for name in ("ingest", "tokenize", "finetune", "transfer_weights", "distill"):
-        made = run(name, tiny_params, root, root)
-        if name not in ("finetune", "distill"):
-            continue
-        assert not list(kept.iterdir())
-        last = {"finetune": "teacher", "distill": "undistilled"}[name]
-        process = start(name, tiny_params, root, again)
-        wait_until(lambda last=last: bool(saved(last)), process)
-        process.kill()
-        assert process.wait() == -signal.SIGKILL
-        if name == "finetune":
-            assert_sigterm_says_what_is_kept(start(name, tiny_params, root, again), saved)
-        assert {path.name for path in again.iterdir() if path.name[0] != "."}.isdisjoint(made)
-        capfd.readouterr()
-        assert run(name, tiny_params, root, again) == made
-        lines = [line for line in capfd.readouterr().out.splitlines() if "goes on from" in line]
-        trainings = ["teacher"] if name == "finetune" else ["student", "undistilled"]
-        assert len(lines) == len(trainings), lines
-        assert all(f"{one}: goes on" in line for one, line in zip(trainings, lines, strict=True))
-        assert not list(kept.iterdir())
-        assert not list(again.glob(".*"))
-
-
-def assert_sigterm_says_what_is_kept(
-    process: "subprocess.Popen[str]", saved: Callable[[str], set[Path]]
-) -> None:
-    before = saved("teacher")
-    wait_until(lambda: bool(saved("teacher") - before), process)
+    """Killed in the second of two trainings, then ended by SIGTERM."""
+    process = start("distill", tiny_params, whole.root, tmp_path)
+    wait_until(lambda: bool(saved(kept, "undistilled")), process)
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
+    before = saved(kept, "undistilled")
+    process = start("distill", tiny_params, whole.root, tmp_path)
+    wait_until(lambda: bool(saved(kept, "undistilled") - before), process)
     process.terminate()
     output = process.communicate()[0]
     assert process.returncode == 143, output
-    (line,) = [line for line in output.splitlines() if line.startswith("ended by")]
-    assert "SIGTERM" in line and "teacher up to step" in line
+    (line,) = [line for line in output.splitlines() if line.startswith("ended by SIGTERM")]
+    assert "student up to step" in line and "undistilled up to step" in line
     assert "Traceback" not in output
+    assert not (tmp_path / "student").exists() and not (tmp_path / "undistilled").exists()
+    capfd.readouterr()
+    made = run("distill", tiny_params, whole.root, tmp_path)
+    assert made.items() <= whole.digests.items()
+    lines = [line for line in capfd.readouterr().out.splitlines() if "goes on from" in line]
+    assert ["student: " in line for line in lines] == [True, False], lines
+    assert not list(kept.iterdir())
+    assert not list(tmp_path.glob(".*"))
 
 
-def test_decant_run_ends_its_steps_and_goes_on(
-    tiny_params: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_dvc_repro_goes_on(
+    tiny_params: dict[str, Any],
+    whole: Whole,
+    tmp_path: Path,
+    kept: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv("DECANT_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("PYTHONPATH", str(PROJECT))
+    (tmp_path / "params.json").write_text(json.dumps(tiny_params), "utf-8")
+    inputs = [f"--{port}={whole.root / port}" for port in ("tokens", "encoder")]
+    words = [sys.executable, "-m", "components", "finetune", "--params=params.json", *inputs]
+    stage = {"cmd": shlex.join([*words, "--teacher=teacher"]), "outs": ["teacher"]}
+    (tmp_path / "dvc.yaml").write_text(json.dumps({"stages": {"finetune": stage}}), "utf-8")
+    monkeypatch.setenv(saving.VARIABLE, "0")
+    dvc = str(Path(sys.executable).with_name("dvc"))
+    subprocess.run([dvc, "init", "--no-scm", "-q"], cwd=tmp_path, check=True)
+    process = subprocess.Popen(
+        [dvc, "repro"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    wait_until(lambda: bool(saved(kept, "teacher")), process)
+    below = psutil.Process(process.pid).children(recursive=True)
+    process.kill()
+    process.wait()
+    assert not psutil.wait_procs(below, timeout=60)[1], "they outlive it"
+    again = subprocess.run(
+        [dvc, "repro"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert again.returncode == 0, again.stderr
+    assert "teacher: goes on from" in again.stdout
+    assert content_digest(tmp_path / "teacher") == whole.digests["teacher"]
+
+
+@pytest.mark.usefixtures("kept")
+def test_decant_run_ends_its_steps_and_goes_on(tiny_params: dict[str, Any], tmp_path: Path) -> None:
     (tmp_path / "params.json").write_text(json.dumps(tiny_params), "utf-8")
 
     def start_run() -> "subprocess.Popen[str]":

@@ -166,12 +166,13 @@ def test_failure_reaches_the_parent_until_the_step_succeeds(client: Any) -> None
     assert client.get_run(run.run_id).info.status == "FAILED"
 
 
-def test_an_interrupted_step_is_killed(client: Any) -> None:
+@pytest.mark.parametrize("end", [KeyboardInterrupt(), SystemExit(143)])
+def test_an_interrupted_step_is_killed(end: BaseException, client: Any) -> None:
     with (
-        pytest.raises(KeyboardInterrupt),
+        pytest.raises(type(end)),
         tracked_step(STEP, "key", PARAMS, [], quiet_reporter()) as run,
     ):
-        raise KeyboardInterrupt
+        raise end
     assert client.get_run(run.run_id).info.status == "KILLED"
     assert parent_of(client, run.run_id).info.status == "KILLED"
 

@@ -353,9 +353,14 @@ def test_abandoned_ones_are_removed_after_a_week(
     for identity in ("old", "used"):
         for path in checkpoints._step_folder(identity).rglob("*"):
             os.utime(path, (eight_days_ago, eight_days_ago))
+    mine = root / "mine" / "0"
+    mine.mkdir(parents=True)
+    os.utime(mine, (0, 0))
     lines: list[str] = []
     with logged_by(lines.append), checkpoints.checkpoints("other", "model"):
         pass
+    assert mine.is_dir(), "the user's own"
+    mine.parent.rename(root.parent / "mine")
     assert len(lines) == 1 and "1 step" in lines[0] and str(root) in lines[0]
     there = {folder.name for folder in root.iterdir()}
     expected = {checkpoints._step_folder(identity).name for identity in ("new", "used", "other")}

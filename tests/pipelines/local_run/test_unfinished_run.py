@@ -8,10 +8,12 @@ from decant.runtime.process import this_process
 from pipelines.local_run.unfinished_run import (
     FOLDER,
     LocalRun,
+    begin,
     digest_of,
     unfinished,
     write_state,
 )
+from tests.errors import raises
 
 _, _, HOST = this_process().as_tag().split(" ", 2)
 DEAD = f"{os.getpid()} 1.0 {HOST}"  # its number is another process's now
@@ -44,6 +46,14 @@ def test_the_newest_that_asked_for_the_same_and_whose_process_is_gone(tmp_path: 
 def test_of_another_machine_after_a_day(tmp_path: Path) -> None:
     leave(tmp_path / "elsewhere", ELSEWHERE, hours_ago=25)
     assert unfinished([tmp_path / "elsewhere"], "asked")
+
+
+def test_one_process_alone_goes_on(tmp_path: Path) -> None:
+    one, two = (LocalRun(run_id=name, asked="asked") for name in ("one", "two"))
+    with begin(tmp_path, one), raises("output-taken", str(tmp_path.parent)):
+        begin(tmp_path, two)
+    with begin(tmp_path, two):
+        pass
 
 
 def test_what_asks_for_the_same() -> None:
