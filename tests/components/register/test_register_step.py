@@ -207,12 +207,12 @@ def test_a_server_out_of_reach_is_an_error_without_its_password(
     ports: dict[str, Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("DECANT_TRACKING", "on")
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://someone:secret@127.0.0.1:9")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://someone:pl4nted@127.0.0.1:9")
     with raises("tracking-unreachable", "http://127.0.0.1:9") as caught:
         register(ports)
     assert "run register again" in str(caught.value)
     printed = capsys.readouterr()
-    assert "secret" not in printed.out + printed.err + str(caught.value)
+    assert "pl4nted" not in printed.out + printed.err + str(caught.value)
     assert not ports["receipt"].exists()
 
 
