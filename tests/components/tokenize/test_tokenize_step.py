@@ -16,6 +16,7 @@ from decant.data.tokens import TokenRows, read_info
 from decant.runner.run_step import run_step
 from decant.runtime.identity import PROJECT, content_digest
 from decant.runtime.params_file import read_params_file
+from tests.changed_artifacts import seal
 from tests.errors import raises
 
 MAX_LENGTH = 8
@@ -46,6 +47,8 @@ def tokenize(
     ingested: dict[str, Path], target: Path, length: int = MAX_LENGTH, batch: int = 7
 ) -> dict[str, float]:
     section: dict[str, Any] = {"max_length_tokens": length, "batch_size_rows": batch}
+    for port in ingested.values():
+        seal(port)  # tests change rows and settings
     return run_step("tokenize", section, {**ingested, "tokens": target}).metrics
 
 

@@ -21,6 +21,7 @@ from decant.runtime.params_file import section_of
 from decant.runtime.reporter import Reporter
 from decant.runtime.steps import load_step
 from decant.students._student import load_student
+from tests.changed_artifacts import seal
 from tests.encoder_kinds import KINDS, TEXTS, write_encoder, xlm_r_tokenizer
 
 PIECES = 60
@@ -83,6 +84,7 @@ def test_a_vocabulary_that_stays_whole_is_told(
         "unk_token": "[UNK]",
     }
     file.write_text(json.dumps(content), "utf-8")
+    seal(root / "tokens")
     capsys.readouterr()
     through(("transfer_weights",), params, root)
     assert "no piece can be dropped from a WordLevel tokenizer" in capsys.readouterr().out
