@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+import fsspec.config
 import pytest
 from ruamel.yaml import YAML
 
@@ -156,6 +157,7 @@ def home(tmp_path: Path, host: str, monkeypatch: pytest.MonkeyPatch) -> Path:
         "MLFLOW_TRACKING_URI": f"http://me:{quote(PASSWORD, safe='')}@127.0.0.1:9",
     }.items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setitem(fsspec.config.conf, "http", headers)  # read from it on the first import
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
     return home
 
