@@ -11,6 +11,7 @@ from decant.models.teacher import load_teacher, save_teacher
 from decant.runner.run_step import run_step
 from decant.runtime.params_file import section_of
 from decant.runtime.steps import load_step
+from tests.changed_artifacts import seal
 from tests.errors import raises
 
 
@@ -38,6 +39,7 @@ def test_a_constant_teacher_is_not_distilled_unless_told_to(
         teacher.output.weight.zero_()
         teacher.output.bias.copy_(torch.tensor([5.0, 0.0]))
     save_teacher(teacher, tmp_path / "teacher")
+    seal(tmp_path / "teacher")
     run("transfer_weights")
     with raises("teacher-weak", "'label'", "accuracy", "distill.allow_weak_teacher"):
         run("distill")
