@@ -292,6 +292,7 @@ def test_only_what_the_served_model_imports_is_shipped(tmp_path: Path) -> None:
         "inference/csv_texts.py",
         "inference/manifest_task.py",
         "inference/model_files.py",
+        "inference/wordpiece.py",
         "tasks/__init__.py",
         "tasks/answers.py",
         "tasks/kinds.py",
