@@ -4,6 +4,7 @@ import os
 import resource
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -111,15 +112,15 @@ def test_memory_that_is_not_there_is_one_message() -> None:
         ("open(file + '/secret').read()", "file-unreadable"),
     ],
 )
-def test_rights_that_are_missing_are_named(code: str, expected: str, tmp_path: Path) -> None:
-    (tmp_path / "secret").write_text("x")
-    (tmp_path / "secret").chmod(0)
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o755)
-    drop = "import os; os.setgid(65534); os.setuid(65534); "
-    done = ended(drop + code, str(tmp_path))
+def test_rights_that_are_missing_are_named(code: str, expected: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:  # pytest's own are closed to other users
+        Path(folder).chmod(0o755)
+        (Path(folder) / "secret").write_text("x")
+        (Path(folder) / "secret").chmod(0)
+        drop = "import os; os.setgid(65534); os.setuid(65534); "
+        done = ended(drop + code, folder)
     assert done.returncode == 2, done.stderr
-    assert done.stderr.startswith(f"error[{expected}]: {tmp_path}/"), done.stderr
+    assert done.stderr.startswith(f"error[{expected}]: {folder}/"), done.stderr
     assert "65534" in done.stderr, "as whom it runs"
 
 
