@@ -120,7 +120,7 @@ class Requests:
     """Refuses what the model cannot answer, or the server not hold; MLflow's app does the rest.
 
     Args:
-        rows: gives texts to the model itself, which takes a tenth of the time of the way through
+        rows: gives texts to the model itself, which takes a fourth of the time of the way through
             MLflow's tables. It answers what holds texts alone; None leaves that to MLflow too.
     """
 
@@ -151,23 +151,8 @@ class Requests:
 
     async def try_out(self) -> None:
         """Have the model answer a text; logs why it does not, and is then never ready."""
-        body = EXAMPLE.encode()
-        scope = {
-            "type": "http",
-            "asgi": {"version": "3.0"},
-            "http_version": "1.1",
-            "method": "POST",
-            "scheme": "http",
-            "path": "/invocations",
-            "raw_path": b"/invocations",
-            "query_string": b"",
-            "root_path": "",
-            "headers": [],
-            "client": None,
-            "server": None,
-        }
         try:
-            await self._scored(scope, body, JSON)
+            await self._scored(scoring_scope(), EXAMPLE.encode(), JSON)
         except Refused as refused:
             print(f"error[model-unreadable]: no answer to a text: {refused}", file=sys.stderr)
         else:
@@ -270,6 +255,24 @@ class Requests:
         if rows is not None and (found := _predictions(answer)) != rows:
             raise Refused(f"the model gave {found} answers to {rows} rows", status=500)
         return bytes(answer), rows
+
+
+def scoring_scope(*headers: tuple[bytes, bytes]) -> Message:
+    """Of a request to score, as ASGI describes it, that came over no connection."""
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": "POST",
+        "scheme": "http",
+        "path": "/invocations",
+        "raw_path": b"/invocations",
+        "query_string": b"",
+        "root_path": "",
+        "headers": list(headers),
+        "client": None,
+        "server": None,
+    }
 
 
 def _predictions(answer: bytes | bytearray) -> int:

@@ -39,20 +39,7 @@ def model(
 
 def ask(app: Any, body: bytes, kind: str) -> Answer:
     """What the application sends to a POST of this body."""
-    scope = {
-        "type": "http",
-        "asgi": {"version": "3.0"},
-        "http_version": "1.1",
-        "method": "POST",
-        "scheme": "http",
-        "path": "/invocations",
-        "raw_path": b"/invocations",
-        "query_string": b"",
-        "root_path": "",
-        "headers": [(b"content-type", kind.encode())],
-        "client": None,
-        "server": None,
-    }
+    scope = SERVE["scoring_scope"]((b"content-type", kind.encode()))
     unread = [{"type": "http.request", "body": body, "more_body": False}]
     sent: list[dict[str, Any]] = []
 
