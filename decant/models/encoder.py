@@ -93,6 +93,8 @@ _POSITIONS_AFTER_PADDING = {
 }
 MORE_ENCODERS = "more"
 _ADAPTER = "adapter_config.json"
+# A word that tokenizers know, and a letter of Old Slavonic that hardly one does.
+_PROBES = ("text", "\ua66e")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -231,7 +233,14 @@ def special_ids(folder: Path, *, shown: Path | None = None) -> SpecialIds:
                 + (other if named else ""),
             )
         ids[name.replace("_token", "_id")] = token_id
-    encoded = tokenizer.encode("text").ids
+    try:
+        encoded, _ = (tokenizer.encode(probe).ids for probe in _PROBES)
+    except Exception as error:  # the library has no narrower exception
+        raise UserError(
+            f"the tokenizer of {shown or folder} cannot encode every text: {error}",
+            code="tokenizer-unsuitable",
+            hint="give the whole vocabulary that the encoder was trained with",
+        ) from None
     if encoded[:1] != [ids["cls_id"]] or encoded[-1:] != [ids["sep_id"]]:
         raise UserError(
             f"the tokenizer of {shown or folder} does not encode text as {tokens['cls_token']} ... "
