@@ -162,10 +162,12 @@ def drawn(rng: random.Random) -> tuple[Odd, bool]:
     return found[0]
 
 
-def read_or_refused(odd: Odd, *, grouped: bool) -> str:
-    """Read by ingest: the code of its message, or `read` when every row is accounted for.
+def read(odd: Odd, *, grouped: bool) -> None:
+    """By ingest, with every row accounted for.
 
-    Raises AssertionError where a row is lost, or a sound file is refused for its form.
+    Raises:
+        UserError: ingest refuses the file.
+        AssertionError: a row is lost, or a sound file is refused for its form.
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -181,13 +183,12 @@ def read_or_refused(odd: Odd, *, grouped: bool) -> str:
         except UserError as error:
             assert name not in str(error), "a temporary path"
             assert odd.rows is None or error.code in EXPLAINED, str(error)
-            return error.code
+            raise
         assert rows == kept + rejected
         written = [found for found in folder.glob("*.parquet") if found.name != odd.name]
         assert sum(pq.ParquetFile(found).metadata.num_rows for found in written) == rows
         # Rows without any character between delimiters may be blank lines.
         assert odd.rows in (None, rows), f"{rows} rows of {odd.rows}"
-        return "read"
 
 
 def _ingested(section: dict[str, Any], folder: Path) -> tuple[int, int, int]:

@@ -4,11 +4,10 @@ In half of the attacks the card is written again after the harm: as if a step ha
 artifact so, or a version that did not know digests. Then no digest tells, and the reading must.
 """
 
-import json
 import os
 import random
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -81,12 +80,13 @@ def reseal(inputs: Path, port: str) -> None:
 def _relinked(folder: Path, inputs: Path) -> bool:
     """Whether its card named other digests of what is in `inputs`, which it now does not."""
     card = read_card(folder)
-    found = {path.name: content_digest(path) for path in inputs.iterdir()}
-
-    def updated(named: Mapping[str, str]) -> dict[str, str]:
-        return {port: found.get(port, digest) for port, digest in named.items()}
-
-    new = replace(card, lineage=updated(card.lineage), inputs=updated(card.inputs))
+    read = {*card.lineage, *load_step(card.step).input_ports}  # an input may be a source's pin too
+    found = {port: content_digest(inputs / port) for port in read if (inputs / port).is_dir()}
+    new = replace(
+        card,
+        lineage={port: found.get(port, digest) for port, digest in card.lineage.items()},
+        inputs={port: found.get(port, digest) for port, digest in card.inputs.items()},
+    )
     if new != card:
         write_card(folder, new)
     return new != card
@@ -167,7 +167,5 @@ def _wrong(step: str, one: Unharmed, inputs: Path, outputs: Path, ended: Ended) 
 def _difference(expected: Path, found: Path) -> str:
     """Files that differ, other than cards."""
     wanted, made = read_card(expected).files, read_card(found).files
-    names = sorted(
-        name for name in {*wanted, *made} if wanted.get(name) != made.get(name)
-    )
+    names = sorted(name for name in {*wanted, *made} if wanted.get(name) != made.get(name))
     return ", ".join(names)

@@ -16,7 +16,7 @@ from unittest.mock import patch
 
 from decant.runner.run_step import run_step
 from decant.runtime.identity import file_digest
-from decant.runtime.params_file import read_params_file, section_of
+from decant.runtime.params_file import section_of
 from decant.runtime.steps import load_step
 from tests.chaos.attack import Attack, Attempt, Ended, attempt
 from tests.chaos.command import environment, finished_here
@@ -123,12 +123,14 @@ def _more_layers(rng: random.Random, folder: Path) -> str:
         number = rng.choice([2, 7, 500])
         change_weights(
             folder,
-            lambda tensors: tensors
-            | {
-                name.replace("layer.1.", f"layer.{number}."): tensor.clone()
-                for name, tensor in tensors.items()
-                if "layer.1." in name
-            },
+            lambda tensors: (
+                tensors
+                | {
+                    name.replace("layer.1.", f"layer.{number}."): tensor.clone()
+                    for name, tensor in tensors.items()
+                    if "layer.1." in name
+                }
+            ),
         )
         return f"tensors of a layer {number}, which the config does not count"
     number = rng.choice([3, 12, 1000])
@@ -167,7 +169,9 @@ def _code(rng: random.Random, folder: Path) -> str:
 
 def _link(rng: random.Random, folder: Path) -> str:
     file = rng.choice(sorted(folder.iterdir()))
-    target = rng.choice(["/etc/hostname", "/dev/zero", "missing", "..", file.name, "/proc/self/mem"])
+    target = rng.choice(
+        ["/etc/hostname", "/dev/zero", "missing", "..", file.name, "/proc/self/mem"]
+    )
     file.unlink()
     file.symlink_to(target)
     return f"{file.name} is a link to {target}"
@@ -188,7 +192,9 @@ def _vocabulary(rng: random.Random, folder: Path) -> str:
     content = json.loads(file.read_text("utf-8"))
     vocabulary: dict[str, int] = content["model"]["vocab"]
     piece, other = rng.sample(sorted(vocabulary), 2)
-    how = rng.choice(["nothing", "far", "negative", "same id", "no unknown", "one lost", "not text"])
+    how = rng.choice(
+        ["nothing", "far", "negative", "same id", "no unknown", "one lost", "not text"]
+    )
     match how:
         case "nothing":
             vocabulary.clear()
@@ -228,7 +234,9 @@ def _vocabulary_file(rng: random.Random, folder: Path) -> str:
 
 def _special_tokens(rng: random.Random, folder: Path) -> str:
     name = rng.choice(["cls_token", "sep_token", "pad_token", "unk_token", "mask_token"])
-    value = rng.choice(["[NONE]", "", 5, [], {"content": 5}, {"content": "[CLS]"}, "x" * 10**6, None])
+    value = rng.choice(
+        ["[NONE]", "", 5, [], {"content": 5}, {"content": "[CLS]"}, "x" * 10**6, None]
+    )
     for file in (folder / "special_tokens_map.json", folder / "tokenizer_config.json"):
         content = json.loads(file.read_text("utf-8")) if file.is_file() else {}
         file.write_text(json.dumps(content | {name: value}), "utf-8")

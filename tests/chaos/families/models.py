@@ -32,7 +32,14 @@ COUNT = 40
 SECONDS = 40.0
 WORKERS = 1
 
-_TEXTS = ["a good film", "", "a dull, dull story", "great acting", "nothing that it knows: ꙮ", "bad"]
+_TEXTS = [
+    "a good film",
+    "",
+    "a dull, dull story",
+    "great acting",
+    "nothing that it knows: ꙮ",
+    "bad",
+]
 _SECRET = b"not for strangers"
 
 
@@ -262,9 +269,7 @@ def _swapped_names(rng: random.Random, model: Path) -> str:
     return f"the names of the outputs: {how}"
 
 
-def _with_graph(
-    model: Path, change: Callable[[onnx.GraphProto], str], domains: Any = ()
-) -> str:
+def _with_graph(model: Path, change: Callable[[onnx.GraphProto], str], domains: Any = ()) -> str:
     loaded = onnx.load(model / GRAPH)
     done = change(loaded.graph)
     loaded.opset_import.extend(domains)
