@@ -11,7 +11,7 @@ A family is a module of `families/` with
         '''What its attacks share is made once, in `folder`; yields the function that attacks.'''
 
 The function gets the random numbers of one attack, of which all that varies is drawn, and an empty
-folder of its own.
+folder of its own, whose name is the attack's number.
 """
 
 import random

@@ -25,6 +25,7 @@ class Command:
     Attributes:
         cpu_seconds: what it takes without harm.
         home: the folder of its cache and its temporary files.
+        whole: what its results are compared with.
     """
 
     words: list[str]
@@ -32,15 +33,17 @@ class Command:
     given: dict[str, str]
     cpu_seconds: float
     home: Path
+    whole: Unharmed
 
     def wrong(self) -> str:
         """What is wrong with its results, and what it has left behind; empty when nothing is."""
         raise NotImplementedError
 
     def litter(self) -> str:
-        """In the cache and the folder for temporary files."""
+        """In the cache and the folder for temporary files; what every run leaves there is none."""
+        usual = {path.name for path in (self.whole.root / "tmp").iterdir()}
         partial = [*self.home.glob("cache/**/.*.*"), *self.home.glob("cache/checkpoints/*")]
-        left = [*partial, *(self.home / "tmp").iterdir()]
+        left = partial + [one for one in (self.home / "tmp").iterdir() if one.name not in usual]
         return "; ".join(f"{path.relative_to(self.home)} is left behind" for path in left)
 
 
@@ -49,7 +52,6 @@ class StepAlone(Command):
     """`python -m components STEP`."""
 
     step: str
-    whole: Unharmed
 
     def wrong(self) -> str:
         found = [self.whole.difference(self.step, self.folder / "outputs")]
@@ -61,8 +63,6 @@ class StepAlone(Command):
 @dataclass(frozen=True, kw_only=True)
 class WholeFlow(Command):
     """`dvc repro` or `decant run`, which register nothing."""
-
-    whole: Unharmed
 
     def wrong(self) -> str:
         roots = list(self.folder.glob("runs/*")) or [self.folder]

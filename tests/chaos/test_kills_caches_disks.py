@@ -56,7 +56,7 @@ def test_full_disks_and_missing_rights_are_one_message(
 
 def test_every_command_is_killed_by_both_signals() -> None:
     """By the default seed, without an attack being made."""
-    plans = [kills.planned(numbers(13, "kills", number)) for number in range(kills.COUNT)]
+    plans = [kills.planned(number, numbers(13, "kills", number)) for number in range(kills.COUNT)]
     assert {plan.command for plan in plans} == {*STEPS, *WHOLE}
     assert {plan.signal for plan in plans if plan.command in WHOLE} == {
         signal.SIGKILL,

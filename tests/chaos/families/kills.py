@@ -55,9 +55,12 @@ class Kill:
         )
 
 
-def planned(draw: random.Random) -> Kill:
-    """Four fifths are steps one by one."""
-    command = draw.choice(STEPS) if draw.random() < 0.8 else draw.choice(WHOLE)
+def planned(number: int, draw: random.Random) -> Kill:
+    """Every eighth kills a command that runs all steps; the others take the steps in turn."""
+    if number % 8 == 7:
+        command = WHOLE[number // 8 % len(WHOLE)]
+    else:
+        command = STEPS[(number - number // 8) % len(STEPS)]
     return Kill(
         command=command,
         share=draw.random(),
@@ -74,7 +77,7 @@ def arena(folder: Path) -> Iterator[Attack]:
     checkout = template_checkout(folder, whole)
 
     def attack(draw: random.Random, own: Path) -> Attempt:
-        kill = planned(draw)
+        kill = planned(int(own.name), draw)
         given = {saving.VARIABLE: kill.saves}
         if kill.command in STEPS:
             return killed(kill, step_alone(kill.command, whole, own, **given))
