@@ -66,7 +66,8 @@ def read_only(whole: Unharmed, step: str, draw: random.Random, own: Path) -> Att
 
 def unreadable(whole: Unharmed, step: str, draw: random.Random, own: Path) -> Attempt:
     """A file that the step reads, or a folder, cannot be read."""
-    step = draw.choice([name for name in STEPS if load_step(name).input_ports])
+    readers = [name for name in STEPS if load_step(name).input_ports]  # ingest has none
+    step = step if step in readers else draw.choice(readers)
     inputs = whole.copy_inputs(step, own / "inputs")
     victim = draw.choice(sorted(inputs.rglob("*")))
     done = f"{victim.relative_to(inputs)} cannot be read, in {step}"
