@@ -11,10 +11,11 @@ A family is a module of `families/` with
         '''What its attacks share is made once, in `folder`; yields the function that attacks.'''
 
 The function gets the random numbers of one attack, of which all that varies is drawn, and an empty
-folder of its own.
+folder of its own, whose name is the attack's number.
 """
 
 import random
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -22,8 +23,8 @@ from pathlib import Path
 
 TRACEBACK = "Traceback (most recent call last)"
 BUG = "this is a bug of Decant"
-# Of Decant's own errors one is the cause; the second one says that the run ended by it.
-_ERROR = "error["
+# Decant's own, and DVC's of a stage that failed.
+_ERROR = re.compile(r"^error\[|^ERROR: failed", re.MULTILINE)
 _CRASHED = ("Segmentation fault", "core dumped", "terminate called", "Exception ignored")
 
 
@@ -96,11 +97,10 @@ def outcome_of(ended: Ended, wrong: str = "") -> Outcome:
     """From the exit code, the output, and what is wrong with the result (empty: nothing)."""
     if ended.code is None:
         return Outcome.HUNG
-    told = [line for line in ended.output.splitlines() if _ERROR in line]
     crashed = ended.code < 0 or any(word in ended.output for word in _CRASHED)
     if TRACEBACK in ended.output or BUG in ended.output or crashed:
         return Outcome.TRACEBACK
-    if wrong or (ended.code != 0 and not told):
+    if wrong or (ended.code != 0 and not _ERROR.search(ended.output)):
         return Outcome.SILENT
     return Outcome.SURVIVED if ended.code == 0 else Outcome.MESSAGE
 

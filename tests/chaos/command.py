@@ -63,9 +63,24 @@ class Running:
         """All that it has printed so far."""
         return self._printed.decode("utf-8", "replace")
 
+    def tree(self) -> list[psutil.Process]:
+        """The command and all that it has started, as far as they are alive."""
+        with suppress(psutil.NoSuchProcess):
+            whole = psutil.Process(self.process.pid)
+            return [whole, *whole.children(recursive=True)]
+        return []
+
+    def cpu_seconds(self) -> float:
+        """Of all of it, what has ended included: it depends less on what else runs than a clock."""
+        total = 0.0
+        for one in self.tree():
+            with suppress(psutil.NoSuchProcess):
+                total += sum(one.cpu_times()[:4])
+        return total
+
     def end(self) -> None:
         """Kill it and what it started, then read the rest."""
-        for one in members(self.process.pid):
+        for one in [*self.tree(), *members(self.process.pid)]:
             with suppress(psutil.NoSuchProcess):
                 one.kill()
         self.process.kill()

@@ -6,17 +6,19 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from decant.runtime.artifacts import CARD, write_json
+from decant.runtime.artifacts import CARD, read_json, write_json
 from decant.runtime.identity import content_digest
 from decant.runtime.steps import STEPS, load_step
-from tests.chaos.command import environment, finished
+from tests.chaos.command import Running, environment, started
 from tests.tiny import tiny_parameters, write_corpus, write_encoder
+
+_POLL_SECONDS = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,13 +29,13 @@ class Unharmed:
         root: a folder per port.
         params: the parameter file.
         digests: of each port's content.
-        seconds: how long each step's command took.
+        cpu_seconds: of each step's command.
     """
 
     root: Path
     params: Path
     digests: Mapping[str, str]
-    seconds: Mapping[str, float]
+    cpu_seconds: Mapping[str, float]
 
     def words(self, step: str, outputs: Path, inputs: Path | None = None) -> list[str]:
         """The step's command, which writes into `outputs`.
@@ -46,6 +48,10 @@ class Unharmed:
         ports |= {port: outputs / port for port in declared.output_ports}
         options = [f"--{port}={path}" for port, path in ports.items()]
         return [sys.executable, "-m", "components", step, f"--params={self.params}", *options]
+
+    def read_params(self) -> dict[str, Any]:
+        """A copy of the parameters."""
+        return dict(read_json(self.params))
 
     def copy_inputs(self, step: str, folder: Path) -> Path:
         """Of its own, so that they can be harmed. Returns the folder."""
@@ -89,6 +95,14 @@ def small_parameters(folder: Path) -> dict[str, Any]:
     return content
 
 
+def until(is_there: Callable[[], bool], running: Running) -> None:
+    """Wait while a command works. Raises RuntimeError where it ends before."""
+    while not is_there():
+        if running.process.poll() is not None and not is_there():
+            raise RuntimeError(f"ended too early:\n{running.output}")
+        time.sleep(_POLL_SECONDS / 10)
+
+
 def tracking_of(step: str) -> dict[str, str]:
     """What a step's environment says of MLflow: register alone needs it, and it takes seconds."""
     return {"DECANT_TRACKING": "on" if step == "register" else "off"}
@@ -100,14 +114,15 @@ def run_unharmed(folder: Path, steps: Iterable[str] = STEPS) -> Unharmed:
     write_json(params, small_parameters(folder / "data"))
     digests: dict[str, str] = {}
     seconds: dict[str, float] = {}
-    unharmed = Unharmed(root=folder, params=params, digests=digests, seconds=seconds)
+    unharmed = Unharmed(root=folder, params=params, digests=digests, cpu_seconds=seconds)
     for step in steps:
         given = environment(folder, **tracking_of(step))
-        began = time.monotonic()
-        ended = finished(unharmed.words(step, folder), folder, given)
-        seconds[step] = time.monotonic() - began
-        if ended.code != 0:
-            raise RuntimeError(f"{step} without harm ended with {ended.code}:\n{ended.output}")
+        with started(unharmed.words(step, folder), folder, given) as running:
+            while running.process.poll() is None:
+                seconds[step] = max(seconds.get(step, 0.0), running.cpu_seconds())
+                time.sleep(_POLL_SECONDS)
+        if running.process.returncode:
+            raise RuntimeError(f"{step} failed without harm:\n{running.output}")
         declared = load_step(step)
         digests |= {
             port: content_digest(folder / port)

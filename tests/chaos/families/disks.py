@@ -19,6 +19,7 @@ COUNT = 30
 SECONDS = 200.0
 WORKERS = 2
 
+_C = ctypes.CDLL(None)  # here: between fork and exec nothing should be loaded
 _DROP_FROM_BOUNDS, _DAC_OVERRIDE, _DAC_READ_SEARCH, _FOWNER = 24, 1, 2, 3  # linux/prctl.h
 
 
@@ -65,7 +66,8 @@ def read_only(whole: Unharmed, step: str, draw: random.Random, own: Path) -> Att
 
 def unreadable(whole: Unharmed, step: str, draw: random.Random, own: Path) -> Attempt:
     """A file that the step reads, or a folder, cannot be read."""
-    step = draw.choice([name for name in STEPS if load_step(name).input_ports])
+    readers = [name for name in STEPS if load_step(name).input_ports]  # ingest has none
+    step = step if step in readers else draw.choice(readers)
     inputs = whole.copy_inputs(step, own / "inputs")
     victim = draw.choice(sorted(inputs.rglob("*")))
     done = f"{victim.relative_to(inputs)} cannot be read, in {step}"
@@ -154,7 +156,6 @@ def _without_roots_rights() -> None:
     """In the child: root may read and write all, whatever a file's mode, until it gives that up."""
     if os.geteuid() != 0 or sys.platform != "linux":
         return
-    prctl = ctypes.CDLL(None, use_errno=True).prctl
     for right in (_DAC_OVERRIDE, _DAC_READ_SEARCH, _FOWNER):
-        if prctl(_DROP_FROM_BOUNDS, right, 0, 0, 0):
+        if _C.prctl(_DROP_FROM_BOUNDS, right, 0, 0, 0):
             os._exit(99)
