@@ -73,7 +73,7 @@ def run_here(
 def reseal(inputs: Path, port: str) -> None:
     """Let the card of a port name its files as they are, and all cards the new digests."""
     seal(inputs / port)
-    while any([_relinked(file.parent, inputs) for file in inputs.glob(f"*/{CARD}")]):
+    while any(_relinked(file.parent, inputs) for file in inputs.glob(f"*/{CARD}")):
         pass  # a card is content of its artifact, which others may name
 
 

@@ -1,4 +1,4 @@
-"""Bad requests to the real serving program, over sockets; after each a sound one is answered rightly.
+"""Bad requests to the real serving program, over sockets; each is followed by a sound one.
 
 A request survives where its answer is the right one, and ends in a message where it is refused with
 a status and a cause. To be closed in time is a message too where no answer could be read.
@@ -104,7 +104,7 @@ def _attacked(rng: random.Random, server: Server, sound: list[Any]) -> Attempt:
 
 
 def _answered(server: Server, sent: Sent) -> bytes | None:
-    """All that comes back until the server closes or the answer is whole; None past the patience."""
+    """All that comes back until the server closes; None past the patience."""
     with _connected(server) as connection:
         with suppress(OSError):  # it may be closed before all is sent
             for part in sent.parts:
@@ -243,8 +243,23 @@ def deep_json(rng: random.Random) -> Sent:
 def odd_values(rng: random.Random) -> Sent:
     """Numbers, objects and halves of characters in place of a text."""
     value = rng.choice(
-        [b"NaN", b"Infinity", b"-Infinity", b"1e400", b"9" * 5000, b"5", b"true", b"[]", b"{}"]
-        + [b"null", b'"\\ud800"', b'["a"]', b'{"text": "a"}', b"-0", b"1.5"]
+        [
+            b"NaN",
+            b"Infinity",
+            b"-Infinity",
+            b"1e400",
+            b"9" * 5000,
+            b"5",
+            b"true",
+            b"[]",
+            b"{}",
+            b"null",
+            b'"\\ud800"',
+            b'["a"]',
+            b'{"text": "a"}',
+            b"-0",
+            b"1.5",
+        ]
     )
     form = rng.choice(
         [
@@ -262,21 +277,42 @@ def odd_values(rng: random.Random) -> Sent:
 
 def wrong_type(rng: random.Random) -> Sent:
     body = rng.choice(
-        [b"", b" ", b"[]", b"{}", b"5", b'"text"', b"null", b"NaN", b"\x00" * 50, b'{"inputs": 5}']
-        + [b'{"inputs": null}', b'{"dataframe_split": []}', b'{"dataframe_split": {"data": 5}}']
-        + [b'{"dataframe_split": {"columns": "text", "data": [["a"]]}}']
-        + [b'{"dataframe_split": {"columns": ["other"], "data": [["a"]]}}']
-        + [b'{"dataframe_split": {"columns": ["text"], "data": [["a", "b"], ["c"]]}}']
-        + [b'{"inputs": ["a"], "instances": ["b"]}', b'{"inputs": ["a"], "inputs": ["b"]}']
+        [
+            b"",
+            b" ",
+            b"[]",
+            b"{}",
+            b"5",
+            b'"text"',
+            b"null",
+            b"NaN",
+            b"\x00" * 50,
+            b'{"inputs": 5}',
+            b'{"inputs": null}',
+            b'{"dataframe_split": []}',
+            b'{"dataframe_split": {"data": 5}}',
+            b'{"dataframe_split": {"columns": "text", "data": [["a"]]}}',
+            b'{"dataframe_split": {"columns": ["other"], "data": [["a"]]}}',
+            b'{"dataframe_split": {"columns": ["text"], "data": [["a", "b"], ["c"]]}}',
+            b'{"inputs": ["a"], "instances": ["b"]}',
+            b'{"inputs": ["a"], "inputs": ["b"]}',
+        ]
     )
     return Sent(done=f"the body {body[:70]!r}", parts=[_whole(body)])
 
 
 def wrong_kind(rng: random.Random) -> Sent:
     kind = rng.choice(
-        [b"text/plain", b"application/xml", b"", b"application/json; charset=latin-9", b"\xff\xfe"]
-        + [b"multipart/form-data", b"text/csv", b"application/vnd.apache.parquet", b"a" * 5000]
-        + [
+        [
+            b"text/plain",
+            b"application/xml",
+            b"",
+            b"application/json; charset=latin-9",
+            b"\xff\xfe",
+            b"multipart/form-data",
+            b"text/csv",
+            b"application/vnd.apache.parquet",
+            b"a" * 5000,
             b"application/json; charset=utf-16",
             b"application/pickle",
             b"application/json, text/csv",
@@ -383,13 +419,16 @@ def wrong_method(rng: random.Random) -> Sent:
 
 def no_http(rng: random.Random) -> Sent:
     sent = rng.choice(
-        [b"\x16\x03\x01\x02\x00\x01\x00", b"\x00" * 1000, b"\r\n" * 1000, b"SSH-2.0-x\r\n"]
-        + [
+        [
+            b"\x16\x03\x01\x02\x00\x01\x00",
+            b"\x00" * 1000,
+            b"\r\n" * 1000,
+            b"SSH-2.0-x\r\n",
             b"GET / HTTP/9.9\r\n\r\n",
             b"POST /invocations\r\n\r\n",
             b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+            rng.randbytes(2000),
         ]
-        + [rng.randbytes(2000)]
     )
     return Sent(done=f"{sent[:20]!r} in place of HTTP", parts=[sent], is_cut=True)
 
