@@ -20,7 +20,7 @@ from decant.runtime.params_file import read_params_file, section_of
 from decant.runtime.steps import STEPS, load_step
 from tests.changed_artifacts import seal
 from tests.chaos.attack import Attack, Attempt, Ended, attempt
-from tests.chaos.command import environment, finished_here
+from tests.chaos.command import LIMIT_SECONDS, environment, finished_here
 from tests.chaos.harms import FILE_HARMS, JSON_HARMS, WEIGHT_HARMS, Harm, cut, empty, remove
 from tests.chaos.unharmed import Unharmed, tracking_of, unharmed
 from tests.exported_graphs import ExportedGraphs
@@ -44,15 +44,24 @@ def arena(folder: Path) -> Iterator[Attack]:
         other = _other_run(one, folder / "other")
 
         def attack(rng: random.Random, own: Path) -> Attempt:
-            step = rng.choice(_READERS)
-            port = rng.choice(load_step(step).input_ports)
-            inputs = one.copy_inputs(step, own / "inputs")
-            done = f"{_harm(rng, inputs, port, other)}, then {step}"
-            (own / "outputs").mkdir()
-            ended = run_here(step, one, inputs, own / "outputs")
-            return attempt(done, ended, _wrong(step, one, inputs, own / "outputs", ended))
+            return attacked(rng, rng.choice(_READERS), one, other, own)
 
         yield attack
+
+
+def attacked(rng: random.Random, step: str, one: Unharmed, other: Path, own: Path) -> Attempt:
+    """A step reads what was harmed.
+
+    Args:
+        other: the artifacts of another run.
+        own: an empty folder.
+    """
+    port = rng.choice(load_step(step).input_ports)
+    inputs, outputs = one.copy_inputs(step, own / "inputs"), own / "outputs"
+    outputs.mkdir()
+    done = f"{_harm(rng, inputs, port, other)}, then {step}"
+    ended = run_here(step, one, inputs, outputs)
+    return attempt(done, ended, wrong(step, one, outputs, ended))
 
 
 def run_here(
@@ -66,7 +75,8 @@ def run_here(
     ports |= {port: outputs / port for port in declared.output_ports}
     with patch.dict(os.environ, tracking_of(step)):
         return finished_here(
-            lambda: run_step(step, section_of(content, step, declared.params), ports)
+            lambda: run_step(step, section_of(content, step, declared.params), ports),
+            limit_seconds=LIMIT_SECONDS,
         )
 
 
@@ -147,7 +157,7 @@ def _file_of_another_run(rng: random.Random, inputs: Path, port: str, other: Pat
     return f"{file} of another seed"
 
 
-def _wrong(step: str, one: Unharmed, inputs: Path, outputs: Path, ended: Ended) -> str:
+def wrong(step: str, one: Unharmed, outputs: Path, ended: Ended) -> str:
     """After code 0 the outputs are the unharmed ones, but for what their cards say of the inputs.
 
     After another code nothing is there.

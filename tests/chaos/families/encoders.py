@@ -19,7 +19,7 @@ from decant.runtime.identity import file_digest
 from decant.runtime.params_file import section_of
 from decant.runtime.steps import load_step
 from tests.chaos.attack import Attack, Attempt, Ended, attempt
-from tests.chaos.command import environment, finished_here
+from tests.chaos.command import LIMIT_SECONDS, environment, finished_here
 from tests.chaos.harms import FILE_HARMS, JSON_HARMS, WEIGHT_HARMS, Harm
 from tests.chaos.unharmed import small_parameters
 from tests.encoder_folders import change_weights, set_config
@@ -82,7 +82,7 @@ def taught(params: dict[str, Any], encoder: Path, root: Path) -> Ended:
             ports = {port: root / port for port in (*step.input_ports, *step.output_ports)}
             run_step(name, section_of(content, name, step.params), ports)
 
-    return finished_here(run)
+    return finished_here(run, limit_seconds=LIMIT_SECONDS)
 
 
 def _difference(expected: Path, found: Path) -> str:
