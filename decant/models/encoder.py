@@ -34,6 +34,7 @@ from decant.models.encoder_weights import (
     weight_files,
     without_pooler,
 )
+from decant.runtime.artifact_files import reading
 from decant.runtime.artifacts import write_json
 from decant.runtime.errors import UserError
 from decant.runtime.placeholder_files import refuse_placeholder
@@ -181,18 +182,24 @@ def load_encoder(folder: Path) -> "PreTrainedModel":
     from transformers import AutoConfig, AutoModel
 
     check_encoder(folder)
-    config = AutoConfig.from_pretrained(folder, local_files_only=True)
+    with reading(folder / CONFIG):
+        config = AutoConfig.from_pretrained(folder, local_files_only=True)
     encoder, missing = load_pretrained(AutoModel, folder, config=config, **without_pooler(config))
     refuse_missing(missing, folder)
     return encoder
 
 
 def build_encoder(folder: Path) -> "PreTrainedModel":
-    """An encoder of the shape in the folder's config.json, its weights not yet loaded."""
+    """An encoder of the shape in the folder's config.json, its weights not yet loaded.
+
+    Raises UserError when the config describes no encoder.
+    """
     from transformers import AutoConfig, AutoModel
 
-    config = AutoConfig.from_pretrained(folder, local_files_only=True)
-    encoder: PreTrainedModel = AutoModel.from_config(config, **without_pooler(config))
+    check_values(read_config(folder), folder / CONFIG)
+    with reading(folder / CONFIG):
+        config = AutoConfig.from_pretrained(folder, local_files_only=True)
+        encoder: PreTrainedModel = AutoModel.from_config(config, **without_pooler(config))
     return encoder
 
 
