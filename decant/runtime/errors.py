@@ -57,9 +57,8 @@ class UserError(Exception):
 def show_error(error: UserError) -> None:
     """Print the code and the message to standard error; an endless word only by its beginning."""
     console = Console(stderr=True, soft_wrap=True, highlight=False, emoji=False)
-    console.print(
-        f"[bold red]error{escape(f'[{error.code}]')}:[/] {escape(_ENDLESS.sub(_beginning, without_secrets(str(error))))}"
-    )
+    text = _ENDLESS.sub(_beginning, without_secrets(str(error)))
+    console.print(f"[bold red]error{escape(f'[{error.code}]')}:[/] {escape(text)}")
 
 
 def _beginning(word: re.Match[str]) -> str:
