@@ -61,7 +61,7 @@ def main(seed: int, minutes: float, only: str, share: float, number: int | None)
             campaign.run(names, results)
         except KeyboardInterrupt:
             stop.set()
-    show(console, results)
+    show(console, results, cut_off="Ctrl-C" if stop.is_set() else "the time was over")
     console.print(f"each attack: {ATTACKS}")
     raise SystemExit(130 if stop.is_set() else 0 if is_clean(results) else 1)
 

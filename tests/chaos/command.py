@@ -40,6 +40,7 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
         "TMPDIR": str(folder / "tmp"),
         "MLFLOW_TRACKING_URI": f"sqlite:///{folder / 'mlflow.db'}",
         "DECANT_TRACKING": "off",
+        "DECANT_SPOOL": str(folder / "spool"),
         "DECANT_RETRY_SECONDS": "0",
         "OMP_NUM_THREADS": "1",
         "TOKENIZERS_PARALLELISM": "true",

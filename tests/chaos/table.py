@@ -10,8 +10,14 @@ from tests.chaos.attack import Outcome, Record
 from tests.chaos.campaign import Result
 
 
-def show(console: Console, results: Sequence[Result]) -> None:
-    """A row per family, then what is wrong, each with the command that repeats it."""
+def show(
+    console: Console, results: Sequence[Result], *, cut_off: str = "the time was over"
+) -> None:
+    """A row per family, then what is wrong, each with the command that repeats it.
+
+    Args:
+        cut_off: why attacks are missing.
+    """
     table = Table(title="attacks", title_justify="left")
     table.add_column("family")
     for name in ("tried", *Outcome, "seconds"):
@@ -28,7 +34,7 @@ def show(console: Console, results: Sequence[Result]) -> None:
         if result.missing:
             console.print(
                 f"{result.family}: {result.missing} of {result.asked} attacks were not tried: "
-                "the time was over"
+                f"{cut_off}"
             )
 
 
