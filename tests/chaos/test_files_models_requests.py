@@ -9,7 +9,7 @@ import pytest
 from tests.chaos.attack import Attempt, Ended, Outcome, numbers
 from tests.chaos.campaign import Campaign, Result, load
 from tests.chaos.command import environment
-from tests.chaos.families import artifacts, models, requests
+from tests.chaos.families import artifacts, models, odd_files, requests
 from tests.chaos.families._bad_requests import SOUND, Sent
 from tests.chaos.unharmed import Unharmed, run_unharmed
 
@@ -109,3 +109,9 @@ def test_a_wrong_answer_of_the_server_is_found(
     sent = Sent(done="a request", parts=[], may_be_answered=may_be_answered)
     found = requests.wrong_in(sent, answer, PREDICTIONS)
     assert wrong in found and bool(wrong) == bool(found)
+
+
+def test_a_row_that_ingest_loses_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.odd_files._ingested", lambda section, folder: (9, 5, 3))
+    made = odd_files.attacked(numbers(SEED, "odd_files", 0))
+    assert made.outcome == Outcome.SILENT and made.wrong
