@@ -18,7 +18,7 @@ from unittest.mock import patch
 
 from components.register.registry import save_model
 from tests.chaos.attack import TRACEBACK, Attack, Attempt, Ended, Outcome
-from tests.chaos.command import environment
+from tests.chaos.command import environment, finished_here
 from tests.chaos.families._bad_requests import JSON, REQUESTS, SOUND, Sent, body_of
 from tests.serve_program import Server, serving
 from tests.word_models import TASKS, seal, write_word_model
@@ -38,7 +38,9 @@ def arena(folder: Path) -> Iterator[Attack]:
     targets, weights = TASKS["single_label"]
     exported = seal(write_word_model(folder / "exported", weights, targets))
     with patch.dict(os.environ, environment(folder)):
-        save_model(exported, folder / "model")
+        saved = finished_here(lambda: save_model(exported, folder / "model"))  # MLflow is noisy
+    if saved.code != 0:
+        raise RuntimeError(f"no model to serve:\n{saved.output}")
     with (
         patch.dict(os.environ, environment(folder, **_SETTINGS)),
         serving(str(folder / "model")) as server,
