@@ -11,8 +11,8 @@ import pytest
 from decant.runtime.steps import STEPS
 from tests.chaos.attack import Attempt, Outcome, numbers
 from tests.chaos.campaign import Campaign, Result
-from tests.chaos.commands import WHOLE, step_alone
 from tests.chaos.families import caches, disks, kills
+from tests.chaos.killed_commands import WHOLE, step_alone
 from tests.chaos.unharmed import Unharmed, run_unharmed
 
 BEGIN = ("ingest", "tokenize")

@@ -19,11 +19,11 @@ from decant.runtime.termination import TERMINATED
 from decant.training import saving
 from tests.chaos.attack import TRACEBACK, Attack, Attempt, Ended, attempt
 from tests.chaos.command import LIMIT_SECONDS, Running, finished, started
-from tests.chaos.commands import WHOLE, Command, step_alone, template_checkout, whole_flow
+from tests.chaos.killed_commands import WHOLE, Command, step_alone, template_checkout, whole_flow
 from tests.chaos.unharmed import unharmed
 
 COUNT = 60
-SECONDS = 600.0
+SECONDS = 580.0
 WORKERS = 2
 
 _POLL_SECONDS = 0.05
