@@ -69,11 +69,13 @@ def test_a_wrong_result_of_a_step_is_found(begun: Unharmed, tmp_path: Path) -> N
     outputs = tmp_path / "outputs"
     outputs.mkdir()
     ended = artifacts.run_here("tokenize", begun, inputs, outputs)
-    assert not artifacts.wrong("tokenize", begun, outputs, ended)
+    assert not artifacts.wrong("tokenize", begun, inputs, outputs, ended)
     (outputs / "tokens" / "test.arrow").write_bytes(b"other")
     artifacts.reseal(outputs, "tokens")
-    assert "test.arrow" in artifacts.wrong("tokenize", begun, outputs, ended)
-    assert "tokens" in artifacts.wrong("tokenize", begun, outputs, Ended(code=2, output="no"))
+    assert "test.arrow" in artifacts.wrong("tokenize", begun, inputs, outputs, ended)
+    assert "tokens" in artifacts.wrong(
+        "tokenize", begun, inputs, outputs, Ended(code=2, output="no")
+    )
 
 
 def test_another_answer_of_a_model_is_found(
