@@ -14,7 +14,7 @@ VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 COMMIT = $(shell git describe --always --dirty --abbrev=40 --match=)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro run test test-fast coverage lint lock audit docs step compile image ui clean
+.PHONY: help setup repro run test test-fast coverage chaos lint lock audit docs step compile image ui clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +52,11 @@ coverage: $(READY) ## The same tests, and how much of the code they ran
 
 test-fast: $(READY) ## The fast tests
 	python -m pytest -n auto --maxprocesses 4 --dist loadfile -m "not slow"
+
+# CHAOS="--only kills --number 7" makes one attack again.
+CHAOS :=
+chaos: $(READY) ## Attack it: kills, damaged caches, full disks, hostile input (20 minutes)
+	python -m tests.chaos $(CHAOS)
 
 lint: $(READY) ## Style, types, and what may import what
 	ruff check .

@@ -190,7 +190,9 @@ def _rows(content: Any) -> Iterator[Any]:
         given = content.get(key, [])
         if isinstance(given, dict):
             _check_columns(key, given)
-            given = given.get(TEXT, [])
+            column = given.get(TEXT, [])
+            yield from column if isinstance(column, list) else [column]
+            continue
         for row in given if isinstance(given, list) else [given]:
             yield row.get(TEXT) if isinstance(row, dict) and TEXT in row else row
 

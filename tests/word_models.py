@@ -62,7 +62,7 @@ def write_word_model(
         weights: of each logit.
         targets: the manifest has format 2 with them; None leaves the manifest's task out.
     """
-    from tests.conftest import tiny_tokenizer
+    from tests.tiny import tiny_tokenizer
 
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer = tiny_tokenizer()

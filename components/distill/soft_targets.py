@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 
+from components.distill.array_files import map_array, save_array
 from components.distill.shards import fill
 from components.distill.teacher_logits import predict_logits
 from decant.data.retokenize import Retokenizer
@@ -71,7 +71,7 @@ def soft_targets(
     ):
         reporter.measure(name, reporter.measures.get(name, 0.0) + amount)
     return SoftTargets(
-        logits=[_map(file) for file in logits], features=[_map(f) for f in activations]
+        logits=[map_array(file) for file in logits], features=[map_array(f) for f in activations]
     )
 
 
@@ -147,7 +147,7 @@ def _means(members: Sequence[list[Path]]) -> list[Path]:
 
     def compute(missing: list[int]) -> None:
         for index in missing:
-            _save(files[index], np.mean([_map(file) for file in parts[index]], axis=0))
+            _save(files[index], np.mean([map_array(file) for file in parts[index]], axis=0))
 
     fill(files, compute)
     return files
@@ -158,13 +158,4 @@ def _file(recipe: str) -> Path:
 
 
 def _save(file: Path, values: NDArray[Any]) -> None:
-    write_once(file, lambda partial: np.save(partial, values, allow_pickle=False))
-
-
-def _map(file: Path) -> NDArray[Any]:
-    """Memory-map a .npy file. Unlike with np.load it need not stay open, so there may be many."""
-    with pa.memory_map(str(file)) as source:
-        np.lib.format.read_magic(source)
-        shape, is_fortran, dtype = np.lib.format.read_array_header_1_0(source)
-        values = np.frombuffer(source.read_buffer(), dtype)
-    return values.reshape(shape, order="F" if is_fortran else "C")
+    write_once(file, lambda partial: save_array(partial, values))

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from components.evaluate.tested_models import listed
 from decant.data.corpus import Split
+from decant.runtime.artifact_files import reading
 from decant.runtime.errors import UserError
 from decant.tasks.labels import column_of, encode
 from decant.tasks.quality import known_rows
@@ -47,7 +48,8 @@ def read_labelled(corpus: Path, split: Split, task: Task) -> LabelledRows:
     not one of the task's.
     """
     file = corpus / f"{split}.parquet"
-    table = pq.read_table(file)
+    with reading(file):
+        table = pq.read_table(file)
     if not table.num_rows:
         raise UserError(
             f"{file} has no rows",

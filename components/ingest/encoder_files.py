@@ -11,7 +11,9 @@ import sys
 from pathlib import Path
 
 from decant.models.encoder import copy_encoder
+from decant.runtime.ending import exit_on_error
 from decant.runtime.errors import UserError
+from decant.runtime.parent_watch import children_end_with_this, end_with_parent
 from decant.runtime.system_errors import as_user_error
 
 
@@ -24,14 +26,16 @@ def encoder_files(source: Path, target: Path) -> list[str]:
     """
     if "torch" in sys.modules:
         return copy_encoder(source, target)
-    done = subprocess.run(
-        [sys.executable, "-m", __name__, source, target],
-        stdout=subprocess.PIPE,
-        text=True,
-        encoding="utf-8",
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONIOENCODING": "utf-8"},
-        check=False,
-    )
+    paths = {"PYTHONPATH": os.pathsep.join(sys.path), "PYTHONIOENCODING": "utf-8"}
+    with children_end_with_this():  # else it would write on into what the next run cleans up
+        done = subprocess.run(
+            [sys.executable, "-m", __name__, source, target],
+            stdout=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+            env={**os.environ, **paths},
+            check=False,
+        )
     if done.returncode < 0:
         raise UserError(
             f"the check of {source} was ended by signal {-done.returncode}",
@@ -48,6 +52,7 @@ def encoder_files(source: Path, target: Path) -> list[str]:
 
 def _main(source: str, target: str) -> None:
     """Print the facts as a JSON list, or the error as an object, in the last line."""
+    end_with_parent()
     try:
         print(json.dumps(copy_encoder(Path(source), Path(target))))
     except Exception as error:
@@ -58,4 +63,5 @@ def _main(source: str, target: str) -> None:
 
 
 if __name__ == "__main__":
-    _main(*sys.argv[1:])
+    with exit_on_error():  # nobody may read it any more
+        _main(*sys.argv[1:])

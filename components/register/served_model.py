@@ -15,7 +15,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import set_model
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
-from decant.inference.classifier import NotFinite, OnnxClassifier, problem_of
+from decant.inference.classifier import NoAnswer, OnnxClassifier, problem_of
 from decant.inference.csv_texts import csv_texts
 from decant.tasks.answers import cells, columns
 
@@ -72,7 +72,7 @@ class ServedModel(PythonModel):
                 )
         try:
             answers = self.classifier.predict(texts)
-        except NotFinite as error:
+        except NoAnswer as error:
             raise MlflowException(str(error)) from None
         return [cells(self.classifier.task, answer) for answer in answers]
 

@@ -36,6 +36,7 @@ from decant.runtime.reporter import Reporter
 from decant.runtime.retrying import limit_seconds
 from decant.runtime.secrets import shown_uri, without_secrets
 from decant.runtime.steps import steps_behind
+from decant.runtime.system_errors import as_user_error
 from decant.tracking.lasting_causes import lasting_cause
 from decant.tracking.mlflow_retries import retried_in_mlflow
 from decant.tracking.mlflow_store import open_client, tracking_is_on, tracking_uri
@@ -124,10 +125,14 @@ def _register(
             total_seconds=PATIENCE_SECONDS + limit_seconds(),
         )
     except (MlflowException, OSError) as error:
-        raise lasting_cause(error) or UserError(
-            f"MLflow at {where} did not register the model: {without_secrets(str(error))}",
-            code="tracking-failed",
-            hint=f"fix that, {_AGAIN}",
+        raise (
+            lasting_cause(error)
+            or as_user_error(error)
+            or UserError(
+                f"MLflow at {where} did not register the model: {without_secrets(str(error))}",
+                code="tracking-failed",
+                hint=f"fix that, {_AGAIN}",
+            )
         ) from None
 
 

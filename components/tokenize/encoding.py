@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from tokenizers import Encoding, Tokenizer
 
 from decant.data.tokens import arrow_schema, labelled_batch
+from decant.runtime.artifact_files import reading
 from decant.runtime.reporter import Advance
 from decant.tasks.labels import corpus_fields, encode
 from decant.tasks.task import Task
@@ -57,12 +58,13 @@ def encode_split(
     counts = SplitCounts(rows=0, truncated_rows=0, tokens=np.zeros(vocabulary_size, dtype=np.int64))
     # With pre-buffering the whole compressed file would stay in memory; without a buffer, a row
     # group's column would.
-    file = pq.ParquetFile(source, pre_buffer=False, buffer_size=_READ_BYTES)
+    with reading(source):
+        file = pq.ParquetFile(source, pre_buffer=False, buffer_size=_READ_BYTES)
     wanted = ["text", *(one.name for one in corpus_fields(task))]
     columns = [name for name in wanted if name in file.schema_arrow.names]
     schema = arrow_schema(encode(task, pa.RecordBatch.from_pylist([], pa.schema([]))))
     with pa.OSFile(str(target), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
-        batches = file.iter_batches(batch_size_rows, columns=columns)
+        batches = _read(source, file.iter_batches(batch_size_rows, columns=columns))
         for encoded in _encoded(batches, tokenizer, task):
             writer.write_batch(encoded.batch)
             counts.rows += encoded.batch.num_rows
@@ -70,6 +72,12 @@ def encode_split(
             counts.tokens += np.bincount(encoded.values, minlength=vocabulary_size)
             advance(encoded.batch.num_rows)
     return counts
+
+
+def _read(file: Path, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Raises UserError where the file is damaged further on."""
+    with reading(file):
+        yield from batches
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 from tokenizers import Tokenizer
 
 from components.tokenize.text_knowledge import MANY_LETTERS, Knowledge, knowledge
+from decant.runtime.artifact_files import reading
 from decant.runtime.errors import UserError
 
 _SAMPLE_ROWS, _SAMPLE_ROW_GROUPS = 500, 10
@@ -50,7 +51,11 @@ def warnings_on(
 
 def sample_texts(file: Path) -> list[str]:
     """About 500 texts, spread evenly over at most ten row groups of the file."""
-    parquet = pq.ParquetFile(file, pre_buffer=False)
+    with reading(file):
+        return _sampled(pq.ParquetFile(file, pre_buffer=False))
+
+
+def _sampled(parquet: pq.ParquetFile) -> list[str]:
     if not parquet.metadata.num_rows:
         return []
     last = parquet.num_row_groups - 1

@@ -30,6 +30,7 @@ from decant.data.pieces import read_tokenizer
 from decant.data.tokens import read_info
 from decant.models.encoder import load_encoder
 from decant.models.teacher import load_teacher, parameter_count
+from decant.runtime.artifact_files import reading
 from decant.runtime.errors import UserError
 from decant.runtime.reporter import Reporter
 from decant.students import architecture
@@ -48,7 +49,8 @@ def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) ->
     schema, info = read_schema(inputs.tokens), read_info(inputs.tokens)
     file = inputs.tokens / "tokenizer.json"
     tokenizer = read_tokenizer(file)
-    vocabulary = pd.read_parquet(inputs.tokens / "vocabulary.parquet")
+    with reading(counted := inputs.tokens / "vocabulary.parquet"):
+        vocabulary = pd.read_parquet(counted)
     pruning = Pruning(
         min_count=params.min_count,
         max_size=params.vocabulary_size,

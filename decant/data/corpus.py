@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pyarrow.parquet as pq
 
-from decant.runtime.artifacts import read_json, write_json
+from decant.runtime.artifact_files import fields_of, read_object, reading
+from decant.runtime.artifacts import write_json
 from decant.tasks.task import Task
 
 if TYPE_CHECKING:
@@ -43,13 +44,20 @@ class Schema:
 
 
 def read_schema(folder: Path) -> Schema:
-    """Also works on a tokens folder, which carries a copy."""
-    fields = read_json(folder / "schema.json")
-    if "targets" in fields:
-        task = Task.from_json(fields["targets"])
-    else:
-        task = Task.of_classes(fields["labels"], column=fields["label_column"])
-    return Schema(task=task, text_column=fields["text_column"], group_column=fields["group_column"])
+    """Also works on a tokens folder, which carries a copy. Raises UserError when it is damaged."""
+    file = folder / "schema.json"
+    fields = read_object(file)
+    with reading(file):
+        if "targets" in fields:
+            task = Task.from_json(fields["targets"])
+        else:
+            task = Task.of_classes(fields["labels"], column=fields["label_column"])
+        schema = {
+            "task": {"targets": task.as_json()},
+            "text_column": fields["text_column"],
+            "group_column": fields["group_column"],
+        }
+    return fields_of(Schema, schema, file)
 
 
 def write_schema(folder: Path, schema: Schema) -> None:
@@ -69,9 +77,13 @@ def read_split(folder: Path, split: str) -> "pd.DataFrame":
     """A split as a data frame; `text` and `label` are strings, rows in the corpus's order."""
     import pandas as pd  # slow to import, and few of this module's readers need it
 
-    return pd.read_parquet(folder / f"{split}.parquet")
+    file = folder / f"{split}.parquet"
+    with reading(file):
+        return pd.read_parquet(file)
 
 
 def split_rows(folder: Path, split: str) -> int:
     """The number of rows of a split, without reading them."""
-    return int(pq.ParquetFile(folder / f"{split}.parquet").metadata.num_rows)
+    file = folder / f"{split}.parquet"
+    with reading(file):
+        return int(pq.ParquetFile(file).metadata.num_rows)

@@ -22,7 +22,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from decant.runtime.artifacts import read_json, write_json
+from decant.runtime.artifact_files import read_fields, reading
+from decant.runtime.artifacts import write_json
 
 UNLABELLED = -1
 # (rows,) int32, or (rows, E) float32: as decant/tasks/labels.py encodes them.
@@ -49,8 +50,8 @@ class TokensInfo:
 
 
 def read_info(folder: Path) -> TokensInfo:
-    """Of the tokens artifact in the folder."""
-    return TokensInfo(**read_json(folder / "tokens.json"))
+    """Of the tokens artifact in the folder. Raises UserError when it is damaged."""
+    return read_fields(TokensInfo, folder / "tokens.json")
 
 
 def write_info(folder: Path, info: TokensInfo) -> None:
@@ -89,8 +90,11 @@ class TokenRows:
 
     @classmethod
     def map(cls, file: Path) -> "TokenRows":
-        """Memory-map a file as `write` makes it; it need not stay open, so there may be many."""
-        with pa.memory_map(str(file)) as source:
+        """Memory-map a file as `write` makes it; it need not stay open, so there may be many.
+
+        Raises UserError when the file is damaged.
+        """
+        with reading(file), pa.memory_map(str(file)) as source:
             reader = pa.ipc.open_file(source)
             return cls(reader.get_batch(index) for index in range(reader.num_record_batches))
 

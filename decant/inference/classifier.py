@@ -27,11 +27,16 @@ from decant.tasks.task import Task
 # A tokenizer reads a whole text before it cuts it, in seconds per million characters, while a model
 # reads some hundred tokens: without a limit one text could block a server for minutes.
 MAX_CHARACTERS = 100_000
-_OUTPUTS = ("logits",)
+_INPUT, _OUTPUTS = "input_ids", ("logits",)
 _FEW = 100
+_MOST_IDS = 2**31
 
 
-class NotFinite(ArithmeticError):
+class NoAnswer(Exception):
+    """A model does not answer as its manifest promises."""
+
+
+class NotFinite(NoAnswer):
     """A model answers with NaN or an infinite number."""
 
 
@@ -75,7 +80,7 @@ class OnnxClassifier:
                 read_wordpiece(self.folder / TOKENIZER) if checked else None
             )
             self.session = open_session(self.folder / GRAPH, threads, device)
-            _check_outputs(self.session, self.labels)
+            _check_graph(self.session, self.labels)
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.int64]:
         """Token ids (batch, longest), padded with pad_id."""
@@ -98,20 +103,18 @@ class OnnxClassifier:
 
     def run(self, input_ids: NDArray[np.int64]) -> NDArray[np.float32]:
         """Logits (batch, outputs) of token ids (batch, length): the model alone."""
-        logits: NDArray[np.float32] = self.session.run(_OUTPUTS, {"input_ids": input_ids})[0]
+        logits: NDArray[np.float32] = self.session.run(_OUTPUTS, {_INPUT: input_ids})[0]
         return logits
 
     def logits(self, texts: Sequence[str], *, batch_size: int = 32) -> NDArray[np.float32]:
         """Logits (texts, outputs), in the order of the texts; tokenization included.
 
-        Raises NotFinite where one is not a finite number.
+        Raises NoAnswer where the model gives none, NotFinite where one is not a finite number.
         """
-        parts = []
-        for start in range(0, len(texts), batch_size):
-            part = self.run(self.encode(texts[start : start + batch_size]))
-            if not _is_finite(part):
-                raise self._not_finite(part, start)
-            parts.append(part)
+        parts = [
+            self._batch(texts[start : start + batch_size], start)
+            for start in range(0, len(texts), batch_size)
+        ]
         if len(parts) == 1:
             return parts[0]
         return np.concatenate(parts) if parts else np.zeros((0, len(self.labels)), np.float32)
@@ -127,6 +130,25 @@ class OnnxClassifier:
                 one thread larger batches are hardly faster.
         """
         return self._answer(self.logits(texts, batch_size=batch_size))
+
+    def _batch(self, texts: Sequence[str], start: int) -> NDArray[np.float32]:
+        """Logits (batch, outputs); `start` is the first text's number, for errors."""
+        try:
+            part = self.run(self.encode(texts))
+        except Exception as error:
+            if not _is_of_model(error):
+                raise
+            raise NoAnswer(
+                f"the model in {self.folder} does not answer text {start} (the first is 0): {error}"
+            ) from None
+        if part.shape != (len(texts), len(self.labels)):
+            raise NoAnswer(
+                f"the model in {self.folder} answers {len(texts)} texts with logits of the shape "
+                f"{part.shape}, and its {MANIFEST} names {len(self.labels)} outputs"
+            )
+        if not _is_finite(part):
+            raise self._not_finite(part, start)
+        return part
 
     def _not_finite(self, logits: NDArray[np.float32], start: int) -> NotFinite:
         row = int(np.flatnonzero(~np.isfinite(logits).all(axis=1))[0])
@@ -161,7 +183,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise ValueError(f"its {MANIFEST} is not JSON: {error}") from None
     if not isinstance(content, dict):
         raise ValueError(f"its {MANIFEST} is not a JSON object")
-    if type(content.get("pad_id")) is not int:
+    if type(pad_id := content.get("pad_id")) is not int or not 0 <= pad_id < _MOST_IDS:
         raise ValueError(f"its {MANIFEST} is damaged: it has no valid `pad_id`")
     return content
 
@@ -193,8 +215,21 @@ def _is_finite(logits: NDArray[np.float32]) -> bool:
     return bool(np.isfinite(logits).all())
 
 
-def _check_outputs(session: onnxruntime.InferenceSession, outputs: Sequence[str]) -> None:
-    width = session.get_outputs()[0].shape[-1]  # a text where the graph leaves it open
+def _is_of_model(error: Exception) -> bool:
+    """Whether graph or tokenizer are at fault, and not what was asked, nor a lack of memory."""
+    of_runtime = type(error).__module__.startswith("onnxruntime")
+    of_tokenizer = type(error) is Exception  # the library has no other for itself
+    return (of_runtime or of_tokenizer) and "alloc" not in str(error)
+
+
+def _check_graph(session: onnxruntime.InferenceSession, outputs: Sequence[str]) -> None:
+    """That it takes token ids and gives logits, as many as the manifest has names for."""
+    takes = [(one.name, one.type) for one in session.get_inputs()]
+    gives = [(one.name, one.type) for one in session.get_outputs()]
+    if takes != [(_INPUT, "tensor(int64)")] or gives != [(_OUTPUTS[0], "tensor(float)")]:
+        raise ValueError(f"{GRAPH} takes {takes} and gives {gives}: it is not a classifier's")
+    shape = session.get_outputs()[0].shape
+    width = shape[-1] if shape else None  # a text where the graph leaves it open
     if isinstance(width, int) and width != len(outputs):
         raise ValueError(
             f"{GRAPH} has {width} outputs and {MANIFEST} names {len(outputs)}: they are not of "

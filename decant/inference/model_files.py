@@ -2,10 +2,14 @@
 
 The manifest has `files`, the sha256 of graph and tokenizer, and `digest`, that of its own entries.
 A folder from before there were digests has none, and is not checked.
+
+A graph holds its weights itself: of those in another file no digest would tell.
 """
 
 import hashlib
 import json
+import mmap
+import re
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -15,6 +19,8 @@ from typing import Any
 GRAPH, TOKENIZER, MANIFEST = "model.onnx", "tokenizer.json", "manifest.json"
 FILES, DIGEST = "files", "digest"
 
+# Where ONNX writes that a tensor's numbers lie in another file: field 13 of it, `location`.
+_EXTERNAL = re.compile(rb"\x6a.{1,2}\x0a\x08location\x12", re.DOTALL)
 _HINT = "copy the folder again from where it came, or make it again with export_onnx"
 
 
@@ -39,7 +45,11 @@ def manifest_digest(manifest: Mapping[str, Any]) -> str:
 
 
 def check_files(folder: Path, manifest: Mapping[str, Any]) -> None:
-    """Read graph and tokenizer whole, and compare. Raises DamagedModel for one that differs."""
+    """Read graph and tokenizer whole, and compare.
+
+    Raises DamagedModel for one that differs, and for a graph with weights in another file.
+    """
+    _refuse_external(folder / GRAPH)
     if DIGEST in manifest:
         _compare(folder / MANIFEST, manifest[DIGEST], manifest_digest(manifest))
     if FILES not in manifest:
@@ -65,6 +75,18 @@ def checked_files(folder: Path, manifest: Mapping[str, Any]) -> Iterator[None]:
             check.result()  # says more than a library does of a damaged file
             raise
         check.result()
+
+
+def _refuse_external(graph: Path) -> None:
+    with graph.open("rb") as stream:
+        if not (size := graph.stat().st_size):
+            return
+        with mmap.mmap(stream.fileno(), size, access=mmap.ACCESS_READ) as content:
+            if _EXTERNAL.search(content):
+                raise DamagedModel(
+                    f"{graph} has weights in another file, which nothing here reads",
+                    "save the graph with its weights inside: onnx.save_model(model, file)",
+                )
 
 
 def _compare(file: Path, expected: object, found: str) -> None:

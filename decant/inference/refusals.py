@@ -6,19 +6,19 @@ Beside the classifier, not in it: what a server needs does not import the runtim
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from decant.inference.classifier import NotFinite
+from decant.inference.classifier import NoAnswer
 from decant.inference.model_files import DamagedModel
 from decant.runtime.errors import UserError
 
 
 @contextmanager
 def refusals() -> Iterator[None]:
-    """Raises UserError for a damaged model, or one whose answers are not numbers."""
+    """Raises UserError for a damaged model, or one that gives no answers, or no numbers."""
     try:
         yield
     except DamagedModel as error:
         raise UserError(error.problem, code="model-damaged", hint=error.hint) from None
-    except NotFinite as error:
+    except NoAnswer as error:
         raise UserError(
             str(error),
             code="model-unreadable",

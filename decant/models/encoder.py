@@ -34,6 +34,7 @@ from decant.models.encoder_weights import (
     weight_files,
     without_pooler,
 )
+from decant.runtime.artifact_files import reading
 from decant.runtime.artifacts import write_json
 from decant.runtime.errors import UserError
 from decant.runtime.placeholder_files import refuse_placeholder
@@ -93,6 +94,8 @@ _POSITIONS_AFTER_PADDING = {
 }
 MORE_ENCODERS = "more"
 _ADAPTER = "adapter_config.json"
+# A word that tokenizers know, and a letter of Old Slavonic that hardly one does.
+_PROBES = ("text", "\ua66e")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,18 +182,24 @@ def load_encoder(folder: Path) -> "PreTrainedModel":
     from transformers import AutoConfig, AutoModel
 
     check_encoder(folder)
-    config = AutoConfig.from_pretrained(folder, local_files_only=True)
+    with reading(folder / CONFIG):
+        config = AutoConfig.from_pretrained(folder, local_files_only=True)
     encoder, missing = load_pretrained(AutoModel, folder, config=config, **without_pooler(config))
     refuse_missing(missing, folder)
     return encoder
 
 
 def build_encoder(folder: Path) -> "PreTrainedModel":
-    """An encoder of the shape in the folder's config.json, its weights not yet loaded."""
+    """An encoder of the shape in the folder's config.json, its weights not yet loaded.
+
+    Raises UserError when the config describes no encoder.
+    """
     from transformers import AutoConfig, AutoModel
 
-    config = AutoConfig.from_pretrained(folder, local_files_only=True)
-    encoder: PreTrainedModel = AutoModel.from_config(config, **without_pooler(config))
+    check_values(read_config(folder), folder / CONFIG)
+    with reading(folder / CONFIG):
+        config = AutoConfig.from_pretrained(folder, local_files_only=True)
+        encoder: PreTrainedModel = AutoModel.from_config(config, **without_pooler(config))
     return encoder
 
 
@@ -231,7 +240,14 @@ def special_ids(folder: Path, *, shown: Path | None = None) -> SpecialIds:
                 + (other if named else ""),
             )
         ids[name.replace("_token", "_id")] = token_id
-    encoded = tokenizer.encode("text").ids
+    try:
+        encoded, _ = (tokenizer.encode(probe).ids for probe in _PROBES)
+    except Exception as error:  # the library has no narrower exception
+        raise UserError(
+            f"the tokenizer of {shown or folder} cannot encode every text: {error}",
+            code="tokenizer-unsuitable",
+            hint="give the whole vocabulary that the encoder was trained with",
+        ) from None
     if encoded[:1] != [ids["cls_id"]] or encoded[-1:] != [ids["sep_id"]]:
         raise UserError(
             f"the tokenizer of {shown or folder} does not encode text as {tokens['cls_token']} ... "

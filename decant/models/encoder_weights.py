@@ -21,6 +21,7 @@ _WEIGHTS, _INDEX = "model.safetensors", "model.safetensors.index.json"
 # Up to the number of a layer, as BERT, DistilBERT, ModernBERT and ALBERT name them.
 _LAYER = re.compile(r".*\b(?:layers?|albert_layer_groups)\.\d+(?=\.)")
 _NAMED_LAYERS = 5
+_WEIGHT_NAMES = (".weight", ".bias", ".gamma", ".beta")
 # The first pattern that fits a file says what it is.
 _OTHER_WEIGHTS = {
     "training_args.bin": "which holds settings of a training, not weights",
@@ -88,10 +89,11 @@ def check_filled(folder: Path) -> tuple[int, list[str]]:
 
     With it, in sentences, the layers that the weights have and the model lacks.
 
-    Only the headers of the files are read: the model is built without memory for its weights, by
-    the library's own loading, which also knows the older names of tensors.
+    The model is built without memory for its weights, by the library's own loading, which also
+    knows the older names of tensors. Of the weights one tensor at a time is in memory.
 
-    Raises UserError when tensors are missing, have another prefix or another shape.
+    Raises UserError when tensors are missing, have another prefix, another shape or another type,
+    or hold numbers that are not finite.
     """
     from transformers import AutoConfig, AutoModel
 
@@ -113,6 +115,7 @@ def check_filled(folder: Path) -> tuple[int, list[str]]:
     embeddings: Any = model.get_input_embeddings()
     table = next(name for name, one in model.named_modules() if one is embeddings) + ".weight"
     _refuse_mismatched(loading["mismatched_keys"], table, folder)
+    _refuse_no_numbers(folder)
     return int(embeddings.weight.shape[0]), _left_out(loading["unexpected_keys"])
 
 
@@ -228,6 +231,26 @@ def _wrong_prefix(missing: Iterable[str], names: Iterable[str]) -> str | None:
         name.removesuffix(key) for key in missing for name in found if name.endswith(f".{key}")
     )
     return prefixes.most_common(1)[0][0] if prefixes else None
+
+
+def _refuse_no_numbers(folder: Path) -> None:
+    """Raises UserError for weights that are whole numbers, or not finite."""
+    for file in (folder / name for name in weight_files(folder) if name != _INDEX):
+        with safe_open(file, framework="pt") as tensors:
+            for name in tensors.keys():  # noqa: SIM118 - it is no dict
+                tensor = tensors.get_tensor(name)
+                is_weight = name.endswith(_WEIGHT_NAMES)
+                if is_weight and not tensor.is_floating_point():
+                    problem = f"{name} holds numbers of {tensor.dtype}"
+                elif tensor.is_floating_point() and not bool(tensor.isfinite().all()):
+                    problem = f"{name} holds numbers that are not finite"
+                else:
+                    continue
+                raise UserError(
+                    f"{file} is damaged or quantised: {problem}",
+                    code="encoder-weights-invalid",
+                    hint="give an encoder in float32, float16 or bfloat16, as it was trained",
+                )
 
 
 def _refuse_mismatched(

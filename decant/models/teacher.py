@@ -13,12 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from decant.models.encoder import build_encoder
 from decant.models.heads import build_head
-from decant.runtime.artifacts import read_json, write_json
+from decant.models.weights import fill
+from decant.runtime.artifact_files import read_fields, reading
+from decant.runtime.artifacts import write_json
 
 WEIGHTS = "model.safetensors"
 MEMBERS = "members"
@@ -78,11 +80,16 @@ def save_teacher(teacher: Teacher, folder: Path) -> None:
 
 
 def load_teacher(folder: Path) -> Teacher:
-    """The fine-tuned teacher in evaluation mode, float32, on the CPU."""
-    fields = read_json(folder / "teacher.json")
-    config = TeacherConfig(**{**fields, "labels": tuple(fields["labels"])})
-    teacher = Teacher(build_encoder(folder), config)
-    teacher.load_state_dict(load_file(folder / WEIGHTS), strict=True)
+    """The fine-tuned teacher in evaluation mode, float32, on the CPU.
+
+    Raises UserError when a file is damaged.
+    """
+    file = folder / "teacher.json"
+    config = read_fields(TeacherConfig, file)
+    encoder = build_encoder(folder)
+    with reading(file):
+        teacher = Teacher(encoder, config)
+    fill(teacher, folder / WEIGHTS)
     return teacher.eval()
 
 

@@ -38,7 +38,12 @@ from decant.runtime.artifacts import (
     written_whole,
 )
 from decant.runtime.errors import UserError
-from decant.runtime.litter import sweep, temporary_folder, temporary_folders
+from decant.runtime.litter import (
+    sweep,
+    temporary_files_together,
+    temporary_folder,
+    temporary_folders,
+)
 from decant.runtime.log_lines import logged_by
 from decant.runtime.parent_watch import end_with_parent
 from decant.runtime.reporter import Reporter
@@ -107,7 +112,7 @@ def _run_here(
             digests |= step.pins(params)
     refuse_mixed_inputs(step.name, inputs, cards, digests)
     key = identity.step_identity(step.name, params, digests)
-    with processes.joined():
+    with processes.joined(), temporary_files_together(step.name):
         if earlier := earlier_outputs(step, key):
             return _taken_over(step, earlier, outputs)
         seed_everything(getattr(params, "seed", 0))

@@ -22,6 +22,9 @@ from decant.runtime.publishing import publish_together, tidy_up
 
 CARD = "card.json"
 _DIGEST = "digest"
+_MAPPINGS = frozenset(
+    {"params", "inputs", "metrics", "versions", "lineage", "files", "step_runs", "measures"}
+)
 _ITS_STEP = "the step that writes it"
 T = TypeVar("T")
 
@@ -82,7 +85,11 @@ def read_card(folder: Path, made_by: str = _ITS_STEP) -> Card:
         )
     entries = _entries(file, made_by)
     written = entries.pop(_DIGEST, None)
-    if written is not None and written != text_digest(canonical_json(entries)):
+    try:
+        found = text_digest(canonical_json(entries))
+    except (ValueError, RecursionError):  # such as numbers without end, which no card has
+        raise _outdated(file, made_by) from None
+    if written not in (None, found):
         raise UserError(
             f"{file} is damaged: its entries are not those that {made_by} wrote",
             code="artifact-damaged",
@@ -178,6 +185,8 @@ def _entries(file: Path, made_by: str = _ITS_STEP) -> dict[str, Any]:
 
 
 def _made(kind: type[T], entries: Mapping[str, Any], file: Path, made_by: str = _ITS_STEP) -> T:
+    if any(isinstance(value, dict) != (name in _MAPPINGS) for name, value in entries.items()):
+        raise _outdated(file, made_by)
     try:
         return kind(**entries)
     except TypeError:

@@ -1,5 +1,6 @@
 """The one exception that users read, and how it is shown."""
 
+import re
 from collections.abc import Mapping
 
 from rich.console import Console
@@ -7,6 +8,8 @@ from rich.markup import escape
 
 from decant.runtime.error_codes import ERROR_CODES
 from decant.runtime.secrets import without_secrets
+
+_ENDLESS = re.compile(r"\S{5000,}")  # longer than any path
 
 
 class UserError(Exception):
@@ -52,8 +55,11 @@ class UserError(Exception):
 
 
 def show_error(error: UserError) -> None:
-    """Print the code and the message to standard error."""
+    """Print the code and the message to standard error; an endless word only by its beginning."""
     console = Console(stderr=True, soft_wrap=True, highlight=False, emoji=False)
-    console.print(
-        f"[bold red]error{escape(f'[{error.code}]')}:[/] {escape(without_secrets(str(error)))}"
-    )
+    text = _ENDLESS.sub(_beginning, without_secrets(str(error)))
+    console.print(f"[bold red]error{escape(f'[{error.code}]')}:[/] {escape(text)}")
+
+
+def _beginning(word: re.Match[str]) -> str:
+    return f"{word[0][:100]}… ({len(word[0]):,} characters)"

@@ -11,6 +11,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from decant.runtime.termination import ended_later
+
 if TYPE_CHECKING:
     import grimp
 
@@ -168,7 +170,8 @@ def _relative(path: Path) -> str:
 def _graph() -> "grimp.ImportGraph":
     import grimp  # not in the base installation
 
-    return grimp.build_graph(LIBRARY, "components", cache_dir=None)
+    with ended_later():
+        return grimp.build_graph(LIBRARY, "components", cache_dir=None)
 
 
 def _module_file(module: str) -> Path:

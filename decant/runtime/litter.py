@@ -10,7 +10,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
@@ -59,6 +59,25 @@ def temporary_folder(what: str) -> Iterator[Path]:
     """In the system's temporary folder, removed at the block's end, or by a later `sweep`."""
     with tempfile.TemporaryDirectory(prefix=f"decant-{what}-{mark()}-") as folder:
         yield Path(folder)
+
+
+@contextmanager
+def temporary_files_together(what: str) -> Iterator[None]:
+    """Within the block, temporary files of libraries lie in one folder that says whose they are.
+
+    So a later `sweep` finds what they leave after kill -9. Where that folder cannot be made, such
+    as on a full disk, they lie where they would without it.
+    """
+    folder = before = tempfile.gettempdir()
+    with suppress(OSError):
+        folder = tempfile.mkdtemp(prefix=f"decant-{what}-{mark()}-")
+    tempfile.tempdir = folder
+    try:
+        yield
+    finally:
+        tempfile.tempdir = before
+        if folder != before:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def temporary_folders() -> Iterator[Path]:

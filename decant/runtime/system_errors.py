@@ -9,6 +9,7 @@ import errno
 import os
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 from decant.runtime.errors import UserError
 from decant.runtime.secrets import without_secrets
@@ -40,6 +41,11 @@ _KINDS = {
     ),
     errno.EACCES: UserError("permission denied", code="path-unwritable", hint=_RIGHTS),
     errno.EPERM: UserError("operation not permitted", code="path-unwritable", hint=_RIGHTS),
+    errno.ENOTDIR: UserError(
+        "a file is where a folder has to be",
+        code="path-unwritable",
+        hint="remove that file, or set another folder",
+    ),
     errno.EMFILE: _MANY,
     errno.ENFILE: _MANY,
     errno.ENOMEM: _MEMORY,
@@ -113,6 +119,8 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 def _kind(error: BaseException) -> UserError | None:
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":  # torch's
         return _MEMORY
+    if isinstance(error, FileExistsError) and Path(_path(error)).is_file():
+        return _KINDS[errno.ENOTDIR]  # `mkdir` of a name that a file has
     if isinstance(error, OSError) and error.errno in _KINDS:
         return _KINDS[error.errno]
     text = str(error)

@@ -12,6 +12,8 @@ INTERRUPTED, TERMINATED = 130, 143  # 128 and the signal
 UNWINDING_SECONDS = 2.0  # who is told again after that is meant to give up
 _NAMES = {INTERRUPTED: "Ctrl-C", TERMINATED: "SIGTERM"}
 _told = -UNWINDING_SECONDS  # when
+_held = 0  # blocks of `ended_later`
+_waiting: set[int] = set()  # signals that came within one
 
 
 def end_on_termination() -> None:
@@ -27,8 +29,27 @@ def end_on_termination() -> None:
         signal.signal(signal.SIGINT, _end)
 
 
+@contextmanager
+def ended_later() -> Iterator[None]:
+    """SIGTERM and Ctrl-C wait for the block's end.
+
+    Where a library in Rust calls back into Python, what the signal raises would be a crash.
+    """
+    global _held
+    _held += 1
+    try:
+        yield
+    finally:
+        _held -= 1
+        while _waiting and not _held:
+            signal.raise_signal(_waiting.pop())
+
+
 def _end(number: int, _: FrameType | None) -> None:
     global _told
+    if _held:
+        _waiting.add(number)
+        return
     before, _told = _told, time.monotonic()
     if _told - before < UNWINDING_SECONDS:
         return

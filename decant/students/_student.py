@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from decant.runtime.artifacts import read_json, write_json
+from decant.models.weights import fill
+from decant.runtime.artifact_files import read_fields, reading
+from decant.runtime.artifacts import write_json
 from decant.students import architecture, typed_options
 
 WEIGHTS = "model.safetensors"
@@ -110,9 +112,10 @@ def save_student(student: Student, folder: Path, *, tokenizer: str) -> None:
 
 
 def load_student(folder: Path) -> Student:
-    """A student in evaluation mode, on the CPU."""
-    fields = read_json(folder / "student.json")
-    tuples = {name: tuple(fields[name]) for name in ("labels", "frozen")}
-    student = Student(StudentConfig(**fields | tuples))
-    student.load_state_dict(load_file(folder / WEIGHTS), strict=True)
+    """A student in evaluation mode, on the CPU. Raises UserError when a file is damaged."""
+    file = folder / "student.json"
+    config = read_fields(StudentConfig, file)
+    with reading(file):
+        student = Student(config)
+    fill(student, folder / WEIGHTS)
     return student.eval()

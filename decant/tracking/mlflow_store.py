@@ -17,6 +17,7 @@ from decant.runtime import identity
 from decant.runtime.errors import UserError
 from decant.runtime.experiment_copy import original_project
 from decant.runtime.secrets import shown_uri, without_secrets
+from decant.tracking.embedded_store import make_store
 from decant.tracking.lasting_causes import refused_answer
 from decant.tracking.sqlite_address import sqlite_file, sqlite_uri
 
@@ -84,6 +85,8 @@ def open_client() -> "MlflowClient":
         logging.getLogger(logger).setLevel(logging.WARNING)
     if is_server:
         _check_answer(uri)
+    if file := sqlite_file(uri):
+        make_store(file)
     return MlflowClient(uri)
 
 

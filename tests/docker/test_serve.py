@@ -284,6 +284,7 @@ def test_json_that_begins_with_a_byte_order_mark_is_read() -> None:
         ),
         ('{"inputs": ["a"], "inputs": ["b"]}', "the key 'inputs' twice"),
         ('{"inputs": {"text": ["a"], "text": ["b"]}}', "the key 'text' twice"),
+        ('{"inputs": {"text": ["a", {"text": "b"}]}}', "row 1 of the input is {'text': 'b'}"),
         ('{"inputs": {"other": ["a"]}}', "`inputs` has no column 'text'"),
         ('{"instances": {"text": ["a", "b"], "other": ["c"]}}', "not equally long"),
         (

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,17 @@ def write_data(folder: Path, tiny_params: dict[str, Any]) -> None:
     write_params(params, folder / "params.yaml")
 
 
-def make_checkout(parent: Path, tiny_params: dict[str, Any], environment: dict[str, str]) -> Path:
+def write_absolute(folder: Path, params: dict[str, Any]) -> None:
+    """The parameters as they are: their data stay where they are."""
+    write_params(params, folder / "params.yaml")
+
+
+def make_checkout(
+    parent: Path,
+    params: dict[str, Any],
+    environment: dict[str, str],
+    write: Callable[[Path, dict[str, Any]], None] = write_data,
+) -> Path:
     """The project's folder; everything but what is ignored is committed."""
     folder = parent / "decant"
     folder.mkdir()
@@ -65,7 +76,7 @@ def make_checkout(parent: Path, tiny_params: dict[str, Any], environment: dict[s
         shutil.copytree(PROJECT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("requirements.lock", "pyproject.toml"):
         shutil.copy(PROJECT / name, folder / name)
-    write_data(folder, tiny_params)
+    write(folder, params)
     run(["git", "init", "--quiet"], folder, environment)
     run(["git", "add", "--all"], folder, environment)
     run(["git", "commit", "--quiet", "--message", "start"], folder, environment)

@@ -14,7 +14,7 @@ from decant.runner.run_step import run_step
 from decant.runtime.artifacts import read_json, write_json
 from decant.runtime.params_file import section_of
 from decant.runtime.steps import load_step, steps_behind
-from tests.conftest import LETTERS, corpus_rows
+from tests.tiny import LETTERS, corpus_rows
 
 # A character per letter and no blanks: what is a telling word in English is a telling run here.
 CHINESE = {ord(letter): chr(0x4E00 + number) for number, letter in enumerate(LETTERS)}

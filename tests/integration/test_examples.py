@@ -13,7 +13,7 @@ from decant.runtime.artifacts import read_json
 from decant.runtime.identity import PROJECT
 from decant.runtime.params_file import merged, read_sections, section_of
 from decant.runtime.steps import load_step
-from tests.conftest import corpus_rows
+from tests.tiny import corpus_rows
 
 pytestmark = pytest.mark.slow
 

@@ -15,8 +15,8 @@ from decant.runner.run_step import run_step
 from decant.runtime.artifacts import read_json
 from decant.runtime.params_file import section_of
 from decant.runtime.steps import load_step
-from tests.conftest import NEGATIVE, NEUTRAL, POSITIVE
 from tests.spooling import Store
+from tests.tiny import NEGATIVE, NEUTRAL, POSITIVE
 
 STEPS = (
     "ingest",

@@ -14,8 +14,8 @@ from benchmarks.input.command import input_command
 from benchmarks.input.made_rows import made_rows, write_rows
 from benchmarks.input.measured_job import measure
 from decant.runtime.identity import canonical_json
-from tests.conftest import corpus_rows
 from tests.errors import raises
+from tests.tiny import corpus_rows
 
 BASE = pd.DataFrame(corpus_rows(200))
 

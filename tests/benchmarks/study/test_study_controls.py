@@ -17,8 +17,8 @@ from components.evaluate.labelled_rows import read_labelled
 from decant.data.corpus import Schema, write_schema
 from decant.tasks.quality import Values, measure
 from decant.tasks.task import Target, Task
-from tests.conftest import corpus_rows
 from tests.errors import raises
+from tests.tiny import corpus_rows
 
 LABELS = ("negative", "neutral", "positive")  # no row is neutral
 TASK = Task.of_classes(LABELS)

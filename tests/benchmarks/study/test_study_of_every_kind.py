@@ -15,7 +15,7 @@ from sklearn.metrics import f1_score
 from benchmarks.study.command import study_command
 from decant.inference.classifier import OnnxClassifier
 from decant.runtime.identity import canonical_json
-from tests.conftest import NEGATIVE, NEUTRAL, POSITIVE
+from tests.tiny import NEGATIVE, NEUTRAL, POSITIVE
 
 TOPICS = ("plot", "actor", "scene")
 DATA: dict[str, dict[str, Any]] = {

@@ -15,8 +15,8 @@ from benchmarks.study.scores import ExportedModels, Rows
 from decant.data.corpus import Schema, write_schema
 from decant.inference.classifier import OnnxClassifier
 from decant.tasks.task import Task
-from tests.conftest import corpus_rows
 from tests.errors import raises
+from tests.tiny import corpus_rows
 from tests.word_models import OF_STARS, STARS, seal, write_word_model
 
 TEXTS = [row["text"] for row in corpus_rows(60)]

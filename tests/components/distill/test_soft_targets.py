@@ -12,6 +12,7 @@ import torch
 from rich.console import Console
 
 from components.distill import soft_targets as module
+from components.distill.array_files import map_array
 from components.distill.soft_targets import SoftTargets, soft_targets
 from decant.data.tokens import TokenRows, pad
 from decant.models.encoder import load_encoder
@@ -232,7 +233,7 @@ def test_mapped_arrays_need_no_open_file(tmp_path: Path) -> None:
     for index, array in enumerate(arrays):
         np.save(tmp_path / f"{index}.npy", array)
     before = len(list(Path("/dev/fd").iterdir()))
-    mapped = [module._map(tmp_path / f"{index % 2}.npy") for index in range(50)]
+    mapped = [map_array(tmp_path / f"{index % 2}.npy") for index in range(50)]
     assert len(list(Path("/dev/fd").iterdir())) == before
     for got in mapped:
         np.testing.assert_array_equal(got, arrays[0])

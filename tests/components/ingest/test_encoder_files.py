@@ -3,7 +3,10 @@
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
+
+import psutil
 
 from decant.models.encoder import copy_encoder
 from tests.encoder_folders import set_config
@@ -46,3 +49,18 @@ def test_an_error_is_the_one_of_the_check(tiny_encoder: Path, tmp_path: Path) ->
     assert shown.startswith("encoder-weights-missing")
     assert f"the weights in {tmp_path / 'encoder'} do not fill the model" in shown
     assert shown.endswith("give a complete encoder")
+
+
+def test_it_ends_with_the_process_that_asked(tiny_encoder: Path, tmp_path: Path) -> None:
+    (tmp_path / "copied").mkdir()
+    with (tmp_path / "errors").open("w") as errors:
+        asking = subprocess.Popen(
+            [sys.executable, "-c", COPY, tiny_encoder, tmp_path / "copied"], stderr=errors
+        )
+        while not (below := psutil.Process(asking.pid).children()):
+            assert asking.poll() is None
+            time.sleep(0.01)
+        asking.kill()
+        asking.wait()
+    assert not psutil.wait_procs(below, timeout=60)[1]
+    assert "Traceback" not in (tmp_path / "errors").read_text("utf-8")

@@ -3,153 +3,18 @@
 DECANT_FUZZ_EXAMPLES sets how many are tried, such as 10000.
 """
 
-import bz2
-import csv
-import gzip
-import io
-import json
-import lzma
 import os
-import tempfile
-import zipfile
 from collections import Counter
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from rich.console import Console
 
-from components.ingest.contract import Params
-from components.ingest.corpus_files import write_splits
-from components.ingest.step import prepare_rows, task_of
 from decant.runtime.errors import UserError
-from decant.runtime.identity import PROJECT
-from decant.runtime.params_file import read_params_file
-from decant.runtime.reporter import Reporter
-from decant.runtime.settings import parse
-from decant.tables import table_engine
+from tests.odd_files import Odd, odd_files, read
 
 EXAMPLES = int(os.environ.get("DECANT_FUZZ_EXAMPLES", "150"))
 OUTCOMES: Counter[str] = Counter()
-
-CELL = st.one_of(
-    st.sampled_from(
-        [
-            "",
-            " ",
-            "NA",
-            "null",
-            "None",
-            "nan",
-            "NaN",
-            "1",
-            "1.0",
-            "true",
-            "007",
-            "1e5",
-            "-0",
-            "text",
-        ]
-    ),
-    st.sampled_from(
-        ["\x00", "\ufeff", "\u200b", "\u202e", "a\u0301" * 9, "日本語", "😀", "\U000e0001"]
-    ),
-    st.text(max_size=12),
-    st.text(alphabet=",;|\t\"\\'\n\r a", max_size=12),
-    st.integers(0, 5000).map(lambda length: "x" * length),
-)
-LABEL = st.sampled_from(["a", "b", "a", "b", "1", "1.0", "", "c"])
-ROW = st.tuples(CELL, LABEL, CELL)
-
-
-@dataclass(frozen=True)
-class Odd:
-    """A file, how it came about, and its rows where all of them must be accounted for."""
-
-    name: str
-    content: bytes
-    how: str
-    rows: int | None
-
-
-def delimited(rows: list[tuple[str, ...]], delimiter: str, end: str) -> bytes:
-    text = io.StringIO()
-    writer = csv.writer(text, delimiter=delimiter, lineterminator=end)
-    writer.writerows([("text", "label", "group"), *rows])
-    return text.getvalue().encode("utf-8", "surrogatepass")
-
-
-def json_lines(rows: list[tuple[str, ...]]) -> bytes:
-    objects = [dict(zip(("text", "label", "group"), row, strict=True)) for row in rows]
-    return "\n".join(map(json.dumps, objects)).encode()
-
-
-def parquet(rows: list[tuple[str, ...]]) -> bytes:
-    sink = io.BytesIO()
-    columns = [list(column) for column in zip(*rows, strict=True)]
-    pq.write_table(pa.table(columns, names=["text", "label", "group"]), sink)
-    return sink.getvalue()
-
-
-def packed(content: bytes, how: str) -> bytes:
-    match how:
-        case "gzip":
-            return gzip.compress(content)
-        case "bzip2":
-            return bz2.compress(content)
-        case "xz":
-            return lzma.compress(content)
-        case "zip":
-            archive = io.BytesIO()
-            with zipfile.ZipFile(archive, "w") as target:
-                target.writestr("rows.csv", content)
-            return archive.getvalue()
-    return content
-
-
-@st.composite
-def odd_files(draw: Any) -> Odd:
-    filled = [(f"{text} number {n}", "ab"[n % 2], f"g{n // 2}") for n, text in enumerate("xyz" * 8)]
-    rows = [*filled, *draw(st.lists(ROW, max_size=10))]
-    kind = draw(st.sampled_from(["csv", "csv", "tsv", "jsonl", "parquet", "txt", "tab", "json"]))
-    match kind:
-        case "csv" | "tsv" | "tab" | "txt":
-            usual = "," if kind == "csv" else "\t"
-            delimiter = draw(st.sampled_from([usual, usual, ";", "|", ",", "\t"]))
-            content = delimited(rows, delimiter, draw(st.sampled_from(["\n", "\r\n", "\n", "\r"])))
-        case "parquet":
-            content = parquet(rows)
-        case _:
-            content = json_lines(rows)
-    known = len(rows) if kind in ("csv", "jsonl", "parquet", "json") else None
-    harm = draw(st.sampled_from(["none", "cut", "byte", "insert", "double", "encoding", "packed"]))
-    match harm:
-        case "cut":
-            content = content[: draw(st.integers(0, len(content)))]
-        case "byte":
-            at = draw(st.integers(0, max(0, len(content) - 1)))
-            content = content[:at] + bytes([draw(st.integers(0, 255))]) + content[at + 1 :]
-        case "insert":
-            at = draw(st.integers(0, len(content)))
-            stray = draw(st.sampled_from([b'"', b"\x00", b"\n", b"\r", b"\\", b",", b"[", b"\xff"]))
-            content = content[:at] + stray + content[at:]
-        case "double":
-            content = content + content
-        case "encoding":
-            name = draw(st.sampled_from(["utf-16", "utf-16-le", "utf-32", "latin-1", "utf-8-sig"]))
-            content = content.decode("utf-8", "replace").encode(name, "replace")
-        case "packed":
-            content = packed(content, draw(st.sampled_from(["gzip", "bzip2", "xz", "zip"])))
-    suffix = draw(
-        st.sampled_from([kind, kind, kind, "csv", "jsonl", "parquet", f"{kind}.gz", "dat"])
-    )
-    whole = harm == "none" and suffix == kind
-    return Odd(f"rows.{suffix}", content, f"{kind}, {harm}", known if whole else None)
 
 
 @pytest.mark.slow
@@ -161,44 +26,11 @@ def odd_files(draw: Any) -> Odd:
 )
 @given(odd_files(), st.booleans())
 def test_every_odd_file_is_read_whole_or_refused(odd: Odd, grouped: bool) -> None:
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        (folder / odd.name).write_bytes(odd.content)
-        section = read_params_file(PROJECT / "params.yaml")["ingest"] | {
-            "source": str(folder / odd.name),
-            "local_corpus": str(folder),
-            "label_column": "label",
-            "group_by": "group" if grouped else None,
-            "labels": None,
-            "unlabelled_labels": [""],
-            "label_budget": None,
-            "rare_classes": "drop",
-        }
-        reporter = Reporter(step="ingest", console=Console(file=io.StringIO(), width=200))
-        try:
-            with table_engine(folder) as engine:
-                targets = prepare_rows(engine, parse(Params, section, "ingest"), reporter)
-                write_splits(engine, targets, task_of(engine, targets), folder)
-                ((rows, kept, rejected),) = engine.all(
-                    "SELECT (SELECT count(*) FROM rows), (SELECT count(*) FROM live), "
-                    "(SELECT count(*) FROM rejected)"
-                )
-        except UserError as error:
-            OUTCOMES[f"{odd.how}: {error.code}"] += 1
-            assert name not in str(error), "a temporary path"
-            assert odd.rows is None or error.code in EXPLAINED, str(error)
-            return
+    try:
+        read(odd, grouped=grouped)
         OUTCOMES[f"{odd.how}: read"] += 1
-        assert rows == kept + rejected
-        written = [file for file in folder.glob("*.parquet") if file.name != odd.name]
-        assert sum(pq.ParquetFile(file).metadata.num_rows for file in written) == rows
-        if odd.rows is not None:
-            # Rows without any character between delimiters may be blank lines.
-            assert rows == odd.rows
-
-
-# What a sound file may be refused for: its rows, not its form.
-EXPLAINED = {"row-invalid", "class-empty", "class-single", "split-impossible", "encoding-not-utf8"}
+    except UserError as error:
+        OUTCOMES[f"{odd.how}: {error.code}"] += 1
 
 
 def test_the_outcomes_are_told(record_property: pytest.FixtureRequest) -> None:

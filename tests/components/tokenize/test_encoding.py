@@ -12,7 +12,7 @@ from tokenizers import Tokenizer
 from components.tokenize.encoding import SplitCounts, encode_split
 from decant.data.tokens import arrow_schema
 from decant.tasks.task import Task
-from tests.conftest import corpus_rows, tiny_tokenizer
+from tests.tiny import corpus_rows, tiny_tokenizer
 
 LABELS = ("negative", "positive")
 SCHEMA = arrow_schema(np.zeros(0, dtype=np.int32))

@@ -7,8 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from components.tokenize.known_text import sample_texts, warnings_on
-from tests.conftest import tiny_tokenizer
 from tests.errors import raises
+from tests.tiny import tiny_tokenizer
 
 UNK = 1  # of tiny_tokenizer
 ENGLISH = "the good film was lovely and the story clever"

@@ -4,7 +4,7 @@ import pytest
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
 from components.tokenize.text_knowledge import knowledge
-from tests.conftest import tiny_tokenizer
+from tests.tiny import tiny_tokenizer
 
 UNK = 1  # of tiny_tokenizer
 

@@ -21,7 +21,7 @@ from decant.text_classifier import TextClassifier
 from pipelines.__main__ import main
 from tests.damages import cut_in_half, empty, flip_a_bit
 from tests.errors import assert_error, raises
-from tests.word_models import TASKS, seal, write_word_model
+from tests.word_models import TASKS, seal, write_manifest, write_word_model
 
 
 def word_model(folder: Path) -> Path:
@@ -106,6 +106,77 @@ def test_a_folder_from_before_there_were_digests_loads(tmp_path: Path) -> None:
     targets, weights = TASKS["single_label"]
     folder = write_word_model(tmp_path, weights, targets)
     assert TextClassifier.load(folder).predict(["a good film"])[0].label == "positive"
+
+
+def external_weights(graph: onnx.GraphProto, folder: Path) -> None:
+    """Their file is there, but no digest is of it."""
+    (table,) = (item for item in graph.initializer if item.name == "table")
+    (folder / "weights.bin").write_bytes(table.raw_data)
+    table.ClearField("raw_data")
+    table.data_location = onnx.TensorProto.EXTERNAL
+    table.external_data.add(key="location", value="weights.bin")
+
+
+def one_answer(graph: onnx.GraphProto, folder: Path) -> None:
+    """The mean of all texts."""
+    graph.node[-1].output[0] = "before"
+    graph.initializer.append(numpy_helper.from_array(np.array([0]), "axes"))
+    mean = onnx.helper.make_node("ReduceMean", ["before", "axes"], ["logits"], keepdims=0)
+    graph.node.append(mean)
+    del graph.output[0].type.tensor_type.shape.dim[0]
+
+
+def fewer_pieces(graph: onnx.GraphProto, folder: Path) -> None:
+    (table,) = (item for item in graph.initializer if item.name == "table")
+    table.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(table)[:9], "table"))
+
+
+def other_name(graph: onnx.GraphProto, folder: Path) -> None:
+    graph.node[-1].output[0] = graph.output[0].name = "answers"
+
+
+def whole_numbers(graph: onnx.GraphProto, folder: Path) -> None:
+    graph.node[-1].output[0] = "before"
+    graph.node.append(onnx.helper.make_node("Cast", ["before"], ["logits"], to=7))
+    graph.output[0].type.tensor_type.elem_type = onnx.TensorProto.INT64
+
+
+@pytest.mark.parametrize("batch_size", [1, 3])
+@pytest.mark.parametrize(
+    ("change", "code", "said"),
+    [
+        (external_weights, "model-damaged", "another file"),
+        (one_answer, "model-unreadable", "(2,)"),
+        (fewer_pieces, "model-unreadable", "does not answer text 0"),
+        (other_name, "model-unreadable", "answers"),
+        (whole_numbers, "model-unreadable", "tensor(int64)"),
+    ],
+)
+def test_a_graph_of_another_kind_gives_no_answer(
+    change: Callable[[onnx.GraphProto, Path], None],
+    code: str,
+    said: str,
+    batch_size: int,
+    tmp_path: Path,
+) -> None:
+    """Its digests are right: it was made so."""
+    folder = word_model(tmp_path / "model")
+    model = onnx.load(folder / "model.onnx")
+    change(model.graph, folder)
+    (folder / "model.onnx").write_bytes(model.SerializeToString())
+    seal(folder)
+    with raises(code, str(folder), said):
+        TextClassifier.load(folder).predict(["good"] * batch_size, batch_size=batch_size)
+
+
+@pytest.mark.parametrize("pad_id", [-1, 2**70, True, None])
+def test_a_padding_that_is_no_id_is_refused(pad_id: object, tmp_path: Path) -> None:
+    folder = word_model(tmp_path / "model")
+    manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
+    write_manifest(folder, manifest | {"pad_id": pad_id})
+    seal(folder)
+    with raises("model-unreadable", str(folder), "pad_id"):
+        TextClassifier.load(folder)
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])

@@ -1,5 +1,6 @@
 """decant.models.encoder: what is accepted, copied and loaded."""
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -160,6 +161,35 @@ def test_layers_that_the_model_lacks_are_told(
     for fact in facts:
         assert ", ".join(f"{prefix}encoder.layer.{number}" for number in left_out) in fact
         assert "num_hidden_layers" in fact and "cls" not in fact
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "said"),
+    [
+        ("encoder.layer.1.output.dense.bias", lambda one: one / 0, "not finite"),
+        ("embeddings.word_embeddings.weight", lambda one: one * float("nan"), "not finite"),
+        ("encoder.layer.0.output.dense.weight", lambda one: one.to(torch.int8), "torch.int8"),
+    ],
+)
+def test_weights_that_are_no_numbers_are_found_before_training(
+    name: str, change: Any, said: str, encoder: Path
+) -> None:
+    change_weights(encoder, lambda tensors: tensors | {name: change(tensors[name])})
+    with raises("encoder-weights-invalid", "model.safetensors", name, said):
+        copied(encoder)
+
+
+@pytest.mark.parametrize("lost", ["all", "[UNK]"])
+def test_a_tokenizer_that_cannot_encode_every_text_is_refused(lost: str, encoder: Path) -> None:
+    file = encoder / "tokenizer.json"
+    content = json.loads(file.read_text())
+    vocabulary = content["model"]["vocab"]
+    content["model"]["vocab"] = {
+        piece: index for piece, index in vocabulary.items() if lost not in ("all", piece)
+    }
+    file.write_text(json.dumps(content))
+    with raises("tokenizer-unsuitable", str(encoder), "[UNK]"):
+        copied(encoder)
 
 
 def test_weights_of_another_shape_are_found_before_training(encoder: Path) -> None:

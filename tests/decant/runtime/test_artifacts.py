@@ -1,11 +1,13 @@
 """Outputs appear whole or not at all."""
 
+import json
 import os
 from pathlib import Path
 
 import pytest
 
 from decant.runtime.artifacts import check_targets, read_card, written_whole
+from decant.runtime.errors import UserError
 from tests.errors import raises
 
 
@@ -64,6 +66,27 @@ def test_a_card_of_another_version_is_an_error_of_the_user(tmp_path: Path) -> No
     (tmp_path / "card.json").write_text('{"step": "ingest"}')
     with raises("artifact-outdated", "card.json"):
         read_card(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("lineage", {"student": 1e400}), ("files", {"a": "\ud800"}), ("files", []), ("port", {})],
+)
+def test_entries_that_no_card_has_are_an_error_of_the_user(
+    name: str, value: object, tmp_path: Path
+) -> None:
+    """With and without the digest that a card of today has."""
+    texts = dict.fromkeys(("step", "port", "identity"), "tokens")
+    entries: dict[str, object] = {**texts, "varying": False}
+    entries |= {one: {} for one in ("params", "inputs", "metrics", "versions")}
+    (tmp_path / "card.json").write_text(json.dumps(entries))
+    assert read_card(tmp_path).step == "tokens"
+    for digest in ({}, {"digest": "0" * 64}):
+        (tmp_path / "card.json").write_text(json.dumps(entries | {name: value} | digest))
+        with pytest.raises(UserError) as caught:
+            read_card(tmp_path)
+        assert caught.value.code in ("artifact-outdated", "artifact-damaged")
+        assert "card.json" in str(caught.value)
 
 
 def test_a_folder_without_a_card_is_refused_with_a_remedy(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from decant.runtime.error_codes import ERROR_CODES
-from decant.runtime.errors import UserError
+from decant.runtime.errors import UserError, show_error
 from decant.runtime.identity import PROJECT
 
 FOLDERS = ("decant", "components", "pipelines", "benchmarks", "docker")
@@ -29,6 +29,14 @@ def test_every_error_has_a_literal_known_code(sources: dict[Path, ast.Module]) -
         if (codes := _codes(call)) is None or not set(codes) <= set(ERROR_CODES)
     ]
     assert not wrong
+
+
+def test_an_endless_word_is_shown_by_its_beginning(capsys: pytest.CaptureFixture[str]) -> None:
+    path = "/folder" * 500
+    show_error(UserError(f"{path} has '{'x' * 100_000}' in it", code="file-invalid"))
+    shown = capsys.readouterr().err
+    assert path in shown and "100,002 characters) in it" in shown
+    assert len(shown) < 5000
 
 
 def test_every_code_is_in_use(sources: dict[Path, ast.Module]) -> None:

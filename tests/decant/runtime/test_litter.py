@@ -14,7 +14,13 @@ import pytest
 from decant.runtime import cache_folder
 from decant.runtime.artifacts import written_whole
 from decant.runtime.cache_folder import write_once
-from decant.runtime.litter import is_left, mark, sweep, temporary_folders
+from decant.runtime.litter import (
+    is_left,
+    mark,
+    sweep,
+    temporary_files_together,
+    temporary_folders,
+)
 from decant.runtime.log_lines import logged_by
 
 WRITER = """
@@ -135,3 +141,38 @@ def test_a_name_of_another_program_is_not_touched(tmp_path: Path, temporary: Pat
 
 def _write(file: Path, text: str) -> None:
     file.write_text(text)
+
+
+LIBRARY = """
+import sys, tempfile
+from decant.runtime.litter import temporary_files_together
+with temporary_files_together("register"):
+    open(tempfile.mkdtemp() + "/half", "w").close()
+    print("writes", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_what_libraries_leave_is_found_too(temporary: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", LIBRARY], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout and process.stdout.readline() == "writes\n"
+        assert len(list(temporary.rglob("half"))) == 1
+        assert sweep(temporary_folders()) == [], "it runs"
+        process.kill()
+    sweep(temporary_folders())
+    assert not list(temporary.iterdir())
+
+
+def test_libraries_temporary_files_go_with_the_block(
+    temporary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with temporary_files_together("register"):
+        assert Path(tempfile.mkdtemp()).parent.parent == temporary
+    assert not list(temporary.iterdir())
+    assert Path(tempfile.gettempdir()) == temporary
+    with monkeypatch.context() as patch:
+        patch.setattr(tempfile, "mkdtemp", lambda prefix: Path("/dev/full").write_text("x"))
+        with temporary_files_together("register"):
+            assert Path(tempfile.gettempdir()) == temporary

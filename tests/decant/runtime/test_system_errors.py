@@ -124,6 +124,20 @@ def test_rights_that_are_missing_are_named(code: str, expected: str) -> None:
     assert "65534" in done.stderr, "as whom it runs"
 
 
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import pathlib; pathlib.Path(file).mkdir(exist_ok=True)",
+        "import pathlib; pathlib.Path(file, 'logits').mkdir(exist_ok=True)",
+    ],
+)
+def test_a_file_in_place_of_a_folder_is_one_message(code: str, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    done = ended(code, str(tmp_path / "file"))
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.startswith(f"error[path-unwritable]: {tmp_path / 'file'}"), done.stderr
+
+
 def test_a_bug_keeps_its_traceback_and_says_where_to_report_it() -> None:
     done = ended("{}['key']", "")
     assert done.returncode == 1

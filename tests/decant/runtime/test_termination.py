@@ -42,3 +42,27 @@ def test_a_mistake_is_no_end_from_outside() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stderr) == (2, "")
+
+
+def test_what_calls_back_from_another_language_is_not_broken_off() -> None:
+    """grimp, in Rust, reads the files of a step's code through Python."""
+    program = PROGRAM.replace(
+        'print("works", flush=True)\n        time.sleep(60)',
+        "import grimp, os, signal\n"
+        "        from decant.runtime import identity\n"
+        "        build = grimp.build_graph\n"
+        "        def told(*words, **more):\n"
+        "            os.kill(os.getpid(), signal.SIGTERM)\n"
+        "            graph = build(*words, **more)\n"
+        '            print("built", flush=True)\n'
+        "            return graph\n"
+        "        grimp.build_graph = told\n"
+        "        identity.library_closure('components.tokenize.step')\n"
+        '        print("went on", flush=True)',
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 143, done.stderr
+    assert done.stdout == "built\nunwound\n"
+    assert done.stderr == "ended by SIGTERM: nothing of it\n"

@@ -23,8 +23,8 @@ from decant.tasks.single_label.answers import softmax
 from decant.tasks.task import Task
 from pipelines.__main__ import main
 from tests.components.register.conftest import write_card
-from tests.conftest import NEGATIVE, POSITIVE, tiny_tokenizer
 from tests.example_figures import metrics
+from tests.tiny import NEGATIVE, POSITIVE, tiny_tokenizer
 from tests.word_models import seal
 
 # A row per telling word, ten times: every model that knows all words has them all right.

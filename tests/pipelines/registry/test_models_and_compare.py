@@ -12,9 +12,9 @@ from mlflow.tracking import MlflowClient
 from decant.tracking.mlflow_store import open_client
 from pipelines.commands.models import age
 from pipelines.commands.predict import load_model
-from tests.conftest import POSITIVE
 from tests.errors import raises
 from tests.pipelines.registry.conftest import Cli, Register
+from tests.tiny import POSITIVE
 
 
 def test_the_table_of_versions(register: Register, cli: Cli) -> None:

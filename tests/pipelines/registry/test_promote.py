@@ -20,11 +20,11 @@ from pipelines.registry import promotion_history as history
 from pipelines.registry.promotion_gate import read_gate
 from pipelines.registry.promotion_history import promotions_in_effect, read_history
 from pipelines.registry.versions import version_with_alias
-from tests.conftest import POSITIVE
 from tests.damages import flip_a_bit
 from tests.errors import raises
 from tests.pipelines.registry.conftest import LABELS, TEXTS, Cli, Register
 from tests.spooling import Killed, dying_at
+from tests.tiny import POSITIVE
 
 
 def champion() -> str | None:
