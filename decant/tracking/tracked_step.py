@@ -22,8 +22,10 @@ from decant.runtime.reporter import Reporter
 from decant.runtime.retrying import limit_seconds
 from decant.runtime.secrets import shown_uri, without_secrets
 from decant.runtime.termination import was_told_to_end
+from decant.runtime.threads import in_words
 from decant.tracking.delivery import (
     IDENTITY_TAG,
+    THREADS_TAG,
     Place,
     begin,
     log_end,
@@ -249,7 +251,7 @@ def tracked_step(
     known = {name: run_id for origin in origins for name, run_id in origin.step_runs.items()}
     run = StepRun(reporter=reporter, step_runs=known)
     if tracking_is_on():
-        run.record = _record(step, key, params, origins)
+        run.record = _record(step, key, params, origins, reporter.threads)
         run.step_runs = {**known, step: run.record.id}
         reporter.on_point = run._log_point
         run._begin()
@@ -262,7 +264,11 @@ def tracked_step(
 
 
 def _record(
-    step: str, key: str, params: "DataclassInstance", origins: Sequence[Origin]
+    step: str,
+    key: str,
+    params: "DataclassInstance",
+    origins: Sequence[Origin],
+    threads: Mapping[str, int],
 ) -> RunRecord:
     """Parameters get prefixed keys: they cannot be changed, and others log plain names."""
     return RunRecord(
@@ -272,6 +278,7 @@ def _record(
         tags={
             STEP_TAG: step,
             IDENTITY_TAG: key,
+            **({THREADS_TAG: in_words(threads)} if threads else {}),
             "decant.code": identity.code_digest(step),
             **source_tags(f"components/{step}"),
         },

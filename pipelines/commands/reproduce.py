@@ -134,7 +134,7 @@ def _explain(lineage: Lineage, found: Sequence[Artifact], project: Path, console
         console.print(f"  {what}: {escape(words)}")
     if not others:
         console.print(
-            "  the recorded libraries and machine are the same: another GPU or "
-            "another number of threads can change the last digits, and with them every digest "
-            "after the first"
+            "  the recorded libraries, threads and machine are the same: another GPU or another "
+            "number of processes can change the last digits, and with them every digest after "
+            "the first"
         )
