@@ -45,6 +45,7 @@ from decant.tracking.mlflow_store import (
     tracking_is_on,
     tracking_uri,
 )
+from decant.tracking.moved_store import moved_from
 from decant.tracking.parent_run import STEP_TAG, parent_here, source_tags
 from decant.tracking.patience import PATIENCE_SECONDS, Patience
 from decant.tracking.record import Origin, RunRecord
@@ -251,6 +252,11 @@ def tracked_step(
     known = {name: run_id for origin in origins for name, run_id in origin.step_runs.items()}
     run = StepRun(reporter=reporter, step_runs=known)
     if tracking_is_on():
+        if folders := moved_from():
+            reporter.warning(
+                f"MLflow's local store was moved from {', '.join(map(str, folders))}, where files "
+                "of this run may go: `decant relocate` corrects that"
+            )
         run.record = _record(step, key, params, origins, reporter.threads)
         run.step_runs = {**known, step: run.record.id}
         reporter.on_point = run._log_point
