@@ -52,8 +52,8 @@ PAGE = "study.md"
 @click.option(
     "--threads",
     type=click.IntRange(min=1),
-    help="Of each step; an equal share of the cores by default. What was finished with another "
-    "number is not taken.",
+    help="Of each step; by default as before in this folder, else an equal share of the cores. "
+    "What was finished with another number is not taken.",
 )
 @click.option(
     "--max-share-of-teacher-latency",
@@ -99,7 +99,7 @@ def study_command(
     )
     shares = [_share(bound) for bound in bounds] or study.latency_bounds
     reporter = Reporter(step="study")
-    threads = threads or max(1, available_cores() // jobs)
+    threads = threads or _threads(output, jobs, reporter)
     if plan.same_as_default:
         reporter.message(f"the default itself, left out: {', '.join(plan.same_as_default)}")
     with _ended_cleanly():
@@ -186,6 +186,20 @@ def run_study(
         (output / PAGE).write_text(page, "utf-8")
     reporter.message(f"table and picture: {output / PAGE}")
     return failures
+
+
+def _threads(output: Path, jobs: int, reporter: Reporter) -> int:
+    """What was begun goes on with its number, whatever --jobs is: with another all is made anew."""
+    from benchmarks.study.finished_runs import threads_before
+
+    share = max(1, available_cores() // jobs)
+    before = threads_before(output)
+    if before not in (None, share):
+        reporter.message(
+            f"each step has {before} threads, as those before in {output}; an equal share of the "
+            f"cores is {share}: --threads {share} makes all anew with it"
+        )
+    return before or share
 
 
 def _name_other_threads(work: Work, store: "Store", reporter: Reporter) -> None:

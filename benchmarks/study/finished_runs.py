@@ -8,6 +8,7 @@ store/files/<sha256>              every large file once; the artifacts hold hard
 
 import json
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -143,6 +144,17 @@ class Store:
                     link = file.with_name(f".{file.name}.link")
                     os.link(known, link)
                     link.replace(file)
+
+
+def threads_before(root: Path) -> int | None:
+    """Of most processes that a study has started there for steps which depend on it."""
+    launches = (root / "store").glob("*/*/launch.json")
+    numbers = Counter(
+        int(read_json(file)["threads"])
+        for file in launches
+        if load_step(file.parent.parent.name).threads
+    )
+    return max(numbers, key=lambda number: numbers[number], default=None)
 
 
 def _ports(task: Task) -> tuple[str, ...]:

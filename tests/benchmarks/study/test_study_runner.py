@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from benchmarks.study import finished_runs
-from benchmarks.study.finished_runs import LARGE_BYTES, Store
+from benchmarks.study.finished_runs import LARGE_BYTES, Store, threads_before
 from benchmarks.study.study_plan import Plan, Study, make_plan
 from benchmarks.study.tasks import Task, Work, plan_work
 from benchmarks.study.trainings import run_tasks
@@ -118,6 +118,8 @@ def test_what_another_number_of_threads_made_is_named_and_not_taken(
         write_card(folder / port, card)
     write_json(folder / "launch.json", {"jobs": 2, "threads": 1})
 
+    assert threads_before(tmp_path) == 1, "what was begun goes on with it"
+    assert threads_before(tmp_path / "new") is None
     assert of_two.outputs(task) is None
     assert of_two.finished_with_others([task]) == {1: 1}
     assert of_one.finished_with_others([task]) == {}
