@@ -14,18 +14,21 @@ VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 COMMIT = $(shell git describe --always --dirty --abbrev=40 --match=)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro run test test-fast coverage chaos lint lock audit docs step compile image ui clean
+.PHONY: help setup repro run test test-fast coverage chaos lint lock hashes audit sbom docs step compile image ui clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY) ## Make the environment .venv from the lock files
 
-$(READY): requirements.lock requirements-dev.lock pyproject.toml
+# First all that has hashes, by them. torch has none: its build is the one that the index serves.
+HASHED := requirements-hashed.lock requirements-dev-hashed.lock
+$(READY): requirements.lock requirements-dev.lock $(HASHED) pyproject.toml
 	@echo "== making $(VENV) from requirements.lock and requirements-dev.lock (about 2 minutes)"
 	@$(PYTHON) -c 'import sys; assert (3, 11) <= sys.version_info < (3, 14), "Decant needs Python 3.11 to 3.13; set PYTHON=..."'
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --upgrade pip
+	$(VENV)/bin/python -m pip install --quiet --require-hashes --no-deps $(HASHED:%=-r %)
 	$(VENV)/bin/python -m pip install --quiet -r requirements.lock -r requirements-dev.lock
 	$(VENV)/bin/python -m pip install --quiet --no-deps --editable .
 	@touch $(READY)
@@ -97,10 +100,31 @@ lock: $(READY) ## Resolve the lock files anew from pyproject.toml
 	mv requirements.lock.new requirements.lock
 	uv pip compile -q --universal -p 3.11 --no-annotate --no-header --group dev --group docs \
 	  -c requirements.lock -o requirements-dev.lock
+	$(MAKE) hashes
+
+# Of every file of a release, as the index gives them, so that all systems find theirs.
+hashes: ## Look up the hashes of all that is locked but torch
+	@for name in requirements requirements-dev; do \
+	  (echo "# Made by \`make hashes\`: $$name.lock without torch, and the sha256 of every file of each release."; \
+	  grep -vE '^(#|torch==)' $$name.lock | uv pip compile -q --universal -p 3.11 --no-config --no-deps \
+	    --no-annotate --no-header --generate-hashes -) > $$name-hashed.lock.new \
+	  && mv $$name-hashed.lock.new $$name-hashed.lock || exit; \
+	done
 
 # Its advisories come from the package index; a finding ends it with an error.
 audit: $(READY) ## Look up known vulnerabilities of the locked packages (needs the internet)
 	uv tool run pip-audit@2.10.1 --requirement requirements.lock --no-deps --disable-pip
+
+# Of what is installed in the images that `make image` has built, in build/sbom, as CycloneDX.
+IN_IMAGE = docker run --rm --interactive --entrypoint python decant-$$target:$(VERSION)
+sbom: $(READY) ## Write a bill of materials of each image (needs the images, and the internet)
+	@mkdir -p build/sbom
+	@for target in $(IMAGES); do \
+	  echo "== build/sbom/decant-$$target.cdx.json"; \
+	  $(IN_IMAGE) - < docker/installed_packages.py > build/sbom/decant-$$target.txt \
+	  && uv tool run --from cyclonedx-bom==7.5.0 cyclonedx-py requirements build/sbom/decant-$$target.txt \
+	    --output-reproducible --of JSON -o build/sbom/decant-$$target.cdx.json || exit; \
+	done
 
 clean: ## Remove the artifacts of the last runs (not DVC's cache, not the registry)
 	rm -rf artifacts reports build runs

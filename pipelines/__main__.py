@@ -25,6 +25,7 @@ COMMANDS = {
     "reproduce": "Make a version again and compare its digests.",
     "deploy-manifest": "Write a Kubernetes manifest that serves a model.",
     "sync": "Send spooled runs to MLflow.",
+    "relocate": "Correct the local MLflow store after its folder was moved.",
     "compile": "Write the package for a Kubeflow cluster.",
     "doctor": "Check what a run on a cluster needs.",
     "submit": "Start a run on a cluster.",

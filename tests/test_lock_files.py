@@ -13,6 +13,7 @@ from decant.runtime.identity import PROJECT
 
 PYPROJECT = tomllib.loads((PROJECT / "pyproject.toml").read_text("utf-8"))
 RUN, DEVELOP = "requirements.lock", "requirements-dev.lock"
+WITHOUT_HASHES = {"torch"}  # which build of it there is, each index decides
 # On each system one of ONNX Runtime's two builds is there, under another name.
 ENVIRONMENTS = (
     {"sys_platform": "linux", "platform_system": "Linux", "python_version": "3.11"},
@@ -74,6 +75,33 @@ def test_what_the_project_asks_for_is_locked(environment: dict[str, str]) -> Non
         name = canonicalize_name(needed.name)
         assert name in both, f"{needed} is not in {DEVELOP}: make lock"
         assert needed.specifier.contains(both[name], prereleases=True), f"{needed}: {both[name]}"
+
+
+@pytest.mark.parametrize("name", [RUN, DEVELOP])
+def test_everything_but_torch_has_its_hashes(name: str) -> None:
+    text = (PROJECT / name.replace(".lock", "-hashed.lock")).read_text("utf-8")
+    entries = text.replace("\\\n", "").splitlines()
+    found: dict[str, set[str]] = {}
+    for entry in entries:
+        if not entry.startswith("#"):
+            pin, *hashes = entry.split("--hash=")
+            assert hashes and all(re.fullmatch(r"sha256:[0-9a-f]{64}\s*", one) for one in hashes)
+            found.setdefault(pin_of(Requirement(pin)), set()).update(map(str.strip, hashes))
+    locked_here = [pin for pin in pins(name) if pin.name not in WITHOUT_HASHES]
+    assert set(found) == {pin_of(pin) for pin in locked_here}, "make hashes"
+    compiled = [len(hashes) for pin, hashes in found.items() if pin.startswith(("numpy", "mypy=="))]
+    assert compiled and min(compiled) >= 10, "the files of every system, not of this one alone"
+
+
+def pin_of(requirement: Requirement) -> str:
+    return f"{canonicalize_name(requirement.name)}{requirement.specifier}"
+
+
+def test_ci_runs_no_action_that_can_change() -> None:
+    """A tag can be moved to another commit, a commit cannot."""
+    for file in (PROJECT / ".github" / "workflows").glob("*.yml"):
+        for action in re.findall(r"uses: *(\S+)", file.read_text("utf-8")):
+            assert re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", action), action
 
 
 def test_what_is_installed_here_is_what_is_locked() -> None:

@@ -6,15 +6,20 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from filelock import FileLock, Timeout
 
 from benchmarks.study.study_plan import STUDY_FILE, Plan, make_plan, read_study
 from benchmarks.study.tasks import Work, plan_work
+from benchmarks.study.threads import available_cores
 from decant.runtime.errors import UserError
 from decant.runtime.params_file import read_params_file
 from decant.runtime.reporter import Reporter
+
+if TYPE_CHECKING:
+    from benchmarks.study.finished_runs import Store
 
 PAGE = "study.md"
 
@@ -42,7 +47,13 @@ PAGE = "study.md"
     type=click.IntRange(min=1),
     default=1,
     show_default=True,
-    help="Steps in parallel; each gets an equal share of the cores.",
+    help="Steps in parallel.",
+)
+@click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    help="Of each step; by default as before in this folder, else an equal share of the cores. "
+    "What was finished with another number is not taken.",
 )
 @click.option(
     "--max-share-of-teacher-latency",
@@ -66,6 +77,7 @@ def study_command(
     variants: tuple[str, ...],
     seeds: str | None,
     jobs: int,
+    threads: int | None,
     bounds: tuple[str, ...],
     output: Path,
     dry_run: bool,
@@ -87,14 +99,20 @@ def study_command(
     )
     shares = [_share(bound) for bound in bounds] or study.latency_bounds
     reporter = Reporter(step="study")
+    threads = threads or _threads(output, jobs, reporter)
     if plan.same_as_default:
         reporter.message(f"the default itself, left out: {', '.join(plan.same_as_default)}")
     with _ended_cleanly():
         if dry_run:
-            _show(plan, output, reporter)
+            _show(plan, output, threads, reporter)
         else:
             failures = run_study(
-                plan, output, jobs=0 if report_only else jobs, bounds=shares, reporter=reporter
+                plan,
+                output,
+                jobs=0 if report_only else jobs,
+                threads=threads,
+                bounds=shares,
+                reporter=reporter,
             )
             if failures:
                 raise UserError(
@@ -105,12 +123,19 @@ def study_command(
 
 
 def run_study(
-    plan: Plan, output: Path, *, jobs: int, bounds: Sequence[float], reporter: Reporter
+    plan: Plan,
+    output: Path,
+    *,
+    jobs: int,
+    threads: int,
+    bounds: Sequence[float],
+    reporter: Reporter,
 ) -> dict[str, str]:
     """Train what is missing, measure all, write table and picture.
 
     Args:
         jobs: parallel processes; 0 trains nothing.
+        threads: of each. What another number has made is named, not used.
         bounds: shares of the teacher's latency below which the best is named.
 
     Returns the message of each run that failed, by the run's name.
@@ -129,7 +154,8 @@ def run_study(
 
     if plan.study.model2vec is not None:
         require_model2vec()
-    work, store = plan_work(plan.runs), Store(output)
+    work, store = plan_work(plan.runs), Store(output, threads=threads)
+    _name_other_threads(work, store, reporter)
     with _alone_in(output):
         failed = run_tasks(work.tasks, store, jobs=jobs, reporter=reporter) if jobs else {}
         failures = {
@@ -162,12 +188,36 @@ def run_study(
     return failures
 
 
-def _show(plan: Plan, output: Path, reporter: Reporter) -> None:
+def _threads(output: Path, jobs: int, reporter: Reporter) -> int:
+    """What was begun goes on with its number, whatever --jobs is: with another all is made anew."""
+    from benchmarks.study.finished_runs import threads_before
+
+    share = max(1, available_cores() // jobs)
+    before = threads_before(output)
+    if before not in (None, share):
+        reporter.message(
+            f"each step has {before} threads, as those before in {output}; an equal share of the "
+            f"cores is {share}: --threads {share} makes all anew with it"
+        )
+    return before or share
+
+
+def _name_other_threads(work: Work, store: "Store", reporter: Reporter) -> None:
+    for number, done in store.finished_with_others(work.tasks).items():
+        reporter.warning(
+            f"{done} steps are finished with {number} threads each, and are not used with "
+            f"{store.threads}, whose results are others: --threads {number} goes on with them"
+        )
+
+
+def _show(plan: Plan, output: Path, threads: int, reporter: Reporter) -> None:
     from benchmarks.study.finished_runs import Store
     from benchmarks.study.work_queue import show_queue
 
     work: Work = plan_work(plan.runs)
-    show_queue(plan, work, Store(output), reporter)
+    store = Store(output, threads=threads)
+    _name_other_threads(work, store, reporter)
+    show_queue(plan, work, store, reporter)
 
 
 @contextmanager

@@ -8,14 +8,17 @@ store/files/<sha256>              every large file once; the artifacts hold hard
 
 import json
 import os
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.study.tasks import Task
+from benchmarks.study.threads import threads_of_a_process
 from decant.runtime.artifacts import CARD, read_card, read_json, read_sidecar, write_json
 from decant.runtime.cache_folder import is_intact, write_once
+from decant.runtime.errors import UserError
 from decant.runtime.identity import canonical_json, content_digest, file_digest, step_identity
 from decant.runtime.steps import load_step
 
@@ -34,8 +37,9 @@ class Outputs:
 class Store:
     """Finds which tasks are done, and remembers those that are."""
 
-    def __init__(self, root: Path) -> None:
-        self._root = root / "store"
+    def __init__(self, root: Path, *, threads: int) -> None:
+        """`threads`: of each process. What another number has made is not taken."""
+        self._root, self.threads = root / "store", threads
         self._done: dict[Task, Outputs] = {}
         self._pins: dict[str, dict[str, str]] = {}
 
@@ -70,7 +74,23 @@ class Store:
                 return None
             if port not in load_step(source.step).varying:
                 digests[port] = outputs.digests[port]
-        return step_identity(task.step, task.params, digests | self._pins_of(task))
+        return step_identity(
+            task.step,
+            task.params,
+            digests | self._pins_of(task),
+            threads=self._threads_of(task),
+        )
+
+    def finished_with_others(self, tasks: Sequence[Task]) -> dict[int, int]:
+        """Other numbers of threads, and how many of the tasks are done with each."""
+        launches = self._root.glob("*/*/launch.json")
+        others = {read_json(file)["threads"] for file in launches} - {self.threads}
+        counting = [task for task in tasks if load_step(task.step).threads]
+        found = {}
+        for number in sorted(others):
+            other = Store(self._root.parent, threads=number)
+            found[number] = sum(other._is_done(task) for task in counting)
+        return {number: done for number, done in found.items() if done}
 
     def folder(self, task: Task, identity: str) -> Path:
         return self._root / task.step / identity[:_IDENTITY_CHARACTERS]
@@ -85,6 +105,17 @@ class Store:
         """What the task's process measured, and its whole time as `seconds`."""
         sidecar = read_sidecar(self.path(task, _ports(task)[0]))
         return {**sidecar.measures, "seconds": sidecar.seconds} if sidecar else {}
+
+    def _is_done(self, task: Task) -> bool:
+        with suppress(UserError):  # a source cannot be found: running the task reports why
+            return self.outputs(task) is not None
+        return False
+
+    def _threads_of(self, task: Task) -> dict[str, int]:
+        if not (libraries := load_step(task.step).threads):
+            return {}
+        asked = threads_of_a_process(self.threads)
+        return {library: asked[library] for library in libraries if library in asked}
 
     def _pins_of(self, task: Task) -> dict[str, str]:
         find = load_step(task.step).pins
@@ -113,6 +144,17 @@ class Store:
                     link = file.with_name(f".{file.name}.link")
                     os.link(known, link)
                     link.replace(file)
+
+
+def threads_before(root: Path) -> int | None:
+    """Of most processes that a study has started there for steps which depend on it."""
+    launches = (root / "store").glob("*/*/launch.json")
+    numbers = Counter(
+        int(read_json(file)["threads"])
+        for file in launches
+        if load_step(file.parent.parent.name).threads
+    )
+    return max(numbers, key=lambda number: numbers[number], default=None)
 
 
 def _ports(task: Task) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from benchmarks.study.finished_runs import Store, write_params
 from benchmarks.study.tasks import Task
+from benchmarks.study.threads import environment as of_threads
 from decant.runtime.artifacts import write_json
 from decant.runtime.errors import UserError
 from decant.runtime.reporter import Advance, Reporter
@@ -35,7 +36,7 @@ def run_tasks(
 ) -> dict[Task, str]:
     """Run what is not done; returns the message of each failed task and its successors.
 
-    Each process gets an equal share of the cores as its threads. When this call is interrupted its
+    Each process has the store's number of threads. When this call is interrupted its
     processes end; a step writes its outputs whole or not at all, so the next call continues
     where this one stopped.
     """
@@ -116,7 +117,7 @@ class _Queue:
         folder = self._store.folder(task, identity)
         folder.mkdir(parents=True, exist_ok=True)
         write_params(folder / "params.json", task)
-        threads = max(1, available_cores() // self._jobs)
+        threads = self._store.threads
         write_json(folder / "launch.json", {"jobs": self._jobs, "threads": threads})
         command = [sys.executable, "-m", "components", task.step]
         command += ["--params", str(folder / "params.json")]
@@ -124,11 +125,7 @@ class _Queue:
             command += [f"--{port}", str(self._store.path(source, port))]
         for port in load_step(task.step).output_ports:
             command += [f"--{port}", str(folder / port)]
-        environment = os.environ | {
-            "DECANT_TRACKING": "off",
-            "OMP_NUM_THREADS": str(threads),
-            "RAYON_NUM_THREADS": str(threads),  # of the tokenizers
-        }
+        environment = os.environ | {"DECANT_TRACKING": "off"} | of_threads(threads)
         with (folder / "log.txt").open("wb") as log:
             handle = subprocess.Popen(
                 command,
@@ -145,13 +142,6 @@ class _Queue:
     def _fail(self, task: Task, problem: str, reporter: Reporter) -> None:
         self.failures[task] = f"{task.step}: {problem}"
         reporter.warning(f"{task} failed")
-
-
-def available_cores() -> int:
-    """The cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _explanation(code: int, log: Path) -> str:

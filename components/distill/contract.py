@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self, TypeVar
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from decant.runtime.settings import Seed, settings
+from decant.runtime.threads import BLAS, TORCH
 from decant.training.device import Device, Precision
 from decant.training.plan import TrainingPlan
 
@@ -23,6 +24,7 @@ Temperature = Annotated[float, Field(gt=0, le=100)]
 MatchingWeight = Annotated[float, Field(ge=0, le=1000)]
 
 PARALLEL = True
+THREADS = (BLAS, TORCH)
 
 
 @settings

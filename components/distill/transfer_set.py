@@ -19,6 +19,7 @@ from decant.models.teacher import WEIGHTS, load_teacher
 from decant.runtime.cache_folder import write_once
 from decant.runtime.identity import canonical_json, file_digest, text_digest
 from decant.runtime.reporter import Reporter
+from decant.runtime.threads import BLAS, TORCH, in_words, threads_here
 
 
 def transfer_set(
@@ -87,7 +88,7 @@ class _Copies:
         )
         files = [tokens / "tokenizer.json", tokens / "tokens.json", teacher / WEIGHTS, *models]
         digests = [*(shard.digest for shard in shards), *map(file_digest, files)]
-        where = f"{device.type} threads={torch.get_num_threads()}" if by_head else ""
+        where = f"{device.type if by_head else ''} {in_words(threads_here((BLAS, TORCH)))}"
         self.recipe = text_digest(" ".join([canonical_json(plan), str(seed), where, *digests]))
         self.by_head = by_head
 

@@ -8,8 +8,10 @@ from typing import Annotated
 from pydantic import Field
 
 from decant.runtime.settings import Seed, settings
+from decant.runtime.threads import BLAS
 
 VARYING = frozenset({"report"})
+THREADS = (BLAS,)
 Share = Annotated[float, Field(ge=0, le=1)]
 Ratio = Annotated[float, Field(ge=0)]
 

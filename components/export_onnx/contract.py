@@ -7,6 +7,9 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from decant.runtime.settings import settings
+from decant.runtime.threads import BLAS, TORCH
+
+THREADS = (BLAS, TORCH)
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Int8Form = Literal[

@@ -8,10 +8,12 @@ from pydantic import Field, model_validator
 
 from decant.models.heads import check_heads
 from decant.runtime.settings import Seed, settings
+from decant.runtime.threads import TORCH
 from decant.training.device import Device
 from decant.training.plan import TrainingPlan
 
 PARALLEL = True
+THREADS = (TORCH,)
 
 
 @settings

@@ -29,6 +29,7 @@ from decant.tasks.answers import columns
 from decant.tasks.task import Task
 from decant.tracking.delivery import IDENTITY_TAG, log_points
 from decant.tracking.mlflow_store import tracking_uri
+from decant.tracking.moved_store import LOST_TAG
 from decant.tracking.record import points_of
 
 if TYPE_CHECKING:
@@ -40,7 +41,6 @@ SCRIPT = Path(__file__).with_name("served_model.py")
 PIN_TAG = "decant.pin."
 SOURCE_TAG = "decant.source."
 RUN_TAG = "decant.run."
-LOST_TAG = "decant.lost"  # of a version without files: where they were
 LOGGED_NAME = "student"
 CARD_FILE = "README.md"
 EXAMPLE_TEXT = "A short text, such as one line of a review."

@@ -152,7 +152,8 @@ def _find_or_register(
     for lost, place in mark_lost(client, params.name, identity):
         reporter.warning(
             f"{lost.uri} is this model, but its files are gone from {shown_uri(place)}: "
-            "it is registered again"
+            "it is registered again; where the store was moved with its files, `decant relocate` "
+            "brings them back"
         )
     registered = find_version(client, params.name, identity)
     if registered:

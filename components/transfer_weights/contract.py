@@ -7,9 +7,12 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from decant.runtime.settings import Seed, settings
+from decant.runtime.threads import BLAS, TORCH
 from decant.students import typed_options
 from decant.students._projected_bert import LayerMatrix
 from decant.training.device import Device, Precision
+
+THREADS = (BLAS, TORCH)
 
 
 @settings

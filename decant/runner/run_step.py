@@ -50,6 +50,7 @@ from decant.runtime.reporter import Reporter
 from decant.runtime.settings import parse
 from decant.runtime.steps import Step, import_step, load_step, maker_of
 from decant.runtime.termination import end_on_termination, says_what_is_kept
+from decant.runtime.threads import threads_here
 from decant.tracking.record import Origin
 from decant.tracking.tracked_step import tracked_step
 from decant.training import processes
@@ -111,31 +112,39 @@ def _run_here(
         if step.pins:
             digests |= step.pins(params)
     refuse_mixed_inputs(step.name, inputs, cards, digests)
-    key = identity.step_identity(step.name, params, digests)
+    reporter = _reporter_at(step, params, digests)
     with processes.joined(), temporary_files_together(step.name):
-        if earlier := earlier_outputs(step, key):
+        if earlier := earlier_outputs(step, reporter.identity):
             return _taken_over(step, earlier, outputs)
         seed_everything(getattr(params, "seed", 0))
         if processes.index() > 0:
-            return _assist(step, params, key, inputs)
-        return _run(step, params, key, digests, cards, inputs, outputs)
+            return _assist(step, params, inputs, reporter)
+        return _run(step, params, digests, cards, inputs, outputs, reporter)
+
+
+def _reporter_at(step: Step, params: Any, digests: Mapping[str, str]) -> Reporter:
+    """With the step's identity in this process."""
+    reporter = _reporter(step.name)
+    reporter.threads = threads_here(step.threads)
+    reporter.work = identity.step_identity(step.name, params, digests)
+    reporter.identity = identity.step_identity(step.name, params, digests, threads=reporter.threads)
+    return reporter
 
 
 def _run(
     step: Step,
     params: Any,
-    key: str,
     digests: Mapping[str, str],
     cards: Mapping[str, Card],
     inputs: Mapping[str, Path],
     outputs: Mapping[str, Path],
+    reporter: Reporter,
 ) -> Reporter:
-    reporter = _reporter(step.name, key)
     origins = [_origin(cards[port], path) for port, path in inputs.items()]
     with (
         reporter.running(),
         logged_by(reporter.warning),
-        tracked_step(step.name, key, params, origins, reporter) as run,
+        tracked_step(step.name, reporter.identity, params, origins, reporter) as run,
         written_whole(outputs) as folders,
     ):
         started, clock = datetime.now(UTC), time.perf_counter()
@@ -145,7 +154,7 @@ def _run(
             card = Card(
                 step=step.name,
                 port=port,
-                identity=key,
+                identity=reporter.identity,
                 varying=port in step.varying,
                 params=json.loads(identity.canonical_json(params)),
                 inputs=digests,
@@ -153,6 +162,7 @@ def _run(
                 versions={package: version(package) for package in _VERSIONED},
                 lineage=lineage(cards, digests),
                 files=identity.file_digests(folder),
+                threads=reporter.threads,
             )
             write_card(folder, card)
             sidecar = Sidecar(
@@ -165,15 +175,14 @@ def _run(
             )
             write_json(folder / identity.SIDECAR, dataclasses.asdict(sidecar))
         run.finish(reporter, seconds, folders)
-    note_finished(step, key, outputs)
-    remove_checkpoints(key)
+    note_finished(step, reporter.identity, outputs)
+    remove_checkpoints(reporter.work)
     _summary(step, reporter, seconds, outputs)
     return reporter
 
 
-def _assist(step: Step, params: Any, key: str, inputs: Mapping[str, Path]) -> Reporter:
+def _assist(step: Step, params: Any, inputs: Mapping[str, Path], reporter: Reporter) -> Reporter:
     """The share of a further process. What it writes and logs is thrown away."""
-    reporter = _reporter(step.name, key)
     with temporary_folder("process") as scratch:
         folders = {port: scratch / port for port in step.output_ports}
         for folder in folders.values():
@@ -215,11 +224,11 @@ def seed_everything(seed: int) -> None:
         sys.modules["torch"].manual_seed(seed)
 
 
-def _reporter(step: str, key: str = "") -> Reporter:
+def _reporter(step: str) -> Reporter:
     """Of several processes the first alone prints."""
     if processes.index() > 0:
-        return Reporter(step=step, identity=key, console=Console(quiet=True))
-    return Reporter(step=step, identity=key)
+        return Reporter(step=step, console=Console(quiet=True))
+    return Reporter(step=step)
 
 
 def _kept(name: str, before: Sequence[int], outputs: Mapping[str, Path]) -> str:

@@ -38,6 +38,7 @@ class Card:
         inputs: content digests of what the step read, by port; of sources their pins.
         lineage: content digests of all artifacts behind it, by port; empty in old cards.
         files: sha256 of every other file of the artifact, by its path there; empty in old cards.
+        threads: by library, with which it was computed, where that counts; empty in old cards.
     """
 
     step: str
@@ -50,6 +51,7 @@ class Card:
     versions: Mapping[str, str]
     lineage: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
+    threads: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

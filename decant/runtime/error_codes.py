@@ -144,9 +144,11 @@ ERROR_CODES: dict[str, str] = {
     "tracking-failed": "MLflow refuses a request or does not answer it.",
     "tracking-host-refused": "A server of MLflow does not answer to the name that is used.",
     "tracking-local": "A tracking store on this machine cannot be reached from a cluster.",
+    "tracking-not-local": "A command is for a local tracking store, and this is a server.",
     "tracking-off": "Tracking is off, but the step needs MLflow.",
     "tracking-run-unknown": "MLflow has no run of the id that was set, or it was deleted.",
     "tracking-store-missing": "There is no tracking store at this address.",
+    "tracking-store-moved": "The folder of the local tracking store was moved or copied.",
     "tracking-store-outdated": "MLflow's database and the installed MLflow are of other versions.",
     "tracking-unreachable": "MLflow does not answer.",
     # Reproduction

@@ -72,13 +72,20 @@ def canonical_json(value: object) -> str:
 
 
 def step_identity(
-    step: str, params: object, inputs: Mapping[str, str], *, code: str | None = None
+    step: str,
+    params: object,
+    inputs: Mapping[str, str],
+    *,
+    threads: Mapping[str, int] | None = None,
+    code: str | None = None,
 ) -> str:
     """sha256 that two runs of a step share when they must give the same outputs.
 
     Args:
         params: the step's Params, seed included.
         inputs: content digest per input port (for ingest: the pin per source).
+        threads: of the libraries whose number of threads the outputs depend on (`Step.threads`);
+            without them it is what the step does, with however many threads.
         code: the step's code digest, when it is already known.
     """
     return text_digest(
@@ -89,6 +96,7 @@ def step_identity(
                 "inputs": dict(inputs),
                 "code": code or code_digest(step),
                 "lock": lock_digest(),
+                "threads": dict(threads or {}),
             }
         )
     )

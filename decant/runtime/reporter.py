@@ -37,6 +37,8 @@ class Reporter:
         run_id: the MLflow run of this step, empty when nothing is tracked.
         tracking_problem: why MLflow does not have the run, in its words; empty when it has.
         identity: of the step that runs, empty outside of one.
+        work: the same, whatever the number of threads; trainings are kept under it.
+        threads: that the identity holds, by library.
         pace: of the lines on long work, where the console is not a terminal.
     """
 
@@ -46,6 +48,8 @@ class Reporter:
     run_id: str = ""
     tracking_problem: str = ""
     identity: str = ""
+    work: str = ""
+    threads: dict[str, int] = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=dict)
     measures: dict[str, float] = field(default_factory=dict)
     pace: Pace = field(default_factory=Pace)

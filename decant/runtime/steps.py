@@ -50,6 +50,7 @@ class Step:
         pins: for a step that reads the outside world, the digest or revision of each source.
         varying: output ports with measured times, which no digest covers.
         parallel: whether it can run in several processes (see `processes`).
+        threads: the libraries whose number of threads its results depend on (see `threads`).
     """
 
     name: str
@@ -59,6 +60,7 @@ class Step:
     pins: Callable[[Any], Mapping[str, str]] | None
     varying: frozenset[str]
     parallel: bool
+    threads: tuple[str, ...]
 
     @property
     def run(self) -> Callable[[Any, Any, Any, Reporter], None]:
@@ -104,6 +106,7 @@ def load_step(name: str) -> Step:
         pins=getattr(contract, "pins", None),
         varying=getattr(contract, "VARYING", frozenset()),
         parallel=getattr(contract, "PARALLEL", False),
+        threads=getattr(contract, "THREADS", ()),
     )
 
 

@@ -6,6 +6,7 @@ by name, value, epoch and time, and parameters, tags, links, files and the end a
 Tags: decant.record     of a child: its record
       decant.process    of a child: the process that runs the step
       decant.identity   of a child: the step's identity
+      decant.threads    of a child: the numbers of threads in it, where they count
       decant.behind.X   of a child: the run of step X whose artifact this one uses
       decant.reused.X   of a parent: the run of step X, made by an earlier execution
 """
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 RECORD_TAG = "decant.record"
 IDENTITY_TAG = "decant.identity"
+THREADS_TAG = "decant.threads"
 BEHIND_TAG = "decant.behind."
 REUSED_TAG = "decant.reused."
 

@@ -6,6 +6,7 @@ from decant.runtime.errors import UserError
 from decant.runtime.secrets import shown_uri, without_secrets
 from decant.tracking.lasting_causes import lasting_cause
 from decant.tracking.mlflow_store import open_client, store_exists, tracking_uri
+from decant.tracking.moved_store import refuse_moved_store
 
 MANIFEST = "manifest.json"  # marks the exported folder within MLflow's
 
@@ -19,7 +20,8 @@ def download_exported(uri: str, folder: Path) -> Path:
         folder: an empty folder that the download may fill; it must outlive the use of the model.
 
     Raises:
-        UserError: there is no store yet, no such version, or it is not a model of Decant.
+        UserError: there is no store yet, it was moved, it has no such version, or that is not a
+            model of Decant.
         ModuleNotFoundError: MLflow is not installed.
     """
     import mlflow.artifacts  # first: without it there is nothing to look for
@@ -33,6 +35,7 @@ def download_exported(uri: str, folder: Path) -> Path:
     try:
         open_client()
         mlflow.set_tracking_uri(store)
+        refuse_moved_store()
         model = mlflow.artifacts.download_artifacts(uri, dst_path=str(folder))
     except UserError:
         raise

@@ -22,8 +22,10 @@ from decant.runtime.reporter import Reporter
 from decant.runtime.retrying import limit_seconds
 from decant.runtime.secrets import shown_uri, without_secrets
 from decant.runtime.termination import was_told_to_end
+from decant.runtime.threads import in_words
 from decant.tracking.delivery import (
     IDENTITY_TAG,
+    THREADS_TAG,
     Place,
     begin,
     log_end,
@@ -43,6 +45,7 @@ from decant.tracking.mlflow_store import (
     tracking_is_on,
     tracking_uri,
 )
+from decant.tracking.moved_store import moved_from
 from decant.tracking.parent_run import STEP_TAG, parent_here, source_tags
 from decant.tracking.patience import PATIENCE_SECONDS, Patience
 from decant.tracking.record import Origin, RunRecord
@@ -249,7 +252,12 @@ def tracked_step(
     known = {name: run_id for origin in origins for name, run_id in origin.step_runs.items()}
     run = StepRun(reporter=reporter, step_runs=known)
     if tracking_is_on():
-        run.record = _record(step, key, params, origins)
+        if folders := moved_from():
+            reporter.warning(
+                f"MLflow's local store was moved from {', '.join(map(str, folders))}, where files "
+                "of this run may go: `decant relocate` corrects that"
+            )
+        run.record = _record(step, key, params, origins, reporter.threads)
         run.step_runs = {**known, step: run.record.id}
         reporter.on_point = run._log_point
         run._begin()
@@ -262,7 +270,11 @@ def tracked_step(
 
 
 def _record(
-    step: str, key: str, params: "DataclassInstance", origins: Sequence[Origin]
+    step: str,
+    key: str,
+    params: "DataclassInstance",
+    origins: Sequence[Origin],
+    threads: Mapping[str, int],
 ) -> RunRecord:
     """Parameters get prefixed keys: they cannot be changed, and others log plain names."""
     return RunRecord(
@@ -272,6 +284,7 @@ def _record(
         tags={
             STEP_TAG: step,
             IDENTITY_TAG: key,
+            **({THREADS_TAG: in_words(threads)} if threads else {}),
             "decant.code": identity.code_digest(step),
             **source_tags(f"components/{step}"),
         },

@@ -6,6 +6,8 @@
 The root is $DECANT_CHECKPOINTS, or the folder `checkpoints` of the cache. A pod without the
 variable keeps none: its disk does not outlive it.
 
+The identity is the step's, whatever the number of threads; the training's name has that number.
+
 A process locks the first free number of its step and keeps it until it ends, however it does. So
 several processes at one identity never write into one folder, and the next one finds what a killed
 one left. What is kept goes when the step's outputs are published (`remove_checkpoints`), or a week
@@ -17,7 +19,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -32,6 +34,7 @@ from decant.runtime.errors import UserError
 from decant.runtime.identity import text_digest
 from decant.runtime.litter import temporary_folder
 from decant.runtime.log_lines import log_line
+from decant.runtime.threads import in_words
 from decant.training.processes import agreed, count, index, is_on_one_node, wait_for_all
 
 VARIABLE = "DECANT_CHECKPOINTS"
@@ -80,25 +83,31 @@ class Checkpoints:
 
 
 @contextmanager
-def checkpoints(identity: str, name: str, device: str = "cpu") -> Iterator[Checkpoints]:
+def checkpoints(
+    identity: str, name: str, device: str = "cpu", threads: Mapping[str, int] | None = None
+) -> Iterator[Checkpoints]:
     """The checkpoints of a training; of one without an identity they go at the block's end.
 
     Args:
-        identity: of the step that trains. Without one nothing is kept: it could not be found
-            again.
+        identity: of the step that trains, whatever its threads. Without one nothing is kept: it
+            could not be found again.
         name: of the model; a step may train several.
-        device: where it trains. Another device, or number of processes, goes another way.
+        device: where it trains.
+        threads: by library. Another device, or number of processes or threads, goes another way: a
+            line names it where it was kept, and this training begins anew.
 
     Raises UserError when DECANT_CHECKPOINTS names a folder that cannot be written.
     """
     own = None
     if identity and (os.environ.get(VARIABLE) or _outlives_this_process()):
-        own = _agreed_folder(identity, f"{name}-{device}-{count()}")
+        own = _agreed_folder(identity, _training(name, device, threads or {}))
     if own is None:
         with temporary_folder("fit") as folder:
             yield Checkpoints(folder=folder)
         return
     last = _last_usable(own) or _adopted(own) if index() == 0 else None
+    if index() == 0 and not last:
+        _name_other_ways(own)
     (steps,) = agreed([_steps(last) if last else 0])
     yield Checkpoints(folder=own, kept=True, last=_of(own, steps) if steps else None)
     wait_for_all()
@@ -140,6 +149,31 @@ def checkpoints_folder() -> Path:
 def _outlives_this_process() -> bool:
     """Several nodes share no cache, and a pod's goes with it, unless the user has said so."""
     return is_on_one_node() and "KUBERNETES_SERVICE_HOST" not in os.environ
+
+
+def _training(name: str, device: str, threads: Mapping[str, int]) -> str:
+    """The name of its folder, such as "student-cpu-1-blas=2-torch=2"."""
+    return "-".join([name, device, str(count()), *in_words(threads).split()])
+
+
+def _name_other_ways(own: Path) -> None:
+    """Log where this training stands on another device, with other processes or other threads."""
+    name, *here = own.name.split("-")
+    kept = {
+        other.name: max(_found(other))
+        for other in sorted(own.parent.parent.glob(f"*/{name}-*"))
+        if other.name != own.name and _found(other)
+    }
+    for other, steps in kept.items():
+        log_line(
+            f"{name} was kept up to step {steps} with {_way(other.split('-')[1:])}, which would go "
+            f"on from there; with {_way(here)} it begins anew, since the result is another"
+        )
+
+
+def _way(parts: Sequence[str]) -> str:
+    device, processes, *threads = parts
+    return ", ".join([f"device {device}", f"processes {processes}", f"threads {' '.join(threads)}"])
 
 
 def _step_folder(identity: str) -> Path:

@@ -90,7 +90,7 @@ def fit(
     steps_per_epoch = -(-len(train) // plan.batch_size)
     steps = steps_per_epoch * plan.epochs
     with (
-        checkpoints(reporter.identity, name, where.type) as kept,
+        checkpoints(reporter.work, name, where.type, reporter.threads) as kept,
         reporter.progress(f"training {name}", steps, done=kept.done_steps) as advance,
     ):
         curves = _Curves(name, task, reporter, advance)

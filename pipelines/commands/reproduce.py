@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from decant.tracking.model_reference import ModelReference
+from decant.tracking.moved_store import refuse_moved_store
 from decant.tracking.registered_model import exported_folder
 from pipelines.commands.lineage import lineage_of
 from pipelines.console import open_console
@@ -95,6 +96,7 @@ def _registered_model(lineage: Lineage) -> Iterator[Path]:
 
     with tempfile.TemporaryDirectory() as folder:
         with registry():
+            refuse_moved_store()
             mlflow.artifacts.download_artifacts(
                 f"models:/{lineage.name}/{lineage.version}", dst_path=folder
             )
@@ -134,7 +136,7 @@ def _explain(lineage: Lineage, found: Sequence[Artifact], project: Path, console
         console.print(f"  {what}: {escape(words)}")
     if not others:
         console.print(
-            "  the recorded libraries and machine are the same: another GPU or "
-            "another number of threads can change the last digits, and with them every digest "
-            "after the first"
+            "  the recorded libraries, threads and machine are the same: another GPU or another "
+            "number of processes can change the last digits, and with them every digest after "
+            "the first"
         )

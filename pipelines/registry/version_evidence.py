@@ -25,6 +25,7 @@ from decant.tasks.comparison import recorded_columns
 from decant.tasks.labels import column_of, encode
 from decant.tasks.spec import with_labels
 from decant.tasks.task import Task
+from decant.tracking.moved_store import refuse_moved_store
 from decant.tracking.registered_model import exported_folder
 
 if TYPE_CHECKING:
@@ -125,6 +126,7 @@ def answered_now(
 def _download(client: "MlflowClient", version: "ModelVersion", folder: Path) -> EvaluatedVersion:
     import mlflow.artifacts
 
+    refuse_moved_store()
     shown = f"{version.name}/{version.version}"
     folder.mkdir()
     found = logged_evidence(client, str(version.run_id or ""), folder)

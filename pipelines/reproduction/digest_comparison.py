@@ -64,13 +64,15 @@ def compare_files(registered: Path, project: Path) -> list[Artifact]:
 
 
 def other_versions(lineage: Lineage, project: Path) -> dict[str, str]:
-    """Libraries that differ from those of the registered run: `numpy: 2.1, now 2.2`."""
+    """Libraries and their threads that differ from the registered run's: `numpy: 2.1, now 2.2`."""
     found: dict[str, str] = {}
     for run in lineage.steps:
         for port in run.artifacts:
             folder = folder_in(project, port)
             if (folder / CARD).is_file():
-                found |= _differing(run.versions, read_card(folder).versions)
+                card = read_card(folder)
+                found |= _differing(run.versions, card.versions)
+                found |= _differing(_as_facts(run.threads), _as_facts(card.threads))
     return found
 
 
@@ -101,6 +103,10 @@ def _compared(name: str, recorded: str, now: str, how: str = "") -> Artifact:
     else:
         verdict = EQUAL if recorded == now else DIFFERS
     return Artifact(name=name, recorded=recorded, now=now, verdict=verdict, how=how)
+
+
+def _as_facts(threads: Mapping[str, int]) -> dict[str, str]:
+    return {f"threads of {library}": str(number) for library, number in threads.items()}
 
 
 def _as_text(machine: Machine) -> dict[str, str]:

@@ -45,6 +45,7 @@ class StepRun:
         inputs: content digest per input port (of ingest: the pin per source), from its card.
         artifacts: content digest per output port, where the version records it.
         versions: of the libraries, from the card that the step logged.
+        threads: that it computed with, by library, from the same card; empty where not recorded.
     """
 
     step: str
@@ -59,6 +60,7 @@ class StepRun:
     inputs: Mapping[str, str] = field(default_factory=dict)
     artifacts: Mapping[str, str] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
+    threads: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,6 +178,7 @@ def _step_run(
         code=run.data.tags.get(_CODE_TAG, ""),
         params=card.get("params") or _logged_params(run.data.params, step),
         versions=card.get("versions", {}),
+        threads=card.get("threads", {}),
     )
 
 

@@ -90,7 +90,7 @@ def test_nothing_is_fetched_but_by_pip_with_the_lock(stages: dict[str, Stage]) -
         for run in stage.all("RUN"):
             for install in re.findall(r"pip install [^&]*", run):
                 assert re.search(
-                    "--requirement /build/requirements.lock|--constraint /build/", install
+                    "--requirement /build/requirements(-hashed)?.lock|--constraint /build/", install
                 ), install
                 assert "--upgrade" not in install
 
@@ -165,6 +165,21 @@ def test_the_lock_pins_what_serving_needs_on_linux(stages: dict[str, Stage]) -> 
     assert re.fullmatch(r"onnxruntime==[\d.]+", changed.pop())
     pinned = {line.partition("==")[0] for line in after.splitlines()}
     assert set(served_packages(stages)) <= pinned
+
+
+def test_without_cuda_the_hashed_lock_has_the_processors_build(stages: dict[str, Stage]) -> None:
+    before = (PROJECT / "requirements-hashed.lock").read_text("utf-8")
+    text = stages["steps-libraries"].text
+    command = re.search(r"sed -i '([^']*)' /build/requirements-hashed\.lock", text)
+    assert command
+    after = subprocess.run(
+        ["sed", command[1]], input=before, capture_output=True, text=True, check=True
+    ).stdout
+    was, now = (re.split(r"(?m)^(?=[a-z])", content) for content in (before, after))
+    (cpu,) = (one for one in now if one not in was)
+    assert re.match(r"onnxruntime==[\d.]+ \\\n    --hash=sha256:", cpu)
+    gone = [one.split("==")[0] for one in was if one not in now]
+    assert sorted(gone) == ["onnxruntime", "onnxruntime-gpu"]
 
 
 def test_the_servers_own_requirements_are_exact() -> None:

@@ -88,7 +88,7 @@ def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def saved(kept: Path, training: str) -> set[Path]:
-    return set(kept.glob(f"*/*/{training}-cpu-1/checkpoint-*.sha256"))
+    return set(kept.glob(f"*/*/{training}-cpu-1-*/checkpoint-*.sha256"))
 
 
 def test_a_step_ends_equal_byte_by_byte(

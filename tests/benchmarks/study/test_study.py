@@ -60,7 +60,7 @@ def made(root: Path) -> dict[str, int]:
     }
 
 
-def wait_for(condition: Any, seconds: float = 120) -> None:
+def wait_for(condition: Any, seconds: float = 600) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "waited in vain"
@@ -82,7 +82,7 @@ def finished(
         )
         wait_for(lambda: any(name.startswith("out/store/finetune") for name in made(files)))
         first.send_signal(signal.SIGINT)
-        _, errors = first.communicate(timeout=180)
+        _, errors = first.communicate(timeout=600)
         assert first.returncode == 130
         assert b"the same command continues from here" in errors
         before = made(files)

@@ -54,6 +54,15 @@ def test_step_identity_changes_with_everything_it_rests_on() -> None:
     assert key() == key()
 
 
+def test_step_identity_holds_the_numbers_of_threads() -> None:
+    keys = {
+        identity.step_identity("distill", {}, {}, threads=threads, code="c")
+        for threads in ({}, {"torch": 1}, {"torch": 2}, {"blas": 1, "torch": 1})
+    }
+    assert len(keys) == 4
+    assert identity.step_identity("distill", {}, {}, code="c") in keys
+
+
 @pytest.mark.parametrize("step", STEPS)
 def test_a_step_depends_on_its_folder_on_rooms_and_on_no_other_step(step: str) -> None:
     paths = [path.relative_to(identity.PROJECT) for path in identity.code_dependencies(step)]

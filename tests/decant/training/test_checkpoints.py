@@ -102,14 +102,17 @@ class Trained:
         assert torch.equal(other.random, self.random)
 
 
-def train(identity: str = "step", *, steps: int = 10**6, plan: TrainingPlan = PLAN) -> Trained:
+def train(
+    identity: str = "step", *, steps: int = 10**6, plan: TrainingPlan = PLAN, threads: int = 1
+) -> Trained:
     """Cut off after so many steps."""
     points: set[tuple[str, int, float]] = set()
     reporter = Reporter(
         step="test",
         console=Console(file=io.StringIO()),
         on_point=lambda *point: points.add(point),
-        identity=identity,
+        work=identity,
+        threads={"torch": threads},
     )
     model = Model()
     result = fit(
@@ -284,8 +287,24 @@ def test_another_step_does_not_go_on_from_it(
     with checkpoints.checkpoints("", "model") as nobodys:
         assert not nobodys.kept
         assert not nobodys.folder.is_relative_to(root)
-    with checkpoints.checkpoints("one", "model") as same:
+    with checkpoints.checkpoints("one", "model", threads={"torch": 1}) as same:
         assert same.last is not None and same.done_steps == 3
+
+
+def test_another_number_of_threads_begins_anew_and_says_which_would_go_on(
+    root: Path, as_another_process: Callable[[], None], whole: Trained
+) -> None:
+    lines: list[str] = []
+    with pytest.raises(CutOff):
+        train(steps=EPOCH + 3, threads=1)
+    as_another_process()
+    with logged_by(lines.append), pytest.raises(CutOff):
+        train(steps=2, threads=4)  # a pod that came back on a larger node
+    (line,) = lines
+    assert f"kept up to step {EPOCH + 3} with device cpu, processes 1, threads torch=1" in line
+    assert "with device cpu, processes 1, threads torch=4 it begins anew" in line
+    as_another_process()
+    train(steps=4 * EPOCH - EPOCH - 3, threads=1).assert_equals(whole)  # its own is still there
 
 
 HOLDER = """

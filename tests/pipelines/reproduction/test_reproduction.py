@@ -50,6 +50,7 @@ def artifact(folder: Path, text: str, *, varying: bool = False, numpy: str = "2.
         inputs={},
         metrics={},
         versions={"numpy": numpy},
+        threads={"torch": 2},
     )
     write_json(folder / "card.json", dataclasses.asdict(card))
     (folder / "content.txt").write_text(text)
@@ -109,8 +110,15 @@ def test_a_registered_model_of_another_kind_is_reported(tmp_path: Path) -> None:
 def test_libraries_that_changed_since_are_named(tmp_path: Path) -> None:
     digest = artifact(tmp_path / "artifacts" / "teacher", "weights", numpy="2.1")
     before = {"numpy": "2.0", "torch": "2.5"}
-    run = StepRun(step="finetune", run_id="r", artifacts={"teacher": digest}, versions=before)
+    run = StepRun(
+        step="finetune",
+        run_id="r",
+        artifacts={"teacher": digest},
+        versions=before,
+        threads={"torch": 8},
+    )
     assert other_versions(lineage(steps=(run,)), tmp_path) == {
+        "threads of torch": "8, now 2",
         "numpy": "2.0, now 2.1",
         "torch": "2.5, now absent",
     }
