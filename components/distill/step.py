@@ -48,7 +48,7 @@ def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) ->
         inputs.tokens,
         inputs.encoder,
         inputs.teacher,
-        rows=params.transfer_rows,
+        rows=params.transfer_rows if params.real_row_share < 1 else 0,
         plan=params.augmentation,
         seed=params.seed,
         device=pick_device(params.device),
