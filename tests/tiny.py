@@ -119,7 +119,11 @@ def tiny_parameters(csv: Path, encoder: Path) -> dict[str, Any]:
     content["transfer_weights"] |= {"width": 16, "precision": "float32"}
     content["transfer_weights"]["students"]["cnn"] |= {"filters": 8, "kernel_widths": [1, 2]}
     content["distill"]["teacher_precision"] = "float32"
-    content["distill"] |= {"transfer_rows": 600, "embedding_learning_rate_share": 1.0}
+    content["distill"] |= {
+        "transfer_rows": 600,
+        "epoch_rows": 600,
+        "embedding_learning_rate_share": 1.0,
+    }
     content["distill"]["augmentation"]["neighbours"] = 3
     content["distill"]["training"] |= {"epochs": 2, "batch_size": 32}
     content["distill"]["undistilled_training"] |= {"epochs": 2}

@@ -65,6 +65,8 @@ class Params:
     embedding_learning_rate_share: Weight
     control_per_target: bool
     transfer_rows: Annotated[int, Field(ge=0, le=1_000_000_000)]
+    epoch_rows: Annotated[int, Field(ge=1, le=1_000_000_000)]
+    real_row_share: Annotated[float, Field(gt=0, le=1)]
     augmentation: Augmentation
     training: TrainingPlan
     undistilled_training: TrainingPlan

@@ -21,7 +21,7 @@ from decant.runtime.errors import UserError
 from decant.runtime.identity import file_digest, lock_digest, module_digest, text_digest
 from decant.runtime.reporter import Reporter
 
-TOKENS_PER_BATCH = 512
+TOKENS_PER_BATCH = 1024
 TOKENIZER = "tokenizer.json"
 
 

@@ -17,7 +17,7 @@ from components.distill.embedding_matching import EmbeddingMatching, teacher_row
 from components.distill.shards import cut
 from components.distill.soft_targets import SoftTargets, soft_targets
 from components.distill.student_ids import StudentIds
-from components.distill.transfer_set import transfer_set
+from components.distill.transfer_set import real_rows, transfer_set
 from components.distill.weak_teacher import refuse_weak_teacher
 from decant.data.corpus import read_schema
 from decant.data.tokens import TokenRows
@@ -25,8 +25,10 @@ from decant.runtime.reporter import Reporter
 from decant.students._student import ALONE, Student, load_student, save_student
 from decant.tasks.scores import score
 from decant.tasks.task import Task
+from decant.training import processes
 from decant.training.curves import write_curves
 from decant.training.device import pick_device, use_bfloat16
+from decant.training.draws import RealAndCopies
 from decant.training.examples import Examples
 from decant.training.fit import default_groups, fit
 from decant.training.losses import DistillationLoss, Loss, label_loss
@@ -46,7 +48,7 @@ def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) ->
         inputs.tokens,
         inputs.encoder,
         inputs.teacher,
-        rows=params.transfer_rows,
+        rows=params.transfer_rows if params.real_row_share < 1 else 0,
         plan=params.augmentation,
         seed=params.seed,
         device=pick_device(params.device),
@@ -56,7 +58,14 @@ def run(params: Params, inputs: Inputs, outputs: Outputs, reporter: Reporter) ->
     source, target = (part / "tokenizer.json" for part in (inputs.tokens, inputs.initial_student))
     own = StudentIds(source, target, reporter)
     validation_rows = own.of(validation)
-    taught = Examples(own.of(shards), targets.logits, targets.features)
+    real = len(real_rows(inputs.tokens))
+    draws = RealAndCopies(
+        real,
+        sum(map(len, shards)) - real,
+        epoch_rows=params.epoch_rows,
+        real_share=params.real_row_share,
+    )
+    taught = Examples(own.of(shards), targets.logits, targets.features, draws)
     judged = Examples(validation_rows, held_out.logits, held_out.features)
 
     students = _Students(params, inputs.initial_student, reporter)
@@ -144,6 +153,9 @@ class _Students:
         """Train one and write its folder."""
         params, reporter = self.params, self.reporter
         student = load_student(self.initial)
+        # Processes, and GPUs, share dense gradients faster.
+        alone = processes.count() == 1 and pick_device(params.device).type == "cpu"
+        student.embedding.sparse = alone
         own_loss = loss(student)
         torch.manual_seed(params.seed)  # independent of what was trained before
         started = time.perf_counter()

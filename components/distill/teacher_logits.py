@@ -25,12 +25,14 @@ def predict_logits(
     """Logits (rows, classes), in the order of the rows.
 
     `forward`: another method of the model to call, such as `features`.
+    `bfloat16`: the model is left with weights in bfloat16.
 
     Rows are sorted by length, so that little is padded. `tokens_per_batch` bounds a batch: on a
     processor a batch that stays in its cache is faster than a large one.
     """
     order = np.argsort(rows.lengths, kind="stable")
-    model = model.to(device).eval()
+    # Weights in bfloat16: autocast would convert them for every batch.
+    model = model.to(device, torch.bfloat16 if bfloat16 else None).eval()
     result: NDArray[np.float32] | None = None
     start = 0
     while start < len(order):
@@ -42,8 +44,7 @@ def predict_logits(
             size -= 1
         chosen = order[start : start + size]
         ids = torch.from_numpy(pad((rows[index] for index in chosen), pad_id)).to(device)
-        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=bfloat16):
-            logits = (forward or model)(ids).float().cpu().numpy()
+        logits = (forward or model)(ids).float().cpu().numpy()
         if result is None:
             result = np.zeros((len(order), logits.shape[1]), dtype=np.float32)
         result[chosen] = logits

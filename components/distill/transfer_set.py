@@ -44,7 +44,7 @@ def transfer_set(
         teacher: for its embedding table, in which neighbours are searched.
     """
     started = time.perf_counter()
-    real = TokenRows.joined([TokenRows.open(tokens, name) for name in ("train", "unlabelled")])
+    real = real_rows(tokens)
     shards = cut(real)
     augmented = []
     if rows > len(real) > 0:
@@ -56,6 +56,11 @@ def transfer_set(
     reporter.metric("augmented_rows", sum(map(len, augmented)))
     reporter.measure("augmentation_seconds", time.perf_counter() - started)
     return shards + augmented
+
+
+def real_rows(tokens: Path) -> TokenRows:
+    """The rows that are not copies: labelled ones, then unlabelled ones."""
+    return TokenRows.joined([TokenRows.open(tokens, name) for name in ("train", "unlabelled")])
 
 
 class _Copies:

@@ -4,12 +4,14 @@ Shapes: B batch, L tokens, D features per token, F filters, K kernel widths.
 """
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from decant.models.part_options import ConvolutionConfig
+from decant.models.pooled_taps import pooled_taps
 
 
 class PooledConvolutions(nn.Module):
@@ -59,6 +61,8 @@ class MaskedConvolutions(nn.Module):
 
     def forward(self, states: Tensor, mask: Tensor) -> Tensor:
         """The maxima, then the means if any, (B, output_size) of states (B, L, D), mask (B, L)."""
+        if self.training:
+            return self._in_one_product(states, mask)
         keep = mask.unsqueeze(1).to(states.dtype)  # (B, 1, L)
         tokens = states.transpose(1, 2) * keep  # (B, D, L)
         maps = []
@@ -71,6 +75,19 @@ class MaskedConvolutions(nn.Module):
         if self.mean:
             pooled.append(activations.sum(dim=2) / keep.sum(dim=2))
         return torch.cat(pooled, dim=1)
+
+    def _in_one_product(self, states: Tensor, mask: Tensor) -> Tensor:
+        """The same, up to rounding: the taps of all kernels are one matrix, then shifted and added.
+
+        Per step of a training it is about twice as fast as one convolution per width. A graph to
+        export has convolutions, whose forms export_onnx knows.
+        """
+        kernels = [cast(nn.Conv1d, kernel) for kernel in self.convolutions]
+        weights = [kernel.weight.permute(2, 0, 1).flatten(0, 1) for kernel in kernels]
+        taps = functional.linear(states * mask.unsqueeze(2), torch.cat(weights))
+        bias = torch.cat([cast(Tensor, kernel.bias) for kernel in kernels])
+        firsts = tuple(-middle_tap(width) for width in self.widths)
+        return pooled_taps(taps, bias, mask, widths=self.widths, firsts=firsts, mean=self.mean)
 
 
 def middle_tap(width: int) -> int:

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
 from decant.data.tokens import TokenRows, pad
+from decant.training.draws import Draws, EveryRow
 
 
 class Examples(Dataset[dict[str, Any]]):
@@ -20,6 +21,7 @@ class Examples(Dataset[dict[str, Any]]):
         teacher_logits: (rows, classes), in parts that may be memory-mapped files, one after the
             other.
         teacher_features: (rows, T), likewise.
+        draws: which rows an epoch of training has; every row once where none are given.
     """
 
     def __init__(
@@ -27,8 +29,10 @@ class Examples(Dataset[dict[str, Any]]):
         rows: TokenRows,
         teacher_logits: Sequence[NDArray[np.float32]] = (),
         teacher_features: Sequence[NDArray[np.float16]] = (),
+        draws: Draws | None = None,
     ) -> None:
         self.rows = rows
+        self.draws = draws or EveryRow(len(rows))
         parts: dict[str, Sequence[NDArray[Any]]] = {
             "teacher_logits": teacher_logits,
             "teacher_features": teacher_features,
@@ -65,16 +69,23 @@ class Padding:
 
 
 class LengthBuckets(Sampler[int]):
-    """Shuffled rows, ordered so that the rows of a batch have about the same length.
+    """An epoch's rows, ordered so that the rows of a batch have about the same length.
 
-    Rows are shuffled, cut into pools of `pool_batches` batches, sorted by length within a pool, and
+    They are shuffled, cut into pools of `pool_batches` batches, sorted by length within a pool, and
     the batches shuffled again, so that a row has other neighbours in every epoch.
     """
 
     def __init__(
-        self, lengths: NDArray[np.int32], batch_size: int, seed: int, *, pool_batches: int = 16
+        self,
+        lengths: NDArray[np.int32],
+        batch_size: int,
+        seed: int,
+        *,
+        draws: Draws | None = None,
+        pool_batches: int = 16,
     ) -> None:
         self.lengths = lengths
+        self.draws = draws or EveryRow(len(lengths))
         self.batch_size = batch_size
         self.pool = batch_size * pool_batches
         self.random = np.random.default_rng(seed)
@@ -86,7 +97,7 @@ class LengthBuckets(Sampler[int]):
             self._next_batches()
 
     def __len__(self) -> int:
-        return len(self.lengths)
+        return len(self.draws)
 
     def __iter__(self) -> Iterator[int]:
         for batch in self._next_batches():
@@ -94,7 +105,7 @@ class LengthBuckets(Sampler[int]):
 
     def _next_batches(self) -> list[NDArray[np.int64]]:
         self.passes += 1
-        order = self.random.permutation(len(self.lengths))
+        order = self.draws.next(self.random)
         whole: list[NDArray[np.int64]] = []
         rest: list[NDArray[np.int64]] = []
         for start in range(0, len(order), self.pool):

@@ -34,10 +34,12 @@ from decant.tasks.task import Target, Task
 from decant.training import processes
 from decant.training.checkpoints import Checkpoints, checkpoints
 from decant.training.device import Device, pick_device, use_bfloat16
+from decant.training.dropout import use_processor_dropout
 from decant.training.examples import Examples, LengthBuckets, Padding
 from decant.training.finite import FiniteGuard
 from decant.training.losses import Loss
 from decant.training.plan import TrainingPlan
+from decant.training.row_adamw import RowAdamW, clip_gradients
 from decant.training.saving import Saving, take_finished
 
 
@@ -86,8 +88,10 @@ def fit(
     Raises UserError at the first loss, logit or weight that is not a finite number.
     """
     where = pick_device(device)
+    if where.type == "cpu":
+        use_processor_dropout(model)
     transformers_logging.set_verbosity_error()
-    steps_per_epoch = -(-len(train) // plan.batch_size)
+    steps_per_epoch = -(-len(train.draws) // plan.batch_size)
     steps = steps_per_epoch * plan.epochs
     with (
         checkpoints(reporter.work, name, where.type, reporter.threads) as kept,
@@ -211,6 +215,13 @@ class _Trainer(Trainer):
         self.guard.check_validation(loss, logits, epoch=self.state.epoch or 0.0)
         return loss, logits, inputs["labels"]
 
+    def _clip_grad_norm(self, model: nn.Module) -> Tensor:
+        gradients = [parameter.grad for parameter in model.parameters()]
+        if any(gradient is not None and gradient.is_sparse for gradient in gradients):
+            return clip_gradients(model.parameters(), self.args.max_grad_norm)
+        length: Tensor = super()._clip_grad_norm(model)  # type: ignore[no-untyped-call]
+        return length
+
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         may_fail = self.saving.within_an_epoch_it_may_fail if self.saving else nullcontext
         with may_fail(self.state):
@@ -223,7 +234,10 @@ class _Trainer(Trainer):
     def _get_train_sampler(self, train_dataset: Any = None) -> LengthBuckets:
         examples: Any = train_dataset if train_dataset is not None else self.train_dataset
         self.batches = LengthBuckets(
-            examples.rows.lengths, self.args.per_device_train_batch_size, self.args.seed
+            examples.rows.lengths,
+            self.args.per_device_train_batch_size,
+            self.args.seed,
+            draws=examples.draws,
         )
         return self.batches
 
@@ -363,11 +377,14 @@ def _optimizer(
     plan: TrainingPlan,
     groups: Sequence[Mapping[str, Any]] | None,
 ) -> torch.optim.Optimizer:
-    """AdamW on the groups, or on all parameters; the loss's own are added."""
+    """AdamW on the groups, or on all parameters; the loss's own are added.
+
+    A table whose gradient is sparse is updated by the rows of the batch.
+    """
     own_groups = [dict(group) for group in groups or default_groups(model, plan)]
     if isinstance(loss, nn.Module) and (own := list(loss.parameters())):
         own_groups.append({"params": own, "lr": plan.learning_rate, "weight_decay": 0.0})
-    return torch.optim.AdamW(own_groups, lr=plan.learning_rate, weight_decay=0.0, fused=True)
+    return RowAdamW(own_groups, lr=plan.learning_rate, weight_decay=0.0, fused=True)
 
 
 def _score(task: Task, prediction: EvalPrediction) -> dict[str, float]:

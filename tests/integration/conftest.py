@@ -22,7 +22,7 @@ def calm_params(tiny_params: dict[str, Any], calm_encoder: Path) -> dict[str, An
     content["finetune"]["training"] |= {"epochs": 2, "learning_rate": 0.001}
     content["transfer_weights"]["embedding_dropout"] = 0.0
     content["transfer_weights"]["students"]["cnn"]["dropout"] = 0.0
-    content["distill"] |= {"transfer_rows": 640, "hidden_weight": 0.5}
+    content["distill"] |= {"transfer_rows": 640, "epoch_rows": 640, "hidden_weight": 0.5}
     return content
 
 

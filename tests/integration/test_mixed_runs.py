@@ -39,7 +39,7 @@ def short(tiny_params: dict[str, Any]) -> dict[str, Any]:
     params["finetune"]["training"]["epochs"] = 2
     params["distill"]["training"]["epochs"] = 1
     params["distill"]["undistilled_training"]["epochs"] = 1
-    params["distill"]["transfer_rows"] = 0
+    params["distill"] |= {"transfer_rows": 0, "epoch_rows": 1}
     for models in ("student", "teacher"):
         params["export_onnx"]["quantisation"][models]["forms"] = []
     params["register"] |= {"enabled": False}

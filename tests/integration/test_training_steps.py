@@ -186,7 +186,14 @@ def test_a_choice_that_changes_a_graph_goes_through_all_steps(
         {"transfer_weights": {"embeddings": "input", "encoder": "pretrained", "min_count": 3}},
         {"transfer_weights": {"embeddings": "random"}},
         {"transfer_weights": {"projection": "truncate", "min_count": 0}},
-        {"distill": {"loss": "mse", "hard_label_weight": [0.0, 0.5], "transfer_rows": 0}},
+        {
+            "distill": {
+                "loss": "mse",
+                "hard_label_weight": [0.0, 0.5],
+                "transfer_rows": 0,
+                "epoch_rows": 1,
+            }
+        },
         {"distill": {"temperature": [4.0, 1.0], "hidden_weight": [1.0, 0.0]}},
         {"distill": {"hidden_weight": 1.0, "embedding_weight": 1.0, "training": BFLOAT16}},
     ],
@@ -266,7 +273,7 @@ def test_a_student_keeps_its_frozen_embeddings_and_layers_and_nothing_else(
     params = changed(
         tiny_params,
         transfer_weights=transfer | {"vocabulary_size": 30},
-        distill={"transfer_rows": 0},
+        distill={"transfer_rows": 0, "epoch_rows": 1},
     )
     run_chain(tmp_path, params, link(artifacts, tmp_path, before="transfer_weights"))
     for port in ("student", "undistilled"):
@@ -332,6 +339,7 @@ def test_an_architecture_starts_from_its_teacher_and_goes_through_all_steps(
         },
         distill={
             "transfer_rows": 0,
+            "epoch_rows": 1,
             "training": tiny_params["distill"]["training"] | once,
             "undistilled_training": tiny_params["distill"]["undistilled_training"] | once,
         },

@@ -61,7 +61,7 @@ def test_a_teacher_of_another_vocabulary_labels_in_its_own_tokens(
     }
     params["tokenize"]["max_length_tokens"] = 60  # no row is cut, so each spells its whole text
     params["finetune"]["training"]["epochs"] = 2
-    params["distill"] |= {"transfer_rows": 0, "allow_weak_teacher": True}
+    params["distill"] |= {"transfer_rows": 0, "epoch_rows": 1, "allow_weak_teacher": True}
     for name in ("ingest", "tokenize", "finetune", "transfer_weights", "distill"):
         step = load_step(name)
         ports = {port: root / port for port in (*step.input_ports, *step.output_ports)}

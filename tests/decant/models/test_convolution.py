@@ -41,3 +41,38 @@ def test_the_middle_tap_meets_the_token_itself(width: int) -> None:
     assert layer(states, mask).tolist() == [[6.0, 3.0]]
     first_only = torch.tensor([[True, False, False, False]])
     assert layer(states, first_only).tolist() == [[1.0, 1.0]]
+
+
+@pytest.mark.parametrize("mean", [True, False])
+@pytest.mark.parametrize("length", [1, 2, 9])
+def test_training_computes_the_same_and_the_same_gradients(mean: bool, length: int) -> None:
+    """In training the kernels are one product: against PyTorch's convolutions and its gradients."""
+    torch.manual_seed(0)
+    pooled = MaskedConvolutions(4, 3, [1, 2, 3, 6], mean=mean).double()
+    lengths = torch.tensor([length, max(1, length - 3)])
+    mask = torch.arange(length) < lengths.unsqueeze(1)
+    states = torch.randn(2, length, 4, dtype=torch.float64, requires_grad=True)
+    weights = torch.randn(pooled.output_size, dtype=torch.float64)
+
+    def outputs_and_gradients() -> tuple[torch.Tensor, ...]:
+        found = pooled(states, mask)
+        gradients = torch.autograd.grad((found @ weights).sum(), [states, *pooled.parameters()])
+        return found, *gradients
+
+    expected = (pooled.eval(), outputs_and_gradients())[1]
+    found = (pooled.train(), outputs_and_gradients())[1]
+    assert len(found) == 10
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_training_in_bfloat16_stays_close() -> None:
+    torch.manual_seed(0)
+    pooled = MaskedConvolutions(32, 16, [1, 2, 3], mean=True)
+    states, mask = torch.randn(8, 12, 32), torch.ones(8, 12, dtype=torch.bool)
+    expected = pooled.eval()(states, mask)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = pooled.train()(states, mask)
+    torch.testing.assert_close(found.float(), expected, atol=0.05, rtol=0.05)
+    found.float().sum().backward()
+    assert all(p.grad is not None and p.grad.dtype == torch.float32 for p in pooled.parameters())

@@ -35,7 +35,7 @@ def test_the_preset_fits_every_step_and_shortens_what_takes_long() -> None:
         ("distill", "undistilled_training"),
     ):
         before, after = full[step][plan], quick[step][plan]
-        rows = full[step].get("transfer_rows", 1), quick[step].get("transfer_rows", 1)
+        rows = full[step].get("epoch_rows", 1), quick[step].get("epoch_rows", 1)
         assert after["epochs"] * rows[1] < before["epochs"] * rows[0]
         assert after["learning_rate"] >= before["learning_rate"]
 
