@@ -89,7 +89,7 @@ def small_parameters(folder: Path) -> dict[str, Any]:
     content["finetune"]["training"]["epochs"] = 2
     content["distill"]["training"]["epochs"] = 1
     content["distill"]["undistilled_training"]["epochs"] = 2
-    content["distill"]["transfer_rows"] = 300
+    content["distill"] |= {"transfer_rows": 300, "epoch_rows": 300}
     for models in ("student", "teacher"):
         content["export_onnx"]["quantisation"][models]["forms"] = []
     return content
