@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import sys
+import tempfile
 from collections.abc import Set
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import click
 from decant.runner.earlier_attempt import RUN
 from decant.runtime.artifacts import CARD
 from decant.runtime.errors import UserError
+from decant.runtime.litter import sweep, temporary_files_together, temporary_folders
 from decant.runtime.parent_watch import children_end_with_this
 from decant.runtime.steps import STEPS, artifact_folder, load_step
 from decant.runtime.termination import says_what_is_kept
@@ -72,7 +74,13 @@ def run_pipeline(
             f"cannot write in {output}: {error.strerror}", code="path-unwritable"
         ) from None
     earlier = set(root.iterdir())
-    with alone, says_what_is_kept(lambda: _kept(root, output)), steps_end_with_this():
+    sweep(temporary_folders())
+    with (
+        alone,
+        says_what_is_kept(lambda: _kept(root, output)),
+        temporary_files_together("run"),  # KFP leaves a folder per step
+        steps_end_with_this(),
+    ):
         try:
             _run(arguments, root, output / KFP_LOG, run_id, image, gpus)
             _collect(root, output, earlier)
@@ -119,7 +127,7 @@ def _run_in_subprocesses(arguments: dict[str, str], root: Path, log: Path) -> No
     path = os.environ.get("PATH", "")
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{path}"
     try:
-        with kfp_kept(log):
+        with variables({"TMPDIR": tempfile.gettempdir()}), kfp_kept(log):
             distillation(**escaped)
     finally:
         os.environ["PATH"] = path

@@ -154,7 +154,12 @@ def test_dvc_repro_goes_on(
 
 
 @pytest.mark.usefixtures("kept")
-def test_decant_run_ends_its_steps_and_goes_on(tiny_params: dict[str, Any], tmp_path: Path) -> None:
+def test_decant_run_ends_its_steps_and_goes_on(
+    tiny_params: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
     (tmp_path / "params.json").write_text(json.dumps(tiny_params), "utf-8")
 
     def start_run() -> "subprocess.Popen[str]":
@@ -180,6 +185,7 @@ def test_decant_run_ends_its_steps_and_goes_on(tiny_params: dict[str, Any], tmp_
     process.wait()
     assert not psutil.wait_procs(below, timeout=60)[1], "they outlive it"
     finished = len(list(tmp_path.glob("runs/*/.kfp/finished/*.json")))
+    assert list(temporary.iterdir()), "what kill -9 leaves"
 
     process = start_run()
     wait_until(lambda: works_on("finetune"), process)
@@ -194,3 +200,4 @@ def test_decant_run_ends_its_steps_and_goes_on(tiny_params: dict[str, Any], tmp_
     lines = [line for line in output.splitlines() if line.startswith("ended by SIGTERM")]
     assert "2 of 8" in lines[-1] and f"runs/{place.name}" in lines[-1]
     assert "Traceback" not in output
+    assert not list(temporary.iterdir()), "KFP's own too"
