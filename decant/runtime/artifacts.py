@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_origin, get_type_hints
 
 from decant.runtime.errors import UserError
 from decant.runtime.identity import SIDECAR, canonical_json, text_digest
@@ -22,9 +22,6 @@ from decant.runtime.publishing import publish_together, tidy_up
 
 CARD = "card.json"
 _DIGEST = "digest"
-_MAPPINGS = frozenset(
-    {"params", "inputs", "metrics", "versions", "lineage", "files", "step_runs", "measures"}
-)
 _ITS_STEP = "the step that writes it"
 T = TypeVar("T")
 
@@ -187,7 +184,8 @@ def _entries(file: Path, made_by: str = _ITS_STEP) -> dict[str, Any]:
 
 
 def _made(kind: type[T], entries: Mapping[str, Any], file: Path, made_by: str = _ITS_STEP) -> T:
-    if any(isinstance(value, dict) != (name in _MAPPINGS) for name, value in entries.items()):
+    mappings = {name for name, hint in get_type_hints(kind).items() if get_origin(hint) is Mapping}
+    if any(isinstance(value, dict) != (name in mappings) for name, value in entries.items()):
         raise _outdated(file, made_by)
     try:
         return kind(**entries)

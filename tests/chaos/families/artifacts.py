@@ -1,6 +1,6 @@
 """Artifacts that a disk, a hand or another run changed, and the step that reads them.
 
-In half of the attacks the card is written again after the harm: as if a step had written the
+In four of ten attacks the card is written again after the harm: as if a step had written the
 artifact so, or a version that did not know digests. Then no digest tells, and the reading must.
 """
 
