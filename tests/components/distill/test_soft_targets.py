@@ -136,7 +136,8 @@ def test_members_logits_are_averaged_and_features_are_the_main_teachers(
 def test_a_teacher_that_diverged_is_refused(teacher: Path) -> None:
     diverged = load_teacher(teacher)
     with torch.no_grad():
-        diverged.output.bias.fill_(float("nan"))
+        diverged.output.bias.fill_(3e38)  # with a weight of the same size no float32 holds the sum
+        diverged.output.weight.fill_(3e38)
     save_teacher(diverged, teacher)
     with raises("training-diverged", "logits", "learning_rate"):
         label(teacher, SHARDS)

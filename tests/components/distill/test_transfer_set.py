@@ -21,6 +21,7 @@ from decant.models.teacher import Teacher, TeacherConfig, save_teacher
 from decant.runtime.log_lines import logged_by
 from decant.runtime.reporter import Reporter
 from tests.damages import DAMAGES, Damage
+from tests.errors import raises
 
 TRAIN = ["a good film", "the plot is dull", "a sad story"]
 UNLABELLED = ["the actor is great and funny", "it is a boring scene"]
@@ -220,7 +221,7 @@ def test_a_block_made_alone_is_the_same(
         return 1
 
     monkeypatch.setattr(transfer_set_module, "fill", only_the_third)
-    with pytest.raises(FileNotFoundError):  # as the other blocks are not there
+    with raises("artifact-damaged", "No such file"):  # as the other blocks are not there
         shards_of(artifacts, 20, by=by)
     (alone,) = (artifacts / "other cache" / "rows").glob("*.arrow")
     assert alone.read_bytes() == (artifacts / "cache" / "rows" / alone.name).read_bytes()
