@@ -64,7 +64,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, tiny_params: dict[str, An
         "label_budget": 150,
     }
     params["finetune"]["training"]["epochs"] = 3
-    params["distill"] |= {"transfer_rows": 300, "epoch_rows": 300}
+    params["distill"] |= {"transfer_rows": 300, "epoch_rows": 3000}
     for role in ("student", "teacher"):
         params["export_onnx"]["quantisation"][role]["forms"] = []
     study = {
