@@ -4,7 +4,7 @@ import re
 import time
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pydantic import ConfigDict, TypeAdapter
 
@@ -70,8 +70,15 @@ class RunRecord:
         return point
 
     def set_figures(self, figures: Mapping[str, float]) -> None:
-        """Replace the figures."""
-        self.figures = points_of(figures)
+        """Replace the figures.
+
+        One that has a curve, such as the score of the epoch that was kept, comes behind the curve's
+        last point: MLflow shows the newest as the metric's value.
+        """
+        last = {point.name: point.at for point in sorted(self.points, key=lambda point: point.at)}
+        self.figures = [
+            replace(point, at=last.get(point.name, point.at)) for point in points_of(figures)
+        ]
 
     def end(self, status: str, error: str = "") -> None:
         """Close the record with MLflow's status and, where it failed, why."""

@@ -282,7 +282,13 @@ class _Curves(TrainerCallback):
 
 def _names(task: Task) -> list[str]:
     """The metric of the task; of several targets also METRIC_TARGET of each."""
-    return [task.metric, *(_of_target(target) for target in task.targets if len(task.targets) > 1)]
+    return [task.metric, *map(_of_target, _several(task))]
+
+
+def _several(task: Task) -> list[Target]:
+    """Of several targets those that are learned: a control may be trained for one of them alone."""
+    learned = [target for target in task.targets if target.weight > 0]
+    return learned if len(learned) > 1 else []
 
 
 def _validation(name: str) -> str:
@@ -393,6 +399,5 @@ def _score(task: Task, prediction: EvalPrediction) -> dict[str, float]:
     assert isinstance(prediction.label_ids, np.ndarray)
     found = scores(task, prediction.predictions, prediction.label_ids)
     named = {task.metric: weighted(task, found)}
-    if len(task.targets) > 1:
-        named |= {_of_target(target): found[target.name] for target in task.targets}
+    named |= {_of_target(target): found[target.name] for target in _several(task)}
     return {name: value if np.isfinite(value) else -1.0 for name, value in named.items()}

@@ -21,13 +21,25 @@ from decant.tracking.mlflow_store import open_client
 from decant.tracking.record import read_record
 from decant.tracking.spool import Spool, spool_uri
 from decant.tracking.tracked_step import Origin, tracked_step
-from tests.spooling import Store, logged, only_record, quiet_reporter, run_step
+from tests.spooling import Params, Store, logged, only_record, quiet_reporter, run_step
 
 
 def test_nothing_is_spooled_while_mlflow_answers(mlflow_store: Store) -> None:
     run_step("distill")
     assert Spool(spool_uri()).runs() == []
     assert not Path(spool_uri()).exists()
+
+
+def test_the_figure_of_a_curve_is_its_newest_value(mlflow_store: Store) -> None:
+    """The kept epoch's score, not the last one's, is what MLflow shows of the run."""
+    reporter = quiet_reporter()
+    with tracked_step("distill", "key", Params(), [], reporter) as run:
+        for epoch, score in ((1, 0.7), (2, 0.9), (3, 0.8)):
+            reporter.point("score", epoch, score)
+        reporter.metric("score", 0.9)
+        run.finish(reporter, 1.0, {})
+    metrics = open_client().get_run(run.run_id).data.metrics
+    assert metrics == {"score": 0.9, "seconds": 1.0}
 
 
 def test_a_step_without_mlflow_finishes_and_says_where_its_run_is(mlflow_store: Store) -> None:

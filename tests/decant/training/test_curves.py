@@ -75,3 +75,33 @@ def test_dvc_finds_the_score_of_every_task(tmp_path: Path) -> None:
         write_curves("teacher", Task((target,)), curves, tmp_path)
         table = pd.read_csv(tmp_path / "curves.csv")
         assert table["validation_score"].tolist() == table[column].tolist() == [0.25, 0.75]
+
+
+def test_a_control_of_one_target_has_no_figures_of_the_others() -> None:
+    draw = np.random.default_rng(0)
+    labels = np.column_stack(
+        [np.arange(16) % 2, draw.integers(0, 2, (16, 3)), draw.normal(size=16)]
+    )
+    ids = [np.array([1 + row % 2, 3 + row % 7], dtype=np.int32) for row in range(16)]
+    rows = Examples(TokenRows.of(ids, labels.astype(np.float32)))
+    alone = SEVERAL.only(SEVERAL.targets[0].name)
+    result = fit(
+        Linear(len(SEVERAL.outputs)),
+        alone,
+        rows,
+        rows,
+        loss=label_loss(alone),
+        plan=PLAN,
+        device="cpu",
+        pad_id=0,
+        seed=0,
+        name="alone",
+        reporter=Reporter(step="test", console=Console(file=io.StringIO())),
+    )
+    assert set(result.validation) == {f"validation_{alone.metric}"}
+    assert set(result.curves) == {
+        "epoch",
+        "train_loss",
+        "validation_loss",
+        f"validation_{alone.metric}",
+    }
