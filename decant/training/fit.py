@@ -142,7 +142,8 @@ def default_groups(
 ) -> list[Mapping[str, Any]]:
     """AdamW groups of all trainable parameters; biases and norms are not decayed.
 
-    The parameters of `slower` learn at this share of the plan's rate.
+    The parameters of `slower`, an embedding table, learn at this share of the plan's rate, and a row
+    of it only where it comes (see RowAdamW).
     """
     slow = {id(parameter) for parameter in slower.parameters()} if slower else set()
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
@@ -154,6 +155,7 @@ def default_groups(
             "params": parameters,
             "lr": plan.learning_rate * (share if is_slow else 1.0),
             "weight_decay": plan.weight_decay if decayed else 0.0,
+            "by_rows": is_slow,
         }
         for (is_slow, decayed), parameters in groups.items()
     ]

@@ -8,12 +8,13 @@ from torch import Tensor
 
 
 class RowAdamW(torch.optim.AdamW):
-    """AdamW; of a parameter with a sparse gradient only the rows in it are updated.
+    """AdamW; of the parameters of a group with `by_rows` only rows with a gradient are updated.
 
     A table of 14,000 rows takes longer to update than a small student's matrices take to multiply,
     and a batch has a tenth of the rows. For a row that is not in the batch neither its momentum nor
     its value changes, and its weight decays only when it comes ("lazy" Adam, as
-    torch.optim.SparseAdam, which knows no decay and no dense parameters).
+    torch.optim.SparseAdam, which knows no decay and no dense parameters). A sparse gradient names
+    its rows; of a dense one, as several processes and GPUs share it, they are those not all zero.
     """
 
     @torch.no_grad()
@@ -23,7 +24,7 @@ class RowAdamW(torch.optim.AdamW):
             (parameter, parameter.grad, group)
             for group in self.param_groups
             for parameter in group["params"]
-            if parameter.grad is not None and parameter.grad.is_sparse
+            if parameter.grad is not None and group.get("by_rows")
         ]
         for parameter, _, _ in rows:
             parameter.grad = None
@@ -35,8 +36,12 @@ class RowAdamW(torch.optim.AdamW):
 
     def _update(self, parameter: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
         """One step of Adam (Kingma and Ba 2015, arXiv:1412.6980) on the rows of the gradient."""
-        gradient = gradient.coalesce()
-        at, values = gradient.indices()[0], gradient.values()
+        if gradient.is_sparse:
+            gradient = gradient.coalesce()
+            at, values = gradient.indices()[0], gradient.values()
+        else:
+            at = gradient.any(dim=1).nonzero().squeeze(1)
+            values = gradient[at]
         state = self.state[parameter]
         if not state:
             state["step"] = torch.tensor(0.0)

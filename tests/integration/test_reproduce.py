@@ -148,7 +148,7 @@ def test_a_digest_that_differs_is_shown_and_ends_with_1(
     assert found["onnx"].endswith("equal restored")
     assert "decant-student/1 is not reproduced" in output
     assert "from DVC, not made here: teacher; --rebuild" in output
-    assert "the recorded libraries and machine are the same" in output
+    assert "the recorded libraries, threads and machine are the same" in output
 
 
 def test_code_that_was_never_committed_is_reported(

@@ -1,6 +1,7 @@
 """AdamW by rows: against PyTorch's AdamW where every row comes, and where few do."""
 
 import copy
+from typing import Any
 
 import pytest
 import torch
@@ -14,6 +15,12 @@ def tables(sparse: bool) -> nn.Sequential:
     return nn.Sequential(nn.Embedding(6, 3, sparse=sparse), nn.Linear(3, 2))
 
 
+def by_rows(model: nn.Sequential, **options: Any) -> RowAdamW:
+    """The table by its rows, the rest as AdamW does it."""
+    groups = [{"params": model[0].parameters(), "by_rows": True}, {"params": model[1].parameters()}]
+    return RowAdamW(groups, **options)
+
+
 def step(model: nn.Sequential, optimizer: torch.optim.Optimizer, ids: list[int]) -> None:
     optimizer.zero_grad()
     model(torch.tensor(ids)).square().sum().backward()
@@ -23,18 +30,19 @@ def step(model: nn.Sequential, optimizer: torch.optim.Optimizer, ids: list[int])
 def test_as_adamw_where_every_row_comes() -> None:
     own, reference = tables(sparse=True), tables(sparse=False)
     options = {"lr": 0.1, "weight_decay": 0.05, "betas": (0.8, 0.9)}
-    by_rows = RowAdamW(own.parameters(), **options)
+    own_steps = by_rows(own, **options)
     adamw = torch.optim.AdamW(reference.parameters(), **options)
     for ids in ([0, 1, 2, 3, 4, 5, 5, 1], [5, 4, 3, 2, 1, 0]):
-        step(own, by_rows, ids)
+        step(own, own_steps, ids)
         step(reference, adamw, ids)
     for one, other in zip(own.parameters(), reference.parameters(), strict=True):
         torch.testing.assert_close(one, other)
 
 
-def test_rows_that_do_not_come_stay() -> None:
-    model = tables(sparse=True)
-    optimizer = RowAdamW(model.parameters(), lr=0.1, weight_decay=0.5)
+@pytest.mark.parametrize("sparse", [True, False])
+def test_rows_that_do_not_come_stay(sparse: bool) -> None:
+    model = tables(sparse)
+    optimizer = by_rows(model, lr=0.1, weight_decay=0.5)
     table = model[0].weight
     step(model, optimizer, [1, 2])
     before, momentum = table.detach().clone(), optimizer.state[table]["exp_avg"].clone()
@@ -44,13 +52,23 @@ def test_rows_that_do_not_come_stay() -> None:
     assert torch.equal(optimizer.state[table]["exp_avg"][1], momentum[1])
 
 
+def test_a_dense_gradient_gives_the_same_as_a_sparse_one() -> None:
+    models = [tables(sparse) for sparse in (True, False)]
+    for model in models:
+        optimizer = by_rows(model, lr=0.1)
+        for ids in ([1, 2], [2, 5, 5], [1]):
+            step(model, optimizer, ids)
+    for one, other in zip(*(model.parameters() for model in models), strict=True):
+        torch.testing.assert_close(one, other)
+
+
 def test_a_training_goes_on_from_its_state() -> None:
     whole, first = tables(sparse=True), tables(sparse=True)
-    optimizers = [RowAdamW(model.parameters(), lr=0.1) for model in (whole, first)]
+    optimizers = [by_rows(model, lr=0.1) for model in (whole, first)]
     for model, optimizer in zip((whole, first), optimizers, strict=True):
         step(model, optimizer, [1, 2])
     resumed = copy.deepcopy(first)
-    optimizer = RowAdamW(resumed.parameters(), lr=0.1)
+    optimizer = by_rows(resumed, lr=0.1)
     optimizer.load_state_dict(optimizers[1].state_dict())
     step(whole, optimizers[0], [2, 3])
     step(resumed, optimizer, [2, 3])
