@@ -142,8 +142,8 @@ def default_groups(
 ) -> list[Mapping[str, Any]]:
     """AdamW groups of all trainable parameters; biases and norms are not decayed.
 
-    The parameters of `slower`, an embedding table, learn at this share of the plan's rate, and a row
-    of it only where it comes (see RowAdamW).
+    The parameters of `slower`, an embedding table, learn at this share of the plan's rate, and of
+    their rows those that come (see RowAdamW).
     """
     slow = {id(parameter) for parameter in slower.parameters()} if slower else set()
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
