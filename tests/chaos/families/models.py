@@ -29,7 +29,7 @@ from tests.chaos.harms import FILE_HARMS, JSON_HARMS, Harm
 from tests.word_models import TASKS, seal, write_manifest, write_word_model
 
 COUNT = 40
-SECONDS = 15.0
+SECONDS = 5.0
 WORKERS = 1
 
 _TEXTS = [

@@ -15,7 +15,7 @@ from tests.chaos.command import finished_here
 from tests.odd_files import drawn, read
 
 COUNT = 5000
-SECONDS = 300.0
+SECONDS = 450.0
 WORKERS = 2
 
 

@@ -24,7 +24,7 @@ from tests.serve_program import Server, serving
 from tests.word_models import TASKS, seal, write_word_model
 
 COUNT = 100
-SECONDS = 60.0
+SECONDS = 40.0
 WORKERS = 1
 
 _READ_SECONDS = 1.0
