@@ -3,12 +3,14 @@
 A text is what the models take: a string, or its token ids.
 
 The models take turns text by text, so that a machine that grows slower is slower for all of them.
-At the start of its turn a model answers another text, unmeasured, for two milliseconds and at least
-once: the processor's caches then contain that model, as in a service that runs it alone, and not
-the one before it.
+At the start of its turn a model answers the texts before this one, unmeasured, for two milliseconds
+and at least once: the processor's caches then contain that model, as in a service that runs it
+alone, and not the one before it. Other texts, one after the other, as a service gets them: with one
+text again and again a fast model would have that text's words in the caches and no others.
 """
 
 import gc
+import itertools
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -170,9 +172,10 @@ def _time_one(
     candidate: Candidate[Text], texts: Sequence[Text], index: int, timings: Timings
 ) -> None:
     text = [texts[index]]
+    before = [*reversed(texts[:index]), *reversed(texts[index + 1 :])] or text
     began = time.perf_counter_ns()
-    while True:
-        candidate.predict([texts[index - 1]])
+    for other in itertools.cycle(before):
+        candidate.predict([other])
         if time.perf_counter_ns() - began >= REWARM_NS:
             break
     began = time.perf_counter_ns()

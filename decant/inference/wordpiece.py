@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-_MOST_WORDS = 100_000  # kept; some 10 MB
+_MOST_LEARNT = 100_000  # words of several pieces that are kept; some 10 MB
 # What the normalizer leaves as it is but for capitals, and the pre-tokenizer splits into words and
 # single signs. A few signs beside ASCII are common in written text.
 _SIGNS = r"!-/:-@\[-`{-~\u2018\u2019\u201c\u201d\u2013\u2014\u2026"
@@ -54,12 +54,16 @@ class WordPiece:
         self._longest, self._lowercase, self._added = longest, lowercase, added
         self._before, self._behind = list(before), behind
         self._last = None if max_tokens is None else max_tokens - len(behind)
-        self._words: dict[str, tuple[int, ...]] = {}
+        self._words = self._whole_words()
+        self._most = len(self._words) + _MOST_LEARNT
 
     def ids(self, text: str) -> list[int] | None:
         """Those of `tokenizers`; None where the text is left to it."""
-        if not _PLAIN.fullmatch(text) or any(token in text for token in self._added):
+        if not _PLAIN.fullmatch(text):
             return None
+        for token in self._added:
+            if token in text:
+                return None
         ids, known, last = self._before.copy(), self._words, self._last
         for word in _WORD.findall(text.lower() if self._lowercase else text):
             pieces = known.get(word)
@@ -70,9 +74,17 @@ class WordPiece:
         ids += self._behind
         return ids
 
+    def _whole_words(self) -> dict[str, tuple[int, ...]]:
+        """Words that are one piece: of their pieces it is the longest."""
+        return {
+            piece: (id,)
+            for piece, id in self._vocabulary.items()
+            if len(piece) <= self._longest and not piece.startswith(self._prefix)
+        }
+
     def _learn(self, word: str) -> tuple[int, ...]:
-        if len(self._words) >= _MOST_WORDS:
-            self._words.clear()
+        if len(self._words) >= self._most:
+            self._words = self._whole_words()
         pieces = self._words[word] = self._pieces(word)
         return pieces
 

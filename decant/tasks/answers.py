@@ -9,6 +9,10 @@ A kind's answers.py has, with logits (rows, W):
                               dict (of float by str)
     cells(answer)             the answer as a flat dict with these keys, for tables and servers
     shown(answer)             the answer in one line
+
+and, where arrays would take most of the time that one text has,
+
+    answer(logits, target)    the answer of one row, a list of W numbers
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -41,7 +45,14 @@ def answerer(task: Task) -> Callable[[NDArray[np.float32]], list[Any]]:
     if len(task.targets) == 1:
         (target,) = task.targets
         kind = _of(target)
-        return lambda logits: list(kind.answers(kind.values(logits, target), target))
+        of_one = getattr(kind, "answer", None)
+
+        def answer_only(logits: NDArray[np.float32]) -> list[Any]:
+            if of_one and len(logits) == 1:
+                return [of_one(logits[0].tolist(), target)]
+            return list(kind.answers(kind.values(logits, target), target))
+
+        return answer_only
     names = [target.name for target in task.targets]
     parts = [(target, columns, _of(target)) for target, columns in task.parts()]
 

@@ -5,11 +5,13 @@ import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from decant import Labels, Number, Prediction, TextClassifier
 from decant.inference.classifier import OnnxClassifier
-from decant.tasks.answers import cells, columns
+from decant.tasks.answers import answerer, cells, columns
+from decant.tasks.task import Task
 from tests.errors import raises
 from tests.word_models import CLASSES, EMOTIONS, STARS, TASKS, write_manifest, write_word_model
 
@@ -35,6 +37,20 @@ def test_one_of_the_classes(tmp_path: Path) -> None:
     good, dull, neither = answers_of("single_label", tmp_path)
     assert (good.label, dull.label, neither.label) == ("positive", "negative", "negative")
     assert [good.score, dull.score, neither.score] == pytest.approx([sigmoid(4), sigmoid(4), 0.5])
+
+
+@pytest.mark.parametrize("classes", [2, 3, 7, 8, 9, 40])
+def test_one_text_has_bit_for_bit_the_answer_that_it_has_among_others(classes: int) -> None:
+    """The arrays are left out for one row, and NumPy adds few numbers otherwise than many."""
+    dice = np.random.default_rng(classes)
+    names = tuple(f"class {index}" for index in range(classes))
+    answer = answerer(Task.of_classes(names))
+    rows = dice.normal(scale=4, size=(500, classes)).astype(np.float32)
+    rows = np.concatenate([rows, np.round(rows), rows * np.float32(1e-20)])  # ties, and nearly so
+    assert [answer(row[np.newaxis])[0] for row in rows] == answer(rows)
+    assert answer(rows)[0].score == pytest.approx(
+        math.exp(max(rows[0])) / sum(map(math.exp, rows[0].tolist()))
+    )
 
 
 def test_labels_from_their_thresholds_on(tmp_path: Path) -> None:
