@@ -12,6 +12,7 @@ from decant.runtime.errors import UserError, show_error
 from decant.runtime.safe_output import hide_secrets
 from decant.runtime.secrets import without_secrets
 from decant.runtime.system_errors import as_user_error
+from decant.runtime.termination import let_exit_finish
 
 _OWN_PACKAGES = ("", "decant", "components", "pipelines", "benchmarks")
 
@@ -39,6 +40,8 @@ def exit_on_error() -> Iterator[None]:
             sys.exit(2)
         _show_bug(error)
         sys.exit(1)
+    finally:
+        let_exit_finish()
 
 
 def _explained(error: Exception) -> UserError | None:

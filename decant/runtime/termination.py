@@ -1,5 +1,6 @@
 """How a command ends when it is told to: by SIGTERM (`kill`, an evicted pod), and by Ctrl-C."""
 
+import os
 import signal
 import sys
 import threading
@@ -12,6 +13,7 @@ INTERRUPTED, TERMINATED = 130, 143  # 128 and the signal
 UNWINDING_SECONDS = 2.0  # who is told again after that is meant to give up
 _NAMES = {INTERRUPTED: "Ctrl-C", TERMINATED: "SIGTERM"}
 _told = -UNWINDING_SECONDS  # when
+_is_over = False  # whether only Python's own end is left
 _held = 0  # blocks of `ended_later`
 _waiting: set[int] = set()  # signals that came within one
 
@@ -22,11 +24,22 @@ def end_on_termination() -> None:
     A terminal's Ctrl-C reaches a step twice, from `decant run` too: the second signal must not cut
     off what the first one takes back.
     """
+    global _is_over
     if threading.current_thread() is not threading.main_thread():
         return
+    _is_over = False
     signal.signal(signal.SIGTERM, _end)
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _end)
+
+
+def let_exit_finish() -> None:
+    """After the work: what libraries do at Python's end is short, and takes no exception.
+
+    Who is told to end again after some seconds is meant to end at once.
+    """
+    global _is_over
+    _is_over = True
 
 
 @contextmanager
@@ -52,6 +65,10 @@ def _end(number: int, _: FrameType | None) -> None:
         return
     before, _told = _told, time.monotonic()
     if _told - before < UNWINDING_SECONDS:
+        return
+    if _is_over:
+        if before > 0:
+            os._exit(TERMINATED if number == signal.SIGTERM else INTERRUPTED)
         return
     if number == signal.SIGINT:
         raise KeyboardInterrupt

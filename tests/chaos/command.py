@@ -16,6 +16,7 @@ import psutil
 from decant.runtime.ending import exit_on_error
 from decant.runtime.identity import PROJECT
 from tests.chaos.attack import Ended
+from tests.chaos.forked import ForkedStep, is_step
 
 LIMIT_SECONDS = 300.0
 _REST_SECONDS = 5.0
@@ -53,7 +54,7 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
 class Running:
     """A command at work. What it prints is read as it comes: it may not write to any disk."""
 
-    def __init__(self, process: "subprocess.Popen[bytes]") -> None:
+    def __init__(self, process: "subprocess.Popen[bytes] | ForkedStep") -> None:
         self.process = process
         self._printed = bytearray()
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -103,27 +104,39 @@ def started(
 ) -> Iterator[Running]:
     """A command that runs in `folder`; at the block's end nothing of it is left.
 
+    A step is forked from a process with the libraries, unless something is to be done before.
+
     Args:
         before: called in its process before it begins, such as to set limits.
     """
     if INTERRUPTED.is_set():
         raise Stopped
+    is_forked = is_step(words) and before is None
     running = Running(
-        subprocess.Popen(
-            words,
-            cwd=folder,
-            env=given,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            preexec_fn=before,
-        )
+        ForkedStep(words, folder, given) if is_forked else _begun(words, folder, given, before)
     )
     try:
         yield running
     finally:
         running.end()
+
+
+def _begun(
+    words: Sequence[str],
+    folder: Path,
+    given: dict[str, str],
+    before: Callable[[], None] | None,
+) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(
+        words,
+        cwd=folder,
+        env=given,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+        preexec_fn=before,
+    )
 
 
 def finished(

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from decant.runtime.steps import STEPS
-from tests.chaos.attack import Attempt, Outcome, numbers
+from tests.chaos.attack import Attempt, Ended, Outcome, numbers
 from tests.chaos.campaign import Campaign, Result
+from tests.chaos.command import environment, finished
 from tests.chaos.families import caches, disks, kills
 from tests.chaos.killed_commands import WHOLE, step_alone
 from tests.chaos.unharmed import Unharmed, run_unharmed
@@ -33,6 +34,31 @@ def test_a_killed_step_ends_equal(how: signal.Signals, begun: Unharmed, tmp_path
     kill = kills.Kill(command="tokenize", share=0.8, signal=how, victim=0, saves="60")
     made = kills.killed(kill, step_alone("tokenize", begun, tmp_path))
     assert_no_fault(made, Outcome.SURVIVED)
+
+
+@pytest.mark.parametrize("harm", [None, "tokens is no folder"])
+def test_a_forked_step_is_as_one_that_begins_anew(
+    harm: str | None, begun: Unharmed, tmp_path: Path
+) -> None:
+    ends: list[Ended] = []
+    for name, before in (("forked", None), ("anew", nothing)):
+        own = tmp_path / name
+        outputs = own / "outputs"
+        outputs.mkdir(parents=True)
+        if harm:
+            (outputs / "tokens").write_text(harm, "utf-8")
+        words = begun.words("tokenize", outputs)
+        ends.append(finished(words, own, environment(own, DECANT_TRACKING="off"), before=before))
+        if not harm:
+            assert begun.difference("tokenize", outputs) == ""
+    forked, anew = ends
+    assert forked.code == anew.code == (2 if harm else 0)
+    if harm:  # else both end with a table, as wide as the path in it
+        assert forked.output.replace(f"{tmp_path}/forked", f"{tmp_path}/anew") == anew.output
+
+
+def nothing() -> None:
+    """Before a step: so it is not forked."""
 
 
 def test_a_wrong_result_after_a_kill_is_found(begun: Unharmed, tmp_path: Path) -> None:

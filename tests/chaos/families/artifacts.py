@@ -65,8 +65,8 @@ def attacked(rng: random.Random, step: str, one: Unharmed, other: Path, own: Pat
     done = _harm(rng, inputs, port, other)
     ended = run_here(step, one, inputs, outputs)
     found = wrong(step, one, inputs, outputs, ended)
-    if found and done == _of_another_run(port):  # of the same data: a sound input of that run
-        found = wrong(step, replace(one, root=other), inputs, outputs, ended)
+    if found and ended.code == 0 and done == _of_another_run(port):
+        found = _not_named(step, port, inputs, outputs)  # it may be sound: of the same data
     return attempt(f"{done}, then {step}", ended, found)
 
 
@@ -187,6 +187,16 @@ def wrong(step: str, one: Unharmed, inputs: Path, outputs: Path, ended: Ended) -
         for port in declared.output_ports
         if port not in declared.varying
         and (difference := _difference(one.root / port, outputs / port, read))
+    )
+
+
+def _not_named(step: str, port: str, inputs: Path, outputs: Path) -> str:
+    """Outputs whose cards do not say that they are made of the input which was there."""
+    read = content_digest(inputs / port)
+    return "; ".join(
+        f"the card of {output} does not name the {port} that was there"
+        for output in load_step(step).output_ports
+        if read_card(outputs / output).inputs.get(port) != read
     )
 
 

@@ -36,6 +36,39 @@ def test_one_line_and_the_code(number: signal.Signals, name: str, code: int) -> 
     assert error == f"ended by {name}: nothing of it\n"
 
 
+AT_EXIT = """
+import atexit, os, signal, time
+def told():
+    os.kill(os.getpid(), signal.{name})
+    print("cleaned up", flush=True)
+    if {again}:
+        time.sleep(2.5)
+        os.kill(os.getpid(), signal.{name})
+        time.sleep(60)
+atexit.register(told)
+"""
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
+def test_after_the_work_pythons_own_end_is_not_broken_off(name: str) -> None:
+    """An exception would be printed there, as one that is ignored."""
+    program = AT_EXIT.format(name=name, again=False) + PROGRAM.replace("time.sleep(60)", "pass")
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "works\nunwound\ncleaned up\n"
+
+
+@pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGINT", 130)])
+def test_who_is_told_again_does_not_wait_for_it(name: str, code: int) -> None:
+    program = AT_EXIT.format(name=name, again=True) + PROGRAM.replace("time.sleep(60)", "pass")
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=50
+    )
+    assert (done.returncode, done.stderr) == (code, "")
+
+
 def test_a_mistake_is_no_end_from_outside() -> None:
     program = PROGRAM.replace("time.sleep(60)", "sys.exit(2)")
     done = subprocess.run(
