@@ -12,6 +12,7 @@ This is the public API. Nothing is imported before it is used: `import decant` c
 classifier needs onnxruntime, tokenizers and numpy alone.
 """
 
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from decant.tasks.regression.answers import Number
     from decant.tasks.single_label.answers import Prediction
     from decant.text_classifier import TextClassifier
+
+# ONNX Runtime would report every process, model and error to its makers. It asks when it is loaded.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __all__ = ["Labels", "Number", "Prediction", "TextClassifier", "UserError"]
 

@@ -19,7 +19,7 @@ from rich.markup import escape
 
 from decant.runtime.progress_lines import duration
 from decant.runtime.steps import STEPS
-from decant.runtime.termination import was_told_to_end
+from decant.runtime.termination import told_to_end
 
 FILE = "DECANT_OUTPUT"  # where to append the output
 WIDTH = "DECANT_OUTPUT_WIDTH"  # in characters, of the terminal that shows it; unset without one
@@ -53,7 +53,7 @@ def relayed_output(step: str) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        if was_told_to_end(error):
+        if told_to_end(error):
             ended(f"[bold red]{title} interrupted[/] after")
             _restore(*before)
             raise

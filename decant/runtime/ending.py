@@ -12,7 +12,7 @@ from decant.runtime.errors import UserError, show_error
 from decant.runtime.safe_output import hide_secrets
 from decant.runtime.secrets import without_secrets
 from decant.runtime.system_errors import as_user_error
-from decant.runtime.termination import let_exit_finish
+from decant.runtime.termination import let_exit_finish, told_to_end
 
 _OWN_PACKAGES = ("", "decant", "components", "pipelines", "benchmarks")
 
@@ -35,6 +35,8 @@ def exit_on_error() -> Iterator[None]:
     except BrokenPipeError:  # whoever reads has enough
         sys.exit(1)
     except Exception as error:
+        if code := told_to_end(error):
+            sys.exit(code)
         if problem := _explained(error):
             show_error(problem)
             sys.exit(2)

@@ -11,8 +11,12 @@ from types import FrameType
 
 INTERRUPTED, TERMINATED = 130, 143  # 128 and the signal
 UNWINDING_SECONDS = 2.0  # who is told again after that is meant to give up
+# A library may keep what the signal raised, or wait for ever for work that it has interrupted
+# itself (DuckDB, rarely). Unwinding takes a minute at most, for a tracking server that is away.
+GIVING_UP_SECONDS = 90.0
 _NAMES = {INTERRUPTED: "Ctrl-C", TERMINATED: "SIGTERM"}
 _told = -UNWINDING_SECONDS  # when
+_raised: int | None = None  # the exit code of the signal that unwinds
 _is_over = False  # whether only Python's own end is left
 _held = 0  # blocks of `ended_later`
 _waiting: set[int] = set()  # signals that came within one
@@ -24,10 +28,10 @@ def end_on_termination() -> None:
     A terminal's Ctrl-C reaches a step twice, from `decant run` too: the second signal must not cut
     off what the first one takes back.
     """
-    global _is_over
+    global _is_over, _raised
     if threading.current_thread() is not threading.main_thread():
         return
-    _is_over = False
+    _is_over, _raised = False, None
     signal.signal(signal.SIGTERM, _end)
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _end)
@@ -59,7 +63,7 @@ def ended_later() -> Iterator[None]:
 
 
 def _end(number: int, _: FrameType | None) -> None:
-    global _told
+    global _told, _raised
     if _held:
         _waiting.add(number)
         return
@@ -70,16 +74,39 @@ def _end(number: int, _: FrameType | None) -> None:
         if before > 0:
             os._exit(TERMINATED if number == signal.SIGTERM else INTERRUPTED)
         return
+    _raised = INTERRUPTED if number == signal.SIGINT else TERMINATED
+    giving_up = threading.Timer(GIVING_UP_SECONDS, _give_up, [_told])
+    giving_up.daemon = True
+    giving_up.start()
     if number == signal.SIGINT:
         raise KeyboardInterrupt
     sys.exit(TERMINATED)
 
 
-def was_told_to_end(error: BaseException) -> bool:
-    """Whether SIGTERM or Ctrl-C unwinds, and not a mistake."""
-    return isinstance(error, KeyboardInterrupt) or (
-        isinstance(error, SystemExit) and error.code in _NAMES
-    )
+def _give_up(told: float) -> None:
+    """End a process that is still there: to what it has begun it is as `kill -9`, which is safe."""
+    if _raised is None or told != _told:
+        return
+    with suppress(OSError, ValueError):
+        print(
+            f"ended by {_NAMES[_raised]}: it did not unwind within {GIVING_UP_SECONDS:g} s",
+            file=sys.stderr,
+            flush=True,
+        )
+    os._exit(_raised)
+
+
+def told_to_end(error: BaseException) -> int | None:
+    """The exit code, where SIGTERM or Ctrl-C unwinds; None for a mistake.
+
+    A library may have put an error of its own in the place of what the signal raised, as DuckDB
+    does ("Query interrupted").
+    """
+    if isinstance(error, KeyboardInterrupt):
+        return INTERRUPTED
+    if isinstance(error, SystemExit):
+        return error.code if isinstance(error.code, int) and error.code in _NAMES else None
+    return _raised
 
 
 @contextmanager
@@ -91,10 +118,10 @@ def says_what_is_kept(kept: Callable[[], str]) -> Iterator[None]:
     """
     try:
         yield
-    except (KeyboardInterrupt, SystemExit) as end:
-        if not was_told_to_end(end):
+    except BaseException as end:
+        code = told_to_end(end)
+        if code is None:
             raise
-        code = end.code if isinstance(end, SystemExit) else INTERRUPTED
         with suppress(OSError, ValueError):  # nobody may read it any more
-            print(f"ended by {_NAMES[int(str(code))]}: {kept()}", file=sys.stderr, flush=True)
+            print(f"ended by {_NAMES[code]}: {kept()}", file=sys.stderr, flush=True)
         raise SystemExit(code) from None

@@ -21,7 +21,7 @@ from decant.runtime.errors import UserError
 from decant.runtime.reporter import Reporter
 from decant.runtime.retrying import limit_seconds
 from decant.runtime.secrets import shown_uri, without_secrets
-from decant.runtime.termination import was_told_to_end
+from decant.runtime.termination import told_to_end
 from decant.runtime.threads import in_words
 from decant.tracking.delivery import (
     IDENTITY_TAG,
@@ -264,7 +264,7 @@ def tracked_step(
     try:
         yield run
     except BaseException as error:
-        run._end("KILLED" if was_told_to_end(error) else "FAILED", error)
+        run._end("KILLED" if told_to_end(error) else "FAILED", error)
         raise
     run._end("FINISHED")
 

@@ -1,5 +1,6 @@
 """The public API: one call loads an exported or a registered model, texts in, labels out."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -97,3 +98,17 @@ def test_importing_decant_imports_no_library() -> None:
     code = f"import sys, decant\nprint([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(("given", "marked"), [(None, False), ("0", True)])
+def test_onnx_runtime_reports_nothing_unless_it_is_asked_to(
+    tmp_path: Path, tiny_exported: Path, given: str | None, marked: bool
+) -> None:
+    """Where its telemetry is on, it begins with a file in the folder for temporary files."""
+    program = f"from decant import TextClassifier\nTextClassifier.load({str(tiny_exported)!r})"
+    variables = {name: value for name, value in os.environ.items() if "TELEMETRY" not in name}
+    variables |= {"TMPDIR": str(tmp_path), "CI": ""} | (
+        {"ORT_DISABLE_TELEMETRY": given} if given else {}
+    )
+    subprocess.run([sys.executable, "-c", program], env=variables, check=True)
+    assert (tmp_path / ".ses").exists() == marked

@@ -69,6 +69,38 @@ def test_who_is_told_again_does_not_wait_for_it(name: str, code: int) -> None:
     assert (done.returncode, done.stderr) == (code, "")
 
 
+KEPT = """
+import os, signal, sys, threading, time
+from decant.runtime import termination
+termination.GIVING_UP_SECONDS = 3.0
+def library(ends):
+    try:
+        time.sleep(60)
+    except BaseException:
+        if ends:
+            raise RuntimeError("Query interrupted") from None
+        library(ends)
+threading.Timer(0.5, os.kill, (os.getpid(), signal.{name})).start()
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "code"), [("SIGTERM", "SIGTERM", 143), ("SIGINT", "Ctrl-C", 130)]
+)
+@pytest.mark.parametrize("ends", [True, False])
+def test_a_library_that_keeps_what_the_signal_raised(
+    name: str, said: str, code: int, ends: bool
+) -> None:
+    """DuckDB raises an error of its own in its place; an extension may wait for ever."""
+    program = KEPT.format(name=name) + PROGRAM.replace("time.sleep(60)", f"library({ends})")
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=50
+    )
+    how = "nothing of it" if ends else "it did not unwind within 3 s"
+    assert (done.returncode, done.stderr) == (code, f"ended by {said}: {how}\n")
+    assert done.stdout == ("works\nunwound\n" if ends else "works\n")
+
+
 def test_a_mistake_is_no_end_from_outside() -> None:
     program = PROGRAM.replace("time.sleep(60)", "sys.exit(2)")
     done = subprocess.run(
