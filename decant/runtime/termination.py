@@ -14,6 +14,7 @@ UNWINDING_SECONDS = 2.0  # who is told again after that is meant to give up
 # A library may keep what the signal raised, or wait for ever for work that it has interrupted
 # itself (DuckDB, rarely). Unwinding takes a minute at most, for a tracking server that is away.
 GIVING_UP_SECONDS = 90.0
+_AGAIN_SECONDS = 0.05
 _NAMES = {INTERRUPTED: "Ctrl-C", TERMINATED: "SIGTERM"}
 _told = -UNWINDING_SECONDS  # when
 _raised: int | None = None  # the exit code of the signal that unwinds
@@ -32,6 +33,8 @@ def end_on_termination() -> None:
     if threading.current_thread() is not threading.main_thread():
         return
     _is_over, _raised = False, None
+    if sys.unraisablehook is not _raise_again:
+        sys.unraisablehook = _raise_again
     signal.signal(signal.SIGTERM, _end)
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _end)
@@ -81,6 +84,19 @@ def _end(number: int, _: FrameType | None) -> None:
     if number == signal.SIGINT:
         raise KeyboardInterrupt
     sys.exit(TERMINATED)
+
+
+def _raise_again(ignored: "sys.UnraisableHookArgs") -> None:
+    """Python drops, with a traceback, what a signal raised within `__del__` or a callback."""
+    global _told
+    if _raised is None or ignored.exc_type not in (SystemExit, KeyboardInterrupt):
+        sys.__unraisablehook__(ignored)
+        return
+    _told = -UNWINDING_SECONDS
+    number = signal.SIGINT if _raised == INTERRUPTED else signal.SIGTERM
+    again = threading.Timer(_AGAIN_SECONDS, os.kill, (os.getpid(), number))
+    again.daemon = True
+    again.start()
 
 
 def _give_up(told: float) -> None:

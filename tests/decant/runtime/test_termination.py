@@ -101,6 +101,40 @@ def test_a_library_that_keeps_what_the_signal_raised(
     assert done.stdout == ("works\nunwound\n" if ends else "works\n")
 
 
+DROPPED = """
+import os, signal, time
+class Told:
+    def __del__(self):
+        os.kill(os.getpid(), signal.{name})
+        time.sleep(0.1)
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "code"), [("SIGTERM", "SIGTERM", 143), ("SIGINT", "Ctrl-C", 130)]
+)
+def test_a_signal_where_python_drops_what_it_raises(name: str, said: str, code: int) -> None:
+    told = "Told() is None\n        time.sleep(60)"
+    program = DROPPED.format(name=name) + PROGRAM.replace("time.sleep(60)", told)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=50
+    )
+    assert (done.returncode, done.stderr) == (code, f"ended by {said}: nothing of it\n")
+    assert done.stdout == "works\nunwound\n"
+
+
+def test_what_python_drops_otherwise_is_shown_as_always() -> None:
+    program = DROPPED.format(name="SIGTERM").replace(
+        "os.kill(os.getpid(), signal.SIGTERM)", "1 / 0"
+    )
+    program += PROGRAM.replace("time.sleep(60)", "Told()")
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0
+    assert "ZeroDivisionError" in done.stderr
+
+
 def test_a_mistake_is_no_end_from_outside() -> None:
     program = PROGRAM.replace("time.sleep(60)", "sys.exit(2)")
     done = subprocess.run(
