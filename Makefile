@@ -58,7 +58,7 @@ test-fast: $(READY) ## The fast tests
 
 # CHAOS="--only kills --number 7" makes one attack again.
 CHAOS :=
-chaos: $(READY) ## Attack it: kills, damaged caches, full disks, hostile input (up to 30 minutes)
+chaos: $(READY) ## Attack it: kills, damaged caches, full disks, hostile input (up to 20 minutes)
 	python -m tests.chaos $(CHAOS)
 
 lint: $(READY) ## Style, types, and what may import what

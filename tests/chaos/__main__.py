@@ -31,7 +31,7 @@ ATTACKS = Path("build/chaos/attacks.jsonl")
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--seed", default=13, show_default=True, help="of all that varies")
-@click.option("--minutes", default=30.0, show_default=True, help="no attack begins after them")
+@click.option("--minutes", default=20.0, show_default=True, help="no attack begins after them")
 @click.option("--only", default="", help="families, such as kills,requests; all when left out")
 @click.option("--share", default=1.0, show_default=True, help="of each family's attacks, >0 to 1")
 @click.option("--number", type=int, help="the one attack to make again, with --only")

@@ -28,7 +28,7 @@ from tests.chaos.unharmed import Unharmed, tracking_of, unharmed
 from tests.exported_graphs import ExportedGraphs
 
 COUNT = 100
-SECONDS = 140.0
+SECONDS = 90.0
 WORKERS = 1
 
 _READERS = [step for step in STEPS if load_step(step).input_ports]

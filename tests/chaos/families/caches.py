@@ -22,7 +22,7 @@ from tests.damages import cut_in_half, empty, flip_a_bit
 from tests.flaky_server import FlakyServer, serving
 
 COUNT = 40
-SECONDS = 240.0
+SECONDS = 80.0
 WORKERS = 2
 
 

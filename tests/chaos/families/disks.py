@@ -16,7 +16,7 @@ from tests.chaos.command import environment, finished
 from tests.chaos.unharmed import Unharmed, tracking_of, unharmed
 
 COUNT = 30
-SECONDS = 190.0
+SECONDS = 110.0
 WORKERS = 2
 
 _C = ctypes.CDLL(None)  # here: between fork and exec nothing should be loaded

@@ -23,7 +23,7 @@ from tests.chaos.killed_commands import WHOLE, Command, step_alone, template_che
 from tests.chaos.unharmed import unharmed
 
 COUNT = 60
-SECONDS = 690.0
+SECONDS = 400.0
 WORKERS = 2
 
 _POLL_SECONDS = 0.05
