@@ -161,9 +161,11 @@ class ServedModel:
         for one in asked:
             name = one.get("name")
             if not isinstance(name, str) or name not in known:
-                problem = f"there is no output {reprlib.repr(name)}"
-                raise Refused(f"{problem}; there are {', '.join(known)}")
-            wanted.append(known[name])
+                problem = f"there is no output {reprlib.repr(name)}, or it is there twice"
+                raise Refused(f"{problem}; there are {', '.join(one.name for one in self.outputs)}")
+            wanted.append(
+                known.pop(name)
+            )  # or one twice would make a long answer of a short request
         return wanted
 
 

@@ -4,6 +4,7 @@ One process without threads: it writes to a socket that is free and reads from t
 something, so that it takes little of the cores that it shares with the server.
 """
 
+import gc
 import selectors
 import socket
 import time
@@ -35,6 +36,7 @@ def load(port: int, requests: Sequence[bytes], *, clients: int, seconds: float) 
         requests: whole ones, head and body; all clients take from them in turn, again and again.
     """
     upcoming = cycle(requests)
+    gc.freeze()  # of this process's libraries: a collection would show as a server's tail
     latencies: list[float] = []
     with selectors.DefaultSelector() as selector:
         waiting = [_Client(port) for _ in range(clients)]
