@@ -8,6 +8,7 @@ from serve_limits import Connections, is_busy
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 MAX_HEAD_BYTES = 64 << 10  # more, in what arrives after the first part, ends the connection
+_GO_ON = b"HTTP/1.1 100 "
 _UPGRADE = re.compile(rb"\r\nupgrade:[^\r\n]*", re.IGNORECASE)
 
 
@@ -51,6 +52,8 @@ class Watched(HttpToolsProtocol):
         self.has_advanced = True
         _check_head(self.headers, self.parser.get_http_version())
         super().on_headers_complete()
+        if self.scope["method"] != "HEAD":  # whose answers are heads alone
+            self.cycle.transport = _Joining(self.transport)
 
     def on_body(self, body: bytes) -> None:
         self.has_advanced = True
@@ -83,6 +86,30 @@ class Watched(HttpToolsProtocol):
         if self.unread:
             self.unread.cancel()
             self.unread = None
+
+
+class _Joining:
+    """The transport of one answer: its head goes out with what follows, as one packet."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._head: bytes | None = None  # b"" once it is out
+
+    def write(self, data: bytes) -> None:
+        if self._head is None and not data.startswith(_GO_ON):
+            self._head = data
+        else:
+            self._transport.write((self._head or b"") + data)
+            self._head = b"" if self._head is not None else None
+
+    def close(self) -> None:
+        if self._head:
+            self._transport.write(self._head)
+            self._head = b""
+        self._transport.close()
+
+    def is_closing(self) -> bool:
+        return self._transport.is_closing()
 
 
 def _without_upgrade(data: bytes) -> bytes:
