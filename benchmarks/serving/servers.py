@@ -10,7 +10,7 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -96,7 +96,8 @@ def serving(
                 time.sleep(0.2)
             yield port
         finally:
-            os.killpg(process.pid, signal.SIGKILL)  # MLflow's has a process of its own below it
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # MLflow's has another process below it
             process.wait(_END_SECONDS)
 
 
