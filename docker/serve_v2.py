@@ -1,6 +1,6 @@
 """The Open Inference Protocol, version 2: what it asks and what it answers, as tensors.
 
-https://kserve.github.io/website/docs/concepts/architecture/data-plane/v2-protocol, as JSON: tensors
+https://github.com/kserve/open-inference-protocol, as JSON: tensors
 in binary form are refused. The one input is `text`. The outputs have the names of the cells of an
 answer to /invocations:
 
