@@ -82,8 +82,7 @@ class Requests:
         """Have the model answer a text; logs why it does not, and is then never ready."""
         try:
             found, _ = await self._scored(scoring_scope(), EXAMPLE.encode(), JSON)
-            (row,) = json.loads(found)["predictions"]
-            self.model.learn(row)
+            self.model.learn(json.loads(found))
         except Refused as refused:
             print(f"error[model-unreadable]: no answer to a text: {refused}", file=sys.stderr)
         else:
@@ -92,8 +91,10 @@ class Requests:
     async def _speak_v2(self, scope: Message, receive: Receive, send: Send) -> None:
         try:
             route = self.model.asked_for(scope["method"], scope["path"])
-            if route in ("model", "infer") and not self.has_answered:
-                raise Refused("the model has not answered yet", status=503)
+            if route in ("model", "infer"):
+                if not self.has_answered:
+                    raise Refused("the model has not answered yet", status=503)
+                self.model.check_outputs()
         except Refused as refused:
             await refused_v2(send, refused)
             return

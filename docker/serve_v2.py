@@ -82,14 +82,23 @@ class ServedModel:
     def of_environment(cls) -> "ServedModel":
         """MODEL_NAME, or the name in MODEL_URI: of the registered model, or of the folder."""
         uri = os.environ.get("MODEL_URI", "")
-        registered = re.fullmatch(r"models:/+([^/@]+)(?:/(\d+)|@.*)?", uri)
+        registered = re.fullmatch(r"models:/+([^/@]+)(?:/(\d+)\Z)?.*", uri)
         name = registered[1] if registered else PurePath(uri).name
         version = registered[2] if registered else None
         return cls(os.environ.get("MODEL_NAME") or name or "model", version)
 
-    def learn(self, row: Mapping[str, Any]) -> None:
-        """Take the outputs from the cells of an answer."""
-        self.outputs = [_output(name, cell, row) for name, cell in row.items()]
+    def learn(self, content: Mapping[str, Any]) -> None:
+        """Take the outputs from an answer to /invocations with one row."""
+        try:
+            (row,) = content["predictions"]
+            self.outputs = [_output(name, cell, row) for name, cell in row.items()]
+        except (AttributeError, KeyError, TypeError, ValueError):  # of a model that is not ours
+            self.outputs = []
+
+    def check_outputs(self) -> None:
+        """Raises Refused where the model's answers are not known to be tensors."""
+        if not self.outputs:
+            raise Refused("this model's answers are no tensors; ask /invocations", status=501)
 
     def asked_for(self, method: str, path: str) -> str:
         """ "server", "live", "ready", "model", "model ready" or "infer".

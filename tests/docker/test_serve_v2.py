@@ -257,3 +257,33 @@ def test_every_kind_has_its_tensors(kind: str, way: str, tmp_path: Path) -> None
     assert early == {"error": "the model has not answered yet"}
     assert rows_of(found) == [as_tensors(one) for one in expected["predictions"]]
     assert app.figures.rows == 2 * len(TEXTS)
+
+
+@pytest.mark.parametrize("answer", [[0.5], {"a": 1}, [{"tags": ["a"]}], [], None])
+def test_another_model_has_no_tensors_and_says_so(answer: Any) -> None:
+    model = PROGRAM["ServedModel"]("other")
+    model.learn({"predictions": answer})
+    with pytest.raises(Exception, match="no tensors; ask /invocations") as refused:
+        model.check_outputs()
+    assert refused.value.status == 501  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("uri", "given", "name", "version"),
+    [
+        ("models:/films/3", "", "films", "3"),
+        ("models:/films@champion", "", "films", None),
+        ("models:/films/3", "songs", "songs", "3"),
+        ("/model", "", "model", None),
+        ("", "", "model", None),
+    ],
+)
+def test_the_name_is_that_of_the_model(
+    uri: str, given: str, name: str, version: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MODEL_URI", uri)
+    monkeypatch.setenv("MODEL_NAME", given)
+    model = PROGRAM["ServedModel"].of_environment()
+    assert (model.name, model.version) == (name, version)
+    route = f"/v2/models/{name}/versions/{version}/ready" if version else f"/v2/models/{name}/ready"
+    assert model.asked_for("GET", route) == "model ready"
