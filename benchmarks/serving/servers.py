@@ -79,7 +79,9 @@ def serving(
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
     given = {"MODEL_URI": str(folder), "MODEL_NAME": "model", "HOST": "127.0.0.1"}
-    environment = {**os.environ, **_QUIET, **given, "PORT": str(port)}
+    # MLflow starts `uvicorn` by its name.
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    environment = {**os.environ, **_QUIET, **given, "PORT": str(port), "PATH": path}
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
             start(folder, port), env=environment, stdout=log, stderr=log, start_new_session=True
