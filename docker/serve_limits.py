@@ -117,7 +117,7 @@ class Connections:
     def opened(self, connection: Any) -> None:
         self.deadlines[connection] = None
         if len(self.deadlines) > self.limits.connections:
-            idle = next((one for one in self.deadlines if not _is_busy(one)), connection)
+            idle = next((one for one in self.deadlines if not is_busy(one)), connection)
             if idle is connection:
                 retry = f"retry-after: {RETRY_AFTER_SECONDS}\r\n"
                 self._close(connection, "refused", _RAW.format("503 Service Unavailable", retry))
@@ -127,7 +127,7 @@ class Connections:
 
     def heard(self, connection: Any) -> None:
         """After what arrived was read."""
-        if _is_busy(connection):
+        if is_busy(connection):
             self._expect_nothing(connection)
         elif self.deadlines.get(connection) is None:
             self._expect_request(connection)
@@ -147,7 +147,7 @@ class Connections:
 
     def _expect_request(self, connection: Any) -> None:
         def late() -> None:
-            if connection in self.deadlines and not _is_busy(connection):
+            if connection in self.deadlines and not is_busy(connection):
                 self._close(connection, "slow", _RAW.format("408 Request Timeout", ""))
 
         self._expect_nothing(connection)
@@ -166,46 +166,9 @@ class Connections:
         connection.transport.close()
 
 
-def _is_busy(connection: Any) -> bool:
+def is_busy(connection: Any) -> bool:
     """Whether a request's head has arrived and its answer has not ended."""
     return connection.cycle is not None and not connection.cycle.response_complete
-
-
-def protocol_of(connections: Connections) -> type[asyncio.Protocol]:
-    """uvicorn's HTTP over connections that are watched."""
-    from uvicorn.protocols.http.h11_impl import H11Protocol
-
-    class Watched(H11Protocol):
-        unread: asyncio.TimerHandle | None = None
-
-        def connection_made(self, transport: Any) -> None:
-            super().connection_made(transport)
-            connections.opened(self)
-
-        def data_received(self, data: bytes) -> None:
-            if self in connections.deadlines:  # else it is being closed
-                super().data_received(data)
-                connections.heard(self)
-
-        def connection_lost(self, exc: Exception | None) -> None:
-            self._stop_waiting()
-            connections.lost(self)
-            super().connection_lost(exc)
-
-        def pause_writing(self) -> None:
-            super().pause_writing()
-            self.unread = connections.unread(self)
-
-        def resume_writing(self) -> None:
-            self._stop_waiting()
-            super().resume_writing()
-
-        def _stop_waiting(self) -> None:
-            if self.unread:
-                self.unread.cancel()
-                self.unread = None
-
-    return Watched
 
 
 class Figures:
@@ -231,7 +194,7 @@ class Figures:
             why: self.connections.closed[why] for why in ("idle", "refused", "slow", "unread")
         }
         lines = [
-            *_family("decant_requests_total", "counter", "requests to /invocations"),
+            *_family("decant_requests_total", "counter", "requests to score"),
             *(f'decant_requests_total{{status="{it}"}} {n}' for it, n in self.statuses.items()),
             *_family("decant_rows_total", "counter", "rows that were answered"),
             f"decant_rows_total {self.rows}",

@@ -60,30 +60,76 @@ def read_request(body: bytes, content_type: str) -> Checked:
         raise Refused(f"the request has no content type; send `content-type: {JSON}`", status=415)
     if kind not in (JSON, CSV):
         return Checked(body, content_type)  # MLflow reads Parquet, and answers others with 415
-    body = body.removeprefix(codecs.BOM_UTF8)
-    if not body.strip():
-        raise Refused(f"the body is empty; send for example {EXAMPLE}")
-    text = body.decode("utf-8", "surrogateescape")  # a byte that is not UTF-8 becomes U+DC00 + byte
     if kind == CSV:
-        _check_lines(text)
+        text = _decoded(body.removeprefix(codecs.BOM_UTF8), EXAMPLE)
+        check_lines(text)
         # MLflow judges the parameters, such as a charset.
         texts = _csv_texts(text)
         kind = f"{JSON};{parameters}" if parameters else JSON
-        return Checked(_as_table(texts), kind, len(texts), None if parameters else texts)
-    try:
-        content = json.loads(text, object_pairs_hook=_object)
-    except (ValueError, RecursionError) as error:
-        raise Refused(f"the body is not JSON: {error}; send for example {EXAMPLE}") from None
+        return Checked(as_table(texts), kind, len(texts), None if parameters else texts)
+    body = body.removeprefix(codecs.BOM_UTF8)
+    content, text = read_json(body, EXAMPLE)
     rows = list(_rows(content))
-    for number, value in enumerate(rows):
-        if problem := _problem(value):
-            raise Refused(f"row {number} of the input {problem} (rows are counted from 0)")
-    _check_lines(text)
+    check_rows(rows)
+    check_lines(text)
     if not isinstance(content, dict) or set(_FORMS).isdisjoint(content):
         return Checked(body, content_type)
-    body = _as_table(rows) if _is_list(content) else body
+    body = as_table(rows) if _is_list(content) else body
     texts = rows if not parameters and _is_texts_alone(content) else None
     return Checked(body, content_type, len(rows), texts)
+
+
+def read_json(body: bytes, example: str) -> tuple[Any, str]:
+    """The content of a body and its text, whose lines are not checked yet: a row is named first.
+
+    Raises Refused, with an example of what to send.
+    """
+    text = _decoded(body.removeprefix(codecs.BOM_UTF8), example)
+    try:
+        return json.loads(text, object_pairs_hook=_object), text
+    except (ValueError, RecursionError) as error:
+        raise Refused(f"the body is not JSON: {error}; send for example {example}") from None
+
+
+def check_lines(text: str) -> None:
+    """Raises Refused for a line with a byte that is not UTF-8."""
+    for number, line in enumerate(text.split("\n"), start=1):
+        if problem := problem_of(line):
+            raise Refused(f"line {number} of the body {problem} (the first line is 1)")
+
+
+def check_rows(rows: list[Any]) -> None:
+    """Raises Refused for a row that is not text."""
+    for number, value in enumerate(rows):
+        if problem := problem_of(value):
+            raise Refused(f"row {number} of the input {problem} (rows are counted from 0)")
+
+
+def problem_of(value: Any) -> str:
+    """Why a value is no text, to follow "row 3"; "" when it is one."""
+    if not isinstance(value, str):
+        return f"is {'missing' if value is None else reprlib.repr(value)}, not text"
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        code = ord(value[error.start])
+        if 0xDC80 <= code <= 0xDCFF:
+            return f"is not UTF-8: byte 0x{code - 0xDC00:02x} at position {error.start}"
+        return f"is not Unicode: half a surrogate pair, U+{code:04X}, at position {error.start}"
+    return ""
+
+
+def as_table(texts: list[str]) -> bytes:
+    """As JSON in the form that MLflow reads best."""
+    table = {"columns": [TEXT], "data": [[text] for text in texts]}
+    return json.dumps({"dataframe_split": table}).encode()
+
+
+def _decoded(body: bytes, example: str) -> str:
+    """A byte that is not UTF-8 becomes U+DC00 + byte."""
+    if not body.strip():
+        raise Refused(f"the body is empty; send for example {example}")
+    return body.decode("utf-8", "surrogateescape")
 
 
 def _is_texts_alone(content: dict[str, Any]) -> bool:
@@ -114,12 +160,6 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
             raise Refused(f"the body has the key {reprlib.repr(key)} twice in one object")
         content[key] = value
     return content
-
-
-def _check_lines(text: str) -> None:
-    for number, line in enumerate(text.split("\n"), start=1):
-        if problem := _problem(line):
-            raise Refused(f"line {number} of the body {problem} (the first line is 1)")
 
 
 def _csv_texts(content: str) -> list[str]:
@@ -174,11 +214,6 @@ def _is_list(content: Any) -> bool:
     return set(forms) in ({"inputs"}, {"instances"}) and isinstance(given, list | dict)
 
 
-def _as_table(rows: list[str]) -> bytes:
-    table = {"columns": [TEXT], "data": [[text] for text in rows]}
-    return json.dumps({"dataframe_split": table}).encode()
-
-
 def _rows(content: Any) -> Iterator[Any]:
     """The value in place of each text; nothing where MLflow will refuse the form."""
     if not isinstance(content, dict):
@@ -224,16 +259,3 @@ def _rows_of_split(split: dict[str, Any]) -> Iterator[Any]:
             yield row[place]
             continue
         raise Refused(f"row {number} of the input {problem} (rows are counted from 0)")
-
-
-def _problem(value: Any) -> str:
-    if not isinstance(value, str):
-        return f"is {'missing' if value is None else reprlib.repr(value)}, not text"
-    try:
-        value.encode()
-    except UnicodeEncodeError as error:
-        code = ord(value[error.start])
-        if 0xDC80 <= code <= 0xDCFF:
-            return f"is not UTF-8: byte 0x{code - 0xDC00:02x} at position {error.start}"
-        return f"is not Unicode: half a surrogate pair, U+{code:04X}, at position {error.start}"
-    return ""

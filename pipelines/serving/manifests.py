@@ -2,7 +2,8 @@
 
 KServe runs our container, not `modelFormat: mlflow`: its MLflow runtime would have to install the
 model's packages into every new pod, and cannot load `models:/`. The serve image has them, pinned,
-and answers /ready, /metrics and /invocations in the same way behind KServe and a plain Service.
+and answers /ready, /metrics, /invocations and /v2 in the same way behind KServe and a plain
+Service.
 
 Security settings are per container: Knative refuses most of them for a pod.
 """
@@ -120,6 +121,9 @@ def _pod(served: ServedModel) -> dict[str, Any]:
                 "ports": [{"containerPort": PORT, "protocol": "TCP"}],
                 "env": [
                     {"name": "MODEL_URI", "value": served.model},
+                    # KServe gives out the address /v2/models/NAME/infer by these.
+                    {"name": "MODEL_NAME", "value": served.name},
+                    {"name": "PROTOCOL", "value": "v2"},
                     {"name": "MLFLOW_TRACKING_URI", "value": served.tracking_uri},
                     {
                         "name": "MLFLOW_TRACKING_TOKEN",

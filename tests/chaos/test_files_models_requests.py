@@ -89,6 +89,7 @@ def test_another_answer_of_a_model_is_found(
 
 
 PREDICTIONS = [{"label": "positive"}] * len(SOUND)
+TENSORS = {"model_name": "m", "outputs": [{"name": "label", "data": ["positive"] * len(SOUND)}]}
 
 
 @pytest.mark.parametrize(
@@ -97,6 +98,9 @@ PREDICTIONS = [{"label": "positive"}] * len(SOUND)
         ("200 OK", {"predictions": PREDICTIONS}, True, ""),
         ("200 OK", {"predictions": PREDICTIONS[1:]}, True, "other answers"),
         ("200 OK", {"predictions": PREDICTIONS}, False, "a bad request was answered"),
+        ("200 OK", TENSORS, True, ""),
+        ("200 OK", TENSORS, False, "bad tensors were answered"),
+        ("200 OK", TENSORS | {"outputs": [{"name": "label", "data": []}]}, True, "other answers"),
         ("400 Bad Request", {"message": "row 0"}, False, ""),
         ("400 Bad Request", None, False, "without a word"),
         ("500 Internal Server Error", {"message": "no"}, False, "status 500"),

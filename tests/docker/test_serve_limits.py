@@ -169,6 +169,77 @@ def test_a_client_that_does_not_read_its_answer_is_cut_off(port: str) -> None:
             time.sleep(0.2)
 
 
+SOUND = json.dumps({"inputs": ["good"]}).encode()
+
+
+def whole(more: bytes = b"", body: bytes = SOUND) -> bytes:
+    return (HEAD % len(body)).replace(b"host: a\r\n", b"host: a\r\n" + more) + body
+
+
+@pytest.mark.slow
+def test_a_wish_for_another_protocol_is_ignored(port: str) -> None:
+    """Java's client wishes for HTTP/2 in every first request; llhttp would skip the body."""
+    wish = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AA\r\n"
+    with connections(port, 1, whole(wish)) as (client,):
+        for _ in range(2):
+            answer = client.recv(65536)
+            assert answer.startswith(b"HTTP/1.1 200 ") and b'"positive"' in answer
+            client.sendall(whole(wish))
+        client.recv(65536)
+    with connections(port, 1, whole(body=b'{"inputs": ["good\\r\\nupgrade: bad"]}')) as (client,):
+        assert client.recv(65536).startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "begun",
+    [
+        b"POST /invocations HTTP/1.1\r\nhost: a\r\nx: ",
+        b"POST /invocations HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n0\r\nx: ",
+        b"\r\n",
+    ],
+    ids=["head", "trailers", "line ends"],
+)
+def test_what_is_no_body_has_an_end(port: str, begun: bytes) -> None:
+    with connections(port, 1, begun) as (endless,):
+        sent = 0
+        with contextlib.suppress(ConnectionError):
+            while sent < 4 << 20:
+                endless.sendall(b"\r\n" * 8192 if begun == b"\r\n" else b"a" * 16384)
+                sent += 16384
+                time.sleep(0.005)  # for it to be read in parts
+        assert sent < 4 << 20, "the server closes it"
+
+
+@pytest.mark.slow
+def test_a_sound_request_is_answered_whatever_follows_it(port: str) -> None:
+    with connections(port, 1, whole() + b"nonsense\r\n\r\n") as (client,):
+        answer = read_all(client)
+    assert answer.startswith(b"HTTP/1.1 200 ") and b'"positive"' in answer
+    assert b"connection: close" in answer
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "request_",
+    [
+        whole(b"host: b\r\n"),
+        whole().replace(b"host: a\r\n", b""),
+        whole().replace(b"HTTP/1.1", b"HTTP/9.9"),
+        whole().replace(b" HTTP/1.1", b""),
+        whole(b"content-length: 5\r\n"),
+        whole(b"transfer-encoding: chunked\r\n"),
+        whole(b"x: a\x00b\r\n"),
+        whole().replace(b"\r\n", b"\n"),
+        whole(b"transfer-encoding: gzip, chunked\r\n").replace(b"content-length", b"x"),
+    ],
+)
+def test_what_two_parsers_could_read_differently_is_refused(port: str, request_: bytes) -> None:
+    with connections(port, 1, request_) as (client,):
+        answer = read_all(client)
+    assert answer.startswith(b"HTTP/1.1 400 ") and answer.count(b"HTTP/1.1") == 1
+
+
 @pytest.mark.slow
 def test_half_a_request_is_not_answered(port: str) -> None:
     """A table that is cut off after a row is a table too."""

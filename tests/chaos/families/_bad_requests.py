@@ -36,9 +36,14 @@ def body_of(texts: list[Any]) -> bytes:
 
 
 def _head(
-    length: int | str | None, kind: bytes = JSON, more: bytes = b"", *, ends: bool = True
+    length: int | str | None,
+    kind: bytes = JSON,
+    more: bytes = b"",
+    *,
+    ends: bool = True,
+    path: bytes = b"/invocations",
 ) -> bytes:
-    lines = [b"POST /invocations HTTP/1.1", b"host: a", b"content-type: " + kind]
+    lines = [b"POST " + path + b" HTTP/1.1", b"host: a", b"content-type: " + kind]
     lines += [] if length is None else [f"content-length: {length}".encode()]
     lines += [b"connection: close"] if ends else []
     return b"\r\n".join([*lines, more]) + b"\r\n"
@@ -288,6 +293,35 @@ def large(rng: random.Random) -> Sent:
     )
     kind = b"text/csv" if body.startswith(b"text") else JSON
     return Sent(done=how, parts=[_whole(body, kind)])
+
+
+def tensors(rng: random.Random) -> Sent:
+    """Of the Open Inference Protocol: damaged ones, and a sound one."""
+    tensor: dict[str, Any] = {"name": "text", "shape": [3], "datatype": "BYTES", "data": SOUND}
+    content: dict[str, Any] = {"id": "a", "inputs": [tensor]}
+    odd = rng.choice(
+        [None, 5, -1, True, 10**400, "text", [], {}, ["a"], [["a"]], [10**18], "\ud800"]
+    )
+    at = rng.choice(["nothing", "a byte", *tensor, *content, "outputs", "parameters"])
+    if at in tensor or at == "parameters":
+        tensor[at] = odd
+    elif at in ("id", "inputs", "outputs"):
+        content[at] = odd
+    body = json.dumps(content).encode()
+    if at == "a byte":
+        place = rng.randrange(len(body))
+        body = body[:place] + rng.choice([b"\0", b"\xff"]) + body[place + 1 :]
+    name = rng.choice(
+        [b"model", b"model", b"model", b"another", b"model/versions/9", b"%2e%2e", b""]
+    )
+    path = b"/v2/models/" + name + b"/infer"
+    # Some of these values are sound: an id is any text, no list of outputs means all.
+    may_be = name == b"model" and at in ("nothing", "id", "outputs", "parameters", "name")
+    return Sent(
+        done=f"{odd!r:.30} as {at} of tensors to {path.decode()}",
+        parts=[_head(len(body), path=path) + body],
+        may_be_answered=may_be,
+    )
 
 
 REQUESTS: list[Callable[[random.Random], Sent]] = [

@@ -19,7 +19,14 @@ from unittest.mock import patch
 from components.register.registry import save_model
 from tests.chaos.attack import TRACEBACK, Attack, Attempt, Ended, Outcome
 from tests.chaos.command import environment, finished_here
-from tests.chaos.families._bad_requests import JSON, REQUESTS, SOUND, Sent, body_of
+from tests.chaos.families._bad_requests import (
+    JSON,
+    REQUESTS,
+    SOUND,
+    Sent,
+    body_of,
+    tensors,
+)
 from tests.serve_program import Server, serving
 from tests.word_models import TASKS, seal, write_word_model
 
@@ -29,6 +36,7 @@ WORKERS = 1
 
 _READ_SECONDS = 1.0
 _PATIENCE_SECONDS = 60.0
+_OF_TENSORS = 0.15
 _SETTINGS = {"READ_SECONDS": str(_READ_SECONDS), "MAX_CONNECTIONS": "60"}
 
 
@@ -56,6 +64,8 @@ def arena(folder: Path) -> Iterator[Attack]:
 def _attacked(rng: random.Random, server: Server, sound: list[Any]) -> Attempt:
     logged = len(server.logged())
     sent = rng.choice(REQUESTS)(rng)
+    if rng.random() < _OF_TENSORS:  # drawn last: the other attacks of a seed are what they were
+        sent = tensors(rng)
     answers = [_answered(server, sent)] if sent.connections == 1 else _flooded(server, sent)
     wrong = next(filter(None, (wrong_in(sent, one, sound) for one in answers)), "")
     log = server.logged()[logged:]
@@ -136,6 +146,13 @@ def wrong_in(sent: Sent, answer: bytes | None, sound: list[Any]) -> str:
                 return "a bad request was answered"
             if json.loads(body)["predictions"] != sound:
                 return "other answers than to a sound request"
+        if status == 200 and b"model_name" in body:
+            if not sent.may_be_answered:
+                return "bad tensors were answered"
+            outputs = {one["name"]: one["data"] for one in json.loads(body)["outputs"]}
+            for name, data in outputs.items():
+                if data != [one[name] for one in sound]:
+                    return "other answers than to a sound request"
         if status >= 500 and status != 503:
             return f"status {status}: {body[:200]!r}"
         if status in (400, 413, 415, 422) and not body.strip():

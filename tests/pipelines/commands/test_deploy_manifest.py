@@ -225,6 +225,9 @@ def test_the_token_is_a_reference_to_a_secret(tmp_path: Path) -> None:
     (document,) = manifest(tmp_path, "--token-secret", "team-mlflow")
     environment = {entry["name"]: entry for entry in pods_of(document)["containers"][0]["env"]}
     assert environment["MODEL_URI"]["value"] == "models:/decant-student/3"
+    # KServe then gives out the address /v2/models/NAME/infer of the service's name.
+    assert environment["MODEL_NAME"]["value"] == document["metadata"]["name"]
+    assert environment["PROTOCOL"]["value"] == "v2"
     assert environment["MLFLOW_TRACKING_URI"]["value"] == SERVER
     token = environment["MLFLOW_TRACKING_TOKEN"]
     assert "value" not in token

@@ -1,0 +1,1 @@
+"""Texts per second and tails of the programs that answer over HTTP."""
