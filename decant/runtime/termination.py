@@ -18,6 +18,7 @@ _AGAIN_SECONDS = 0.05
 _NAMES = {INTERRUPTED: "Ctrl-C", TERMINATED: "SIGTERM"}
 _told = -UNWINDING_SECONDS  # when
 _raised: int | None = None  # the exit code of the signal that unwinds
+_show_dropped = sys.unraisablehook
 _is_over = False  # whether only Python's own end is left
 _held = 0  # blocks of `ended_later`
 _waiting: set[int] = set()  # signals that came within one
@@ -29,12 +30,12 @@ def end_on_termination() -> None:
     A terminal's Ctrl-C reaches a step twice, from `decant run` too: the second signal must not cut
     off what the first one takes back.
     """
-    global _is_over, _raised
+    global _is_over, _raised, _show_dropped
     if threading.current_thread() is not threading.main_thread():
         return
     _is_over, _raised = False, None
     if sys.unraisablehook is not _raise_again:
-        sys.unraisablehook = _raise_again
+        _show_dropped, sys.unraisablehook = sys.unraisablehook, _raise_again
     signal.signal(signal.SIGTERM, _end)
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _end)
@@ -90,7 +91,7 @@ def _raise_again(ignored: "sys.UnraisableHookArgs") -> None:
     """Python drops, with a traceback, what a signal raised within `__del__` or a callback."""
     global _told
     if _raised is None or ignored.exc_type not in (SystemExit, KeyboardInterrupt):
-        sys.__unraisablehook__(ignored)
+        _show_dropped(ignored)
         return
     _told = -UNWINDING_SECONDS
     number = signal.SIGINT if _raised == INTERRUPTED else signal.SIGTERM
