@@ -67,7 +67,10 @@ ENTRIES: Mapping[str, Entry] = {
         title="teacher, Optimum's int8", kind="plain_graph.OptimumInt8", alike=TEACHER
     ),
     "bert_base": Entry(
-        title="BERT-base's shape, float32", kind="plain_graph.BertBaseShape", answers=False, share=0.2
+        title="BERT-base's shape, float32",
+        kind="plain_graph.BertBaseShape",
+        answers=False,
+        share=0.2,
     ),
     "two_layers": Entry(title="BERT's first two layers", kind="plain_graph.TwoLayers"),
     "model2vec": Entry(
@@ -89,6 +92,5 @@ ENTRIES: Mapping[str, Entry] = {
         kind="tfidf.TfidfOnnx",
         arguments={"sublinear": False},
         packages=("skl2onnx",),
-        alike="tfidf",
     ),
 }

@@ -22,6 +22,7 @@ class FastText:
         import fasttext
 
         from components.evaluate.labelled_rows import read_labelled
+        from decant.tasks.labels import UNKNOWN
 
         corpus, task = run.folder / "corpus", run.task
         train, held_out = (read_labelled(corpus, split, task) for split in ("train", "validation"))
@@ -29,10 +30,9 @@ class FastText:
         best, reached = None, -1
         with tempfile.TemporaryDirectory(prefix="decant-peers-") as scratch:
             file = Path(scratch) / "train.txt"
-            lines = zip(train.labels[:, 0], train.texts, strict=True)
-            file.write_text(
-                "".join(f"{_PREFIX}{int(label)} {words(text)}\n" for label, text in lines), "utf-8"
-            )
+            lines = zip(train.labels, train.texts, strict=True)
+            known = [(label, words(text)) for label, text in lines if label != UNKNOWN]
+            file.write_text("".join(f"{_PREFIX}{one} {text}\n" for one, text in known), "utf-8")
             for rate, epochs in product(_RATES, _EPOCHS):
                 model = fasttext.train_supervised(
                     input=str(file),
@@ -44,7 +44,7 @@ class FastText:
                     **_SETTINGS,
                 )
                 found = [_class(label) for (label,) in model.predict(texts)[0]]
-                right = int((held_out.labels[:, 0] == found).sum())
+                right = int((held_out.labels == found).sum())
                 if right > reached:
                     best, reached = model, right
         folder.mkdir()

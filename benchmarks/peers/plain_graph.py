@@ -29,11 +29,17 @@ class OptimumInt8:
     """
 
     def prepare(self, run: Run, folder: Path) -> None:
+        import onnx
         from onnxruntime.quantization import QuantType, quantize_dynamic
+        from onnxruntime.quantization.quant_utils import add_pre_process_metadata
 
         folder.mkdir()
+        graph = onnx.load(run.folder / "onnx" / "teacher" / GRAPH)
+        # Shapes between the nodes, some of which the quantiser refuses; it infers them itself.
+        del graph.graph.value_info[:]
+        add_pre_process_metadata(graph)  # without it, it warns that nothing was fused before
         quantize_dynamic(
-            run.folder / "onnx" / "teacher" / GRAPH,
+            graph,
             folder / GRAPH,
             per_channel=False,
             reduce_range=False,

@@ -12,8 +12,7 @@ from components.export_onnx.graph import export_graph
 from components.finetune import step as finetune
 from components.finetune.contract import Inputs, Outputs, Params
 from decant.inference.model_files import GRAPH
-from decant.models.encoder import WEIGHTS as ENCODER_WEIGHTS
-from decant.models.teacher import load_teacher
+from decant.models.teacher import WEIGHTS, load_teacher
 from decant.runner.run_step import seed_everything
 from decant.runtime.reporter import Reporter
 from decant.runtime.settings import parse
@@ -44,11 +43,11 @@ def _cut(encoder: Path, target: Path) -> None:
     shutil.copytree(encoder, target)
     config = json.loads((target / "config.json").read_text("utf-8"))
     (target / "config.json").write_text(json.dumps(config | {"num_hidden_layers": LAYERS}), "utf-8")
-    weights = load_file(target / ENCODER_WEIGHTS)
+    weights = load_file(target / WEIGHTS)
     dropped = [f"layer.{number}." for number in range(LAYERS, config["num_hidden_layers"])]
     kept = {
         name: tensor
         for name, tensor in weights.items()
         if not any(f".{part}" in f".{name}" for part in dropped)
     }
-    save_file(kept, target / ENCODER_WEIGHTS, metadata={"format": "pt"})
+    save_file(kept, target / WEIGHTS, metadata={"format": "pt"})
