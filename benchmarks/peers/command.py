@@ -37,7 +37,7 @@ from decant.tasks.labels import column_of
 
 FIGURES, TABLE = "peers.json", "peers.md"
 _BUSY_SHARE = 0.2  # of the cores
-_PACKAGES = ("onnxruntime", "scikit-learn", "skl2onnx", "model2vec", "fasttext-community")
+_PACKAGES = ("scikit-learn", "skl2onnx", "model2vec", "fasttext-community")
 
 
 @click.command("peers")
@@ -220,8 +220,8 @@ def _write(
     (output / FIGURES).write_text(json.dumps(content, indent=2) + "\n", "utf-8")
     rows, machine = facts["rows"], facts["machine"]
     sentence = (
-        f"{rows['train']:,} training rows, {rows['test']:,} test rows; {rows['timed']} texts one by "
-        f"one, {rows['batches']} batches of {rows['batch_size']}; {machine['cpu']}, "
+        f"{rows['train']:,} training rows, {rows['test']:,} test rows; {rows['timed']} texts one "
+        f"by one, {rows['batches']} batches of {rows['batch_size']}; {machine['cpu']}, "
         f"{machine['cores']} cores, {machine['runtime']}."
     )
     (output / TABLE).write_text(markdown(measured, skipped, sentence), "utf-8")

@@ -81,14 +81,14 @@ ENTRIES: Mapping[str, Entry] = {
     "fasttext": Entry(title="fastText", kind="fasttext_peer.FastText", packages=("fasttext",)),
     "tfidf": Entry(title="TF-IDF + logistic regression, scikit-learn", kind="tfidf.Tfidf"),
     "tfidf_onnx": Entry(
-        title="the same as ONNX",
+        title="TF-IDF + logistic regression, ONNX",
         kind="tfidf.TfidfOnnx",
         arguments={"sublinear": True},
         packages=("skl2onnx",),
         alike="tfidf",
     ),
     "tfidf_counts_onnx": Entry(
-        title="TF-IDF of plain counts as ONNX",
+        title="TF-IDF of plain counts, ONNX",
         kind="tfidf.TfidfOnnx",
         arguments={"sublinear": False},
         packages=("skl2onnx",),

@@ -10,6 +10,7 @@ matplotlib.use("Agg")
 import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter
 
 from benchmarks.peers.entries import ENTRIES
@@ -86,11 +87,13 @@ def draw_percentiles(file: Path, measured: Sequence[Measured]) -> None:
         label.set_color(_color(one))
     figure.legend(
         handles=[
-            plt.Line2D([], [], marker="o", color=_PEER, label="p50, 1 thread"),
-            plt.Line2D(
+            Line2D([], [], marker="o", color=_PEER, label="p50, 1 thread"),
+            Line2D(
                 [], [], marker="o", color=_PEER, markerfacecolor="white", label="p50, all cores"
             ),
-            plt.Line2D([], [], marker="|", linestyle="", color=_PEER, label="p95 and p99"),
+            Line2D(
+                [], [], marker="|", markersize=9, linestyle="", color=_PEER, label="p95 and p99"
+            ),
         ],
         loc="outside lower center",
         ncols=3,

@@ -72,8 +72,8 @@ def markdown(measured: Sequence[Measured], skipped: Mapping[str, str], facts: st
     lines = ["| " + " | ".join(row) + " |" for row in rows]
     notes = [
         f"Microseconds per text, on one thread where no more is said; megabytes; seconds. {facts} "
-        "Ratios are medians over blocks of calls, with their 5 % to 95 % range. Memory is that of a "
-        "process after its first answer."
+        "Ratios are medians over blocks of calls, with their 5 % to 95 % range. Memory is that of "
+        "a process after its first answer."
     ]
     notes += [
         f"- {one.title}: {one.same_labels:.2%} of the labels are those of "

@@ -145,7 +145,8 @@ def main(asked: str, answered: str) -> None:
         calls = {name: _call(answer) for name, answer in answers.items()}
         one = in_turns(calls, shares, job.texts, warmup=job.warmup, draw=draw)
         of_batches = {name: _batch_call(answer) for name, answer in answers.items()}
-        batch = in_turns(of_batches, shares, job.batches, warmup=1, draw=draw)
+        batches = [list(batch) for batch in job.batches]
+        batch = in_turns(of_batches, shares, batches, warmup=1, draw=draw)
     size = len(job.batches[0])
     content = {
         "labels": labels,
