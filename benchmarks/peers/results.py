@@ -9,6 +9,7 @@ from benchmarks.peers.entries import ENTRIES
 
 THREADS = ("1", "all")
 CALLS = ("one", "batch")
+_TITLE = "# All figures of the peers"
 _HEAD = (
     "model",
     "accuracy",
@@ -82,7 +83,7 @@ def markdown(measured: Sequence[Measured], skipped: Mapping[str, str], facts: st
         if one.same_labels is not None
     ]
     notes += [f"- not measured: {ENTRIES[name].title}: {why}" for name, why in skipped.items()]
-    return "\n".join([*lines, "", notes[0], "", *notes[1:]]) + "\n"
+    return "\n".join([_TITLE, "", *lines, "", notes[0], "", *notes[1:]]) + "\n"
 
 
 def _cells(one: Measured) -> tuple[str, ...]:
