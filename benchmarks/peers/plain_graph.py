@@ -44,7 +44,11 @@ class OptimumInt8:
             per_channel=False,
             reduce_range=False,
             weight_type=QuantType.QInt8,
-            extra_options={"WeightSymmetric": True, "ActivationSymmetric": False},
+            extra_options={
+                "WeightSymmetric": True,
+                "ActivationSymmetric": False,
+                "MatMulConstBOnly": False,  # Optimum quantises attention's products too
+            },
         )
         _write_beside(run, folder, run.labels)
 
