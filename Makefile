@@ -90,7 +90,8 @@ ui: $(READY) ## Look at the runs and models of the embedded store
 	mlflow ui --backend-store-uri sqlite:///mlflow.db
 
 # The CUDA packages are torch's own, exact pins: left out, so that the lock also installs where
-# a CPU build of torch is served. Of the two builds of ONNX Runtime each system gets one.
+# a CPU build of torch is served. Of the two builds of ONNX Runtime each system gets one. What the
+# peers of a benchmark need themselves is in the two other files.
 lock: $(READY) ## Resolve the lock files anew from pyproject.toml
 	(printf '%s\n' '# Made by `make lock`. Without hashes, and without the CUDA packages that torch itself pins, so that the' \
 	  '# same file installs the CUDA build of torch on a GPU machine and the CPU build where that is served.'; \
@@ -100,11 +101,13 @@ lock: $(READY) ## Resolve the lock files anew from pyproject.toml
 	mv requirements.lock.new requirements.lock
 	uv pip compile -q --universal -p 3.11 --no-annotate --no-header --group dev --group docs \
 	  -c requirements.lock -o requirements-dev.lock
+	uv pip compile -q --universal -p 3.11 --no-deps --no-annotate --no-header --group peers \
+	  -c requirements.lock -c requirements-dev.lock -o requirements-peers.lock
 	$(MAKE) hashes
 
 # Of every file of a release, as the index gives them, so that all systems find theirs.
 hashes: ## Look up the hashes of all that is locked but torch
-	@for name in requirements requirements-dev; do \
+	@for name in requirements requirements-dev requirements-peers; do \
 	  (echo "# Made by \`make hashes\`: $$name.lock without torch, and the sha256 of every file of each release."; \
 	  grep -vE '^(#|torch==)' $$name.lock | uv pip compile -q --universal -p 3.11 --no-config --no-deps \
 	    --no-annotate --no-header --generate-hashes -) > $$name-hashed.lock.new \

@@ -13,6 +13,7 @@ from decant.runtime.identity import PROJECT
 
 PYPROJECT = tomllib.loads((PROJECT / "pyproject.toml").read_text("utf-8"))
 RUN, DEVELOP = "requirements.lock", "requirements-dev.lock"
+PEERS = "requirements-peers.lock"  # beside the two others, for a benchmark
 WITHOUT_HASHES = {"torch"}  # which build of it there is, each index decides
 # On each system one of ONNX Runtime's two builds is there, under another name.
 ENVIRONMENTS = (
@@ -51,10 +52,10 @@ def to_develop() -> list[Requirement]:
     return [Requirement(line) for group in ("dev", "docs") for line in groups[group]]
 
 
-@pytest.mark.parametrize("name", [RUN, DEVELOP])
-def test_every_line_is_one_version(name: str) -> None:
+@pytest.mark.parametrize(("name", "least"), [(RUN, 50), (DEVELOP, 50), (PEERS, 1)])
+def test_every_line_is_one_version(name: str, least: int) -> None:
     lines = list(pins(name))
-    assert len(lines) > 50
+    assert len(lines) > least
     for pin in lines:
         assert re.fullmatch(r"==[^*,]+", str(pin.specifier)), pin
 
@@ -77,7 +78,15 @@ def test_what_the_project_asks_for_is_locked(environment: dict[str, str]) -> Non
         assert needed.specifier.contains(both[name], prereleases=True), f"{needed}: {both[name]}"
 
 
-@pytest.mark.parametrize("name", [RUN, DEVELOP])
+def test_the_peers_are_locked_beside_the_others() -> None:
+    own = locked(ENVIRONMENTS[0], PEERS)
+    assert not own.keys() & locked(ENVIRONMENTS[0], RUN, DEVELOP).keys()
+    for needed in map(Requirement, PYPROJECT["dependency-groups"]["peers"]):
+        version = own[canonicalize_name(needed.name)]
+        assert needed.specifier.contains(version), f"{needed}: {version}: make lock"
+
+
+@pytest.mark.parametrize("name", [RUN, DEVELOP, PEERS])
 def test_everything_but_torch_has_its_hashes(name: str) -> None:
     text = (PROJECT / name.replace(".lock", "-hashed.lock")).read_text("utf-8")
     entries = text.replace("\\\n", "").splitlines()
@@ -90,7 +99,9 @@ def test_everything_but_torch_has_its_hashes(name: str) -> None:
     locked_here = [pin for pin in pins(name) if pin.name not in WITHOUT_HASHES]
     assert set(found) == {pin_of(pin) for pin in locked_here}, "make hashes"
     compiled = [len(hashes) for pin, hashes in found.items() if pin.startswith(("numpy", "mypy=="))]
-    assert compiled and min(compiled) >= 10, "the files of every system, not of this one alone"
+    assert name == PEERS or (compiled and min(compiled) >= 10), (
+        "the files of every system, not of this one alone"
+    )
 
 
 def pin_of(requirement: Requirement) -> str:

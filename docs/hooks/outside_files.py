@@ -15,6 +15,9 @@ PROJECT = Path(__file__).resolve().parents[2]
 
 # Path in the repository → path on the site.
 SHOWN = {
+    "benchmarks/peers/measured/accuracy_latency.png": "benchmarks/peers_accuracy_latency.png",
+    "benchmarks/peers/measured/latency_percentiles.png": "benchmarks/peers_percentiles.png",
+    "benchmarks/peers/measured/peers.md": "benchmarks/peers_figures.md",
     "benchmarks/study/measured/accuracy_latency.png": "benchmarks/accuracy_latency.png",
     "benchmarks/study/measured/accuracy_latency_mean.png": "benchmarks/accuracy_latency_mean.png",
     "benchmarks/study/measured/study.md": "benchmarks/study.md",
