@@ -24,10 +24,6 @@ if TYPE_CHECKING:
 
 # ONNX Runtime would report every process, model and error to its makers. It asks when it is loaded.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-# Threads of PyTorch's operators that wait by spinning take the core that they wait for from the
-# others: with two busy neighbours a training step took three to five times as long. OpenMP asks
-# when it is loaded, too.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 __all__ = ["Labels", "Number", "Prediction", "TextClassifier", "UserError"]
 

@@ -50,7 +50,7 @@ from decant.runtime.reporter import Reporter
 from decant.runtime.settings import parse
 from decant.runtime.steps import Step, import_step, load_step, maker_of
 from decant.runtime.termination import end_on_termination, says_what_is_kept
-from decant.runtime.threads import threads_here
+from decant.runtime.threads import threads_here, wait_without_spinning
 from decant.tracking.record import Origin
 from decant.tracking.tracked_step import tracked_step
 from decant.training import processes
@@ -70,6 +70,7 @@ def run_step(name: str, section: Mapping[str, Any], ports: Mapping[str, Path]) -
     """
     end_on_termination()
     end_with_parent()
+    wait_without_spinning()
     step = load_step(name)
     params = parse(step.params, section, name)
     input_paths, output_paths = step.bind(ports)

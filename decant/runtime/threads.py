@@ -1,12 +1,22 @@
-"""The numbers of threads that decide the last bits of what a step computes.
+"""The threads of a step: how they wait, and their numbers, which decide the last bits of a result.
 
 A sum that several threads share is added up in another order, and so is rounded elsewhere.
 """
 
+import os
 from collections.abc import Mapping, Sequence
 
 TORCH = "torch"  # PyTorch's operators
 BLAS = "blas"  # NumPy's and SciPy's linear algebra
+
+
+def wait_without_spinning() -> None:
+    """Let PyTorch's threads sleep while they wait; call it before PyTorch is loaded.
+
+    A thread that spins takes a core, and where other programs use the cores too, it takes the one
+    that it waits for. An environment that says otherwise is left as it is.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def threads_here(libraries: Sequence[str]) -> dict[str, int]:

@@ -5,6 +5,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from decant.runtime.steps import STEPS, load_step
 from decant.runtime.threads import BLAS, TORCH, in_words, threads_here
 
@@ -55,3 +57,25 @@ def test_the_steps_that_compute_hold_them() -> None:
         "evaluate": (BLAS,),
         "register": (),
     }
+
+
+@pytest.mark.parametrize(("given", "found"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
+def test_threads_of_a_step_sleep_while_they_wait(given: str | None, found: str) -> None:
+    """OpenMP shows its settings when it is loaded, which is with PyTorch: after the step began."""
+    program = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from decant.runner.run_step import run_step\n"
+        "from decant.runtime.errors import UserError\n"
+        "try:\n"
+        "    run_step('finetune', {}, {})\n"
+        "except (UserError, KeyError, TypeError):\n"
+        "    assert 'torch' not in sys.modules\n"
+        "import torch\n"
+    )
+    variables = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    variables |= {"OMP_DISPLAY_ENV": "TRUE"} | ({"OMP_WAIT_POLICY": given} if given else {})
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=variables, capture_output=True, text=True, check=True
+    )
+    assert f"OMP_WAIT_POLICY = '{found}'" in done.stderr
