@@ -17,7 +17,7 @@ from decant.runtime.identity import PROJECT
 from tests.chaos.attack import Attack, Attempt, Ended, Outcome, Record, numbers
 
 _FAMILIES = Path(__file__).parent / "families"
-_LINES = 12
+_LINES, _LINES_OF_A_FAULT = 12, 200
 
 
 @dataclass(kw_only=True)
@@ -144,13 +144,15 @@ class Campaign:
             outcome=made.outcome,
             code=made.ended.code,
             wrong=made.wrong,
-            lines=_last_lines(made.ended.output, folder),
+            lines=_last_lines(
+                made.ended.output, folder, _LINES_OF_A_FAULT if made.outcome.is_fault else _LINES
+            ),
             seconds=round(time.monotonic() - began, 2),
         )
 
 
-def _last_lines(output: str, folder: Path) -> list[str]:
+def _last_lines(output: str, folder: Path, number: int) -> list[str]:
     """Without the paths of this machine, so that two runs can be compared."""
     text = output.replace(str(folder), "FOLDER").replace(str(folder.parent), "CHAOS")
     text = text.replace(str(PROJECT), "PROJECT")
-    return [re.sub(r"\s+$", "", line) for line in text.splitlines()][-_LINES:]
+    return [re.sub(r"\s+$", "", line) for line in text.splitlines()][-number:]
