@@ -172,9 +172,7 @@ class ServedModel:
             if not isinstance(name, str) or name not in known:
                 problem = f"there is no output {reprlib.repr(name)}, or it is there twice"
                 raise Refused(f"{problem}; there are {', '.join(one.name for one in self.outputs)}")
-            wanted.append(
-                known.pop(name)
-            )  # or one twice would make a long answer of a short request
+            wanted.append(known.pop(name))  # twice: a long answer to a short request
         return wanted
 
 
