@@ -294,6 +294,11 @@ def bilstm_candidate(student: Student, teacher: Teacher) -> tuple[Tensor, Tensor
     return candidate, value_matrix(teacher)[:8]
 
 
+def gated_candidate(student: Student, teacher: Teacher) -> tuple[Tensor, Tensor]:
+    """The tap that meets the token itself, of the forward direction."""
+    return student.get_parameter("body.candidates.weight")[:8, :, 1], value_matrix(teacher)[:8]
+
+
 def static_layer(student: Student, teacher: Teacher) -> tuple[Tensor, Tensor]:
     return student.get_parameter("body.hidden.weight"), value_matrix(teacher)[:12]
 
@@ -310,6 +315,7 @@ def mean_states(student: Student, teacher: Teacher) -> tuple[Tensor, Tensor]:
 # Of a student as wide as its teacher: what must be equal in the two.
 ARCHITECTURES: dict[str, tuple[dict[str, Any], Callable[..., tuple[Tensor, Tensor]]]] = {
     "bilstm": ({"units": 8}, bilstm_candidate),
+    "gated": ({"units": 8}, gated_candidate),
     "static": ({"hidden": 12}, static_layer),
     "transformer": (
         {"layers": 2, "heads": 4, "head_size": 8, "intermediate": 64},

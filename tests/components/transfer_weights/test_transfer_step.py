@@ -179,6 +179,7 @@ def test_a_transformer_cannot_copy_layers_of_another_width_than_the_positions(
     [
         ("cnn", "intermediate", {}),
         ("bilstm", "value", {}),
+        ("gated", "value", {}),
         ("transformer", "none", {"copied_layers": "even"}),
     ],
 )
@@ -210,6 +211,7 @@ FILLED: list[tuple[str, dict[str, Any], set[str]]] = [
         {"units": 32, "layers": 2},
         {f"body.layers.0.{name}" for name in ("input_weights", "recurrent_weights", "biases")},
     ),
+    ("gated", {"units": 32}, {"body.candidates.weight", "body.candidates.bias"}),
     ("static", {"hidden": 64}, {"body.hidden.weight", "body.hidden.bias"}),
 ]
 
@@ -282,6 +284,7 @@ def trained(student: Student) -> set[str]:
     [
         ("cnn", {"filters": 40, "kernel_widths": [1, 2, 3]}, "convolutions.convolutions.1"),
         ("bilstm", {"units": 33}, "layers.0.input_weights"),
+        ("gated", {"units": 33}, "candidates.weight, candidates.bias"),
         ("static", {"hidden": 65}, "hidden.weight, hidden.bias"),
         (
             "transformer",

@@ -38,6 +38,7 @@ STUDENTS: dict[str, dict[str, Any]] = {
     "bilstm": {"units": 5, "layers": 1, "dropout": 0.1, "pooling": "max_mean"},
     "bilstm-deep": {"units": 5, "layers": 3, "dropout": 0.1, "pooling": "cls"},
     "cnn": {"filters": 4, "kernel_widths": [1, 3, 4], "layers": 2, "dropout": 0.1},
+    "gated": {"units": 5, "kernel_width": 2, "dropout": 0.1},
     "static": {"hidden": 0, "dropout": 0.1},
     "static-hidden": {"hidden": 6, "dropout": 0.1},
     "transformer": TRANSFORMER,
