@@ -2,11 +2,12 @@
 
 A text is what the models take: a string, or its token ids.
 
-The models take turns text by text, so that a machine that grows slower is slower for all of them.
-At the start of its turn a model answers the texts before this one, unmeasured, for two milliseconds
-and at least once: the processor's caches then contain that model, as in a service that runs it
-alone, and not the one before it. Other texts, one after the other, as a service gets them: with one
-text again and again a fast model would have that text's words in the caches and no others.
+The models take turns block by block of ten texts, one text at a time, so that a machine that grows
+slower is slower for all of them. Before each text a model answers the texts before this one,
+unmeasured, for two milliseconds and at least once: the processor's caches then contain that model,
+as in a service that runs it alone, and not the one whose turn was before. Other texts, one after
+the other, as a service gets them: with one text again and again a fast model would have that text's
+words in the caches and no others.
 """
 
 import gc
@@ -78,7 +79,7 @@ def measure_latency(
 
     Args:
         warmup: unmeasured calls of each candidate before anything is measured.
-        advance: called with 1 per text.
+        advance: called with the number of texts that all candidates have answered.
     """
     timings = {
         name: Timings(
@@ -91,11 +92,13 @@ def measure_latency(
         for candidate in candidates.values():
             for call in range(warmup):
                 candidate.predict([texts[call % len(texts)]])
-        for index in range(len(texts)):
+        for start in range(0, len(texts), BLOCK_TEXTS):
+            block = range(start, min(start + BLOCK_TEXTS, len(texts)))
             for name, candidate in candidates.items():
-                if index // BLOCK_TEXTS in blocks[name]:
-                    _time_one(candidate, texts, index, timings[name])
-            advance(1)
+                if start // BLOCK_TEXTS in blocks[name]:
+                    for index in block:
+                        _time_one(candidate, texts, index, timings[name])
+            advance(len(block))
     return timings
 
 

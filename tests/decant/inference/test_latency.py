@@ -42,7 +42,7 @@ def test_blocks_are_spread_over_all_texts() -> None:
     assert measured_blocks(3, 10) == {0}
 
 
-def test_models_take_turns_text_by_text() -> None:
+def test_models_take_turns_block_by_block_and_answer_one_text_at_a_time() -> None:
     calls: list[tuple[str, str]] = []
 
     def candidate(name: str, texts: int) -> Candidate:
@@ -56,17 +56,30 @@ def test_models_take_turns_text_by_text() -> None:
             texts=texts,
         )
 
-    texts = [f"text {index}" for index in range(20)]
-    candidates = {"student": candidate("student", 20), "base": candidate("base", 10)}
+    texts = [f"text {index}" for index in range(25)]
+    candidates = {"student": candidate("student", 25), "base": candidate("base", 10)}
     done: list[int] = []
     timings = measure_latency(candidates, texts, warmup=1, advance=done.append)
     turns = [name for name, _ in groupby(calls[2:], key=lambda call: call[0])]
-    assert turns[:6] == ["student", "base"] * 3
+    assert turns == ["student", "base", "student"]  # the base has the first block of three
     measured_last = [list(group)[-1][1] for _, group in groupby(calls[2:], key=lambda c: c[0])]
-    assert measured_last[:4] == ["text 0", "text 0", "text 1", "text 1"]
-    assert np.isfinite(timings["student"].end_to_end_us).sum() == 20
-    assert np.isfinite(timings["base"].model_us).tolist() == [True] * 10 + [False] * 10
-    assert sum(done) == 20
+    assert measured_last == ["text 9", "text 9", "text 24"]
+    assert np.isfinite(timings["student"].end_to_end_us).sum() == 25
+    assert np.isfinite(timings["base"].model_us).tolist() == [True] * 10 + [False] * 15
+    assert done == [10, 10, 5]
+
+
+def test_before_each_text_a_model_answers_others_unmeasured() -> None:
+    calls: list[str] = []
+
+    def predict(batch: list[str]) -> None:
+        calls.extend(batch)
+
+    only = Candidate(predict=predict, encode=None, run=None, texts=3)
+    measure_latency({"m": only}, ["a", "b", "c"], warmup=0, advance=lambda n: None)
+    assert calls[0] == "c"  # what is nearest before, from the end on
+    assert set(calls[: calls.index("a")]) == {"b", "c"}
+    assert len(calls) > 6, "two milliseconds of other texts before each of the three"
 
 
 def test_a_model_without_a_separate_part_has_no_time_of_its_own() -> None:
