@@ -86,8 +86,6 @@ class OnnxClassifier:
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.int64]:
         """Token ids (batch, longest), padded with pad_id."""
-        if len(texts) == 1 and self._words and (known := self._words.ids(texts[0])):
-            return np.array([known], dtype=np.int64)
         rows = self._ids(texts)
         if len(rows) == 1:
             return np.array(rows, dtype=np.int64)
@@ -99,9 +97,10 @@ class OnnxClassifier:
     def _ids(self, texts: Sequence[str]) -> list[list[int]]:
         """Of each text, from the words that are known, the others from the tokenizer."""
         found = [self._words.ids(text) if self._words else None for text in texts]
+        known = [ids for ids in found if ids is not None]
+        if len(known) == len(found):
+            return known
         left = [text for text, ids in zip(texts, found, strict=True) if ids is None]
-        if not left:
-            return [ids for ids in found if ids is not None]
         rest = iter(self.tokenizer.encode_batch_fast(left))
         return [next(rest).ids if ids is None else ids for ids in found]
 
