@@ -30,5 +30,4 @@ def test_all_that_a_step_imports_has_its_bytecode(daemon: Any, step: str) -> Non
 
 def _is_of_the_system(name: str) -> bool:
     """Of Python itself, whose bytecode is the base image's matter."""
-
     return name.partition(".")[0] in sys.stdlib_module_names
