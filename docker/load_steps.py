@@ -7,6 +7,7 @@ anew in each of them, which took a start of fine-tuning twice its time.
 import tempfile
 from pathlib import Path
 
+from matplotlib.backends import backend_agg
 from torch import nn
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast, Trainer
 
@@ -17,9 +18,10 @@ from decant.runtime.steps import STEPS, import_step
 def main() -> None:
     for step in STEPS:
         import_step(step)
-    # Of transformers what is loaded by name, of torch what an export loads.
+    # Of transformers what is loaded by name, of Matplotlib what draws, of torch what exports.
     assert PreTrainedTokenizerFast
     assert Trainer
+    assert backend_agg
     config = BertConfig(
         vocab_size=8,
         hidden_size=4,
