@@ -18,9 +18,11 @@ SHOWN = {
     "benchmarks/peers/measured/accuracy_latency.png": "benchmarks/peers_accuracy_latency.png",
     "benchmarks/peers/measured/latency_percentiles.png": "benchmarks/peers_percentiles.png",
     "benchmarks/peers/measured/peers.md": "benchmarks/peers_figures.md",
-    "benchmarks/study/measured/accuracy_latency.png": "benchmarks/accuracy_latency.png",
     "benchmarks/study/measured/accuracy_latency_mean.png": "benchmarks/accuracy_latency_mean.png",
-    "benchmarks/study/measured/study.md": "benchmarks/study.md",
+} | {
+    f"benchmarks/study/measured/{study}{file}": f"benchmarks/{study}{file}"
+    for study in ("", "equal_steps/", "recipe_before/")
+    for file in ("accuracy_latency.png", "study.md")
 }
 _LINK = re.compile(r"\]\((?P<target>\.\./[^)\s#]+)")
 
