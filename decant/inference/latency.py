@@ -10,7 +10,6 @@ the other, as a service gets them: with one text again and again a fast model wo
 words in the caches and no others.
 """
 
-import gc
 import itertools
 import os
 import time
@@ -22,6 +21,7 @@ from typing import Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from decant.runtime.collector import no_collector
 from decant.runtime.reporter import Advance
 
 Text = TypeVar("Text")
@@ -88,7 +88,7 @@ def measure_latency(
         for name in candidates
     }
     blocks = {name: measured_blocks(len(texts), c.texts) for name, c in candidates.items()}
-    with _no_collector():
+    with no_collector():
         for candidate in candidates.values():
             for call in range(warmup):
                 candidate.predict([texts[call % len(texts)]])
@@ -116,7 +116,7 @@ def measure_throughput(
     """
     seconds: dict[str, list[float]] = {name: [] for name in candidates}
     rows = [texts[index % len(texts)] for index in range(batch_size * batches)]
-    with _no_collector():
+    with no_collector():
         for candidate in candidates.values():
             candidate.predict(rows[:batch_size])
         for start in range(0, len(rows), batch_size):
@@ -189,15 +189,3 @@ def _time_one(
         began = time.perf_counter_ns()
         candidate.run(ids)
         timings.model_us[index] = (time.perf_counter_ns() - began) / 1000
-
-
-@contextmanager
-def _no_collector() -> Iterator[None]:
-    """Python's garbage collector would slow down whichever model is running."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()

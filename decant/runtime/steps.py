@@ -6,11 +6,13 @@ know the steps (compiling, a profile, a command's options) does not load them. `
 
 import dataclasses
 import importlib
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from decant.runtime.collector import objects_that_stay
 from decant.runtime.errors import UserError
 from decant.runtime.identity import PROJECT
 from decant.runtime.reporter import Reporter
@@ -128,4 +130,8 @@ def maker_of(port: str) -> str:
 
 def import_step(name: str) -> ModuleType:
     """The module with `run`, and all that the step computes with, such as torch."""
-    return importlib.import_module(f"components.{name}.step")
+    module = f"components.{name}.step"
+    if module in sys.modules:
+        return sys.modules[module]
+    with objects_that_stay():
+        return importlib.import_module(module)
