@@ -267,6 +267,63 @@ def test_only_embeddings_are_stored_in_int8_and_nothing_is_left_over() -> None:
     assert set(stored) <= {name for node in small.graph.node for name in node.input}
 
 
+def read_per_token(nodes: list[onnx.NodeProto], constants: dict[str, Any]) -> None:
+    """In the place of ReLU and pooling: each kernel's values (B, L, F), summed over real tokens."""
+    del nodes[next(i for i, node in enumerate(nodes) if node.op_type == "Relu") :]
+    widths = [node.output[0].removeprefix("conv") for node in nodes if node.op_type == "Conv"]
+    constants["tokens"] = np.array([1], dtype=np.int64)
+    for width in widths:
+        nodes += [
+            helper.make_node("Transpose", [f"conv{width}"], [f"read{width}"], perm=[0, 2, 1]),
+            helper.make_node("Mul", [f"read{width}", "rows"], [f"kept{width}"]),
+            helper.make_node("ReduceSum", [f"kept{width}", "tokens"], [f"sum{width}"], keepdims=0),
+        ]
+    rows = helper.make_node("Transpose", ["mask"], ["rows"], perm=[0, 2, 1])
+    nodes.insert(next(i for i, node in enumerate(nodes) if node.op_type == "Conv"), rows)
+    sums = [f"sum{width}" for width in reversed(widths)]
+    nodes.append(helper.make_node("Concat", sums, ["logits"], axis=1))
+
+
+@pytest.mark.parametrize("ids", TEXTS)
+def test_values_that_are_read_token_by_token(ids: list[list[int]]) -> None:
+    """Of kernels next to one another, in an order of the reader's own; padding adds nothing."""
+
+    def two_kernels(nodes: list[onnx.NodeProto], constants: dict[str, Any]) -> None:
+        at = [i for i, node in enumerate(nodes) if node.op_type == "Relu"]
+        for index in reversed(at[:-1]):
+            del nodes[index]
+        read_per_token(nodes, constants)
+
+    model = graph_of(widths=(2, 3), change=two_kernels)
+    small = folded(model)
+    assert "Conv" in kinds(model)
+    assert "Conv" not in kinds(small)
+    expected = answers(model, ids)
+    constants = {item.name: numpy_helper.to_array(item) for item in model.graph.initializer}
+    products = [np.einsum("id,fdk->kif", TABLE, constants[f"weight{width}"]) for width in (2, 3)]
+    largest = max(np.abs(one).max() for one in products) + 3  # and a bias
+    bound = 3 / 2 * largest / 126 * len(ids[0])  # half a step for each tap of each token
+    np.testing.assert_allclose(answers(small, ids), expected, rtol=0, atol=bound)
+    assert np.abs(expected).max() > 10 * bound
+    alone = answers(small, [[one for one in ids[-1] if one != PAD]])
+    np.testing.assert_allclose(answers(small, ids)[-1:], alone, rtol=1e-5, atol=1e-4)
+
+
+def test_values_by_token_by_hand() -> None:
+    """One kernel of two taps over the tokens 1, 2: the sum of its values, ReLU or not."""
+    table = np.array([[127, 127], [127, 2], [4, 127]], dtype=np.float32)  # padding's row is full
+
+    def weights(nodes: list[onnx.NodeProto], constants: dict[str, Any]) -> None:
+        constants["weight2"] = np.array([[[1, 0], [0, -1]]], dtype=np.float32)  # (1, 2, 2)
+        constants["bias2"] = np.array([-10], dtype=np.float32)
+        read_per_token(nodes, constants)
+
+    small = folded(graph_of(table=table, widths=(2,), change=weights))
+    # token 1: 127 - 10, and -127 of its neighbour; token 2: 4 - 10, and nothing behind
+    assert answers(small, [[1, 2]]).tolist() == [[-16]]
+    assert answers(small, [[1, 2, PAD, PAD]]).tolist() == [[-16]]
+
+
 def second_layer(nodes: list[onnx.NodeProto], constants: dict[str, Any]) -> None:
     """Something else reads the embeddings."""
     nodes.insert(-1, helper.make_node("ReduceMax", ["states", "one"], ["other"], keepdims=0))
